@@ -1,0 +1,330 @@
+//! Names, keys and values of the BPF maps: the contract between the eBPF programs, the agent that
+//! writes the maps, and whoever reads them (`byway-agent debug routes`, a successor agent).
+//!
+//! Everything here is `#[repr(C)]`, `Copy`, without `bool` and without implicit padding, so that a value
+//! is the same bytes on both sides. Sizes are asserted at compile time, and against the object's BTF in
+//! the agent's tests. Change a layout, and [`LAYOUT`] must be raised.
+#![no_std]
+#![forbid(unsafe_code)]
+
+/// Raised with every change of a layout or of the meaning of a field. Readers skip maps of another layout.
+pub const LAYOUT: u32 = 1;
+
+/// Most worker threads of one agent; each has a heartbeat and a listener per target.
+pub const MAX_WORKERS: u32 = 8;
+/// Most targets (pods) steered on one node.
+pub const MAX_TARGETS: u32 = 512;
+/// Most (target, route) pairs on one node.
+pub const MAX_ROUTES: u32 = 16_384;
+/// Most connections under way at once on one node, over all versions of the agent.
+pub const MAX_DIALS: u32 = 65_536;
+
+/// Names of the maps, at most 15 bytes, as the kernel keeps them.
+pub mod maps {
+    /// Array of one [`AgentInfo`](crate::AgentInfo): where a reader starts.
+    pub const AGENT: &str = "BYWAY_AGENT";
+    /// `SockMap`: slot × [`MAX_WORKERS`](crate::MAX_WORKERS) + worker -> the agent's listener.
+    pub const LISTENERS: &str = "LISTENERS";
+    /// Hash: [`PortKey`](crate::PortKey) -> slot: which ports are steered.
+    pub const PORTS: &str = "PORTS";
+    /// Hash: [`DialKey`](crate::DialKey) -> [`Origin`](crate::Origin): connections that an agent makes itself.
+    pub const DIALS: &str = "DIALS";
+    /// Hash: [`ListenKey`](crate::ListenKey) -> number of listening sockets.
+    pub const LISTENING: &str = "LISTENING";
+    /// Hash: namespace cookie -> slot: the namespaces whose listeners are recorded.
+    pub const NAMESPACES: &str = "NAMESPACES";
+    /// Array of `u64`, one per worker: `CLOCK_MONOTONIC` nanoseconds, or 0 when the worker takes no more.
+    pub const HEARTBEAT: &str = "HEARTBEAT";
+    /// Per-CPU array of `u64`: slot × [`Steer::COUNT`](crate::Steer::COUNT) + [`Steer`](crate::Steer).
+    pub const STEERED: &str = "STEERED";
+    /// Array of [`TargetRecord`](crate::TargetRecord), one per slot; written by userspace only.
+    pub const TARGETS: &str = "TARGETS";
+    /// Hash: route index -> [`RouteRecord`](crate::RouteRecord); written by userspace only.
+    pub const ROUTES: &str = "ROUTES";
+    /// Array of [`RouteCounters`](crate::RouteCounters), one per route index; memory shared with userspace.
+    pub const ROUTE_COUNTERS: &str = "ROUTE_COUNTERS";
+    /// Array of [`TargetCounters`](crate::TargetCounters), one per slot; memory shared with userspace.
+    pub const TGT_COUNTERS: &str = "TGT_COUNTERS";
+    /// Socket storage: the app's accepted socket -> [`Origin`](crate::Origin).
+    pub const ORIGIN: &str = "ORIGIN";
+}
+
+/// An address of 16 bytes in network order; IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2), so that the
+/// family is part of the address.
+pub type Addr = [u32; 4];
+
+/// The third word of an IPv4-mapped [`Addr`].
+pub const MAPPED: u32 = 0x0000_ffff_u32.to_be();
+
+/// A dial of an agent, as the *receiving* side sees it: `remote` is the agent's source.
+///
+/// The namespace cookie is part of the key: without it the dials of two pods to 127.0.0.1 collide.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DialKey {
+    /// Cookie of the network namespace (`SO_NETNS_COOKIE`, kernel 5.14).
+    pub ns: u64,
+    /// The agent's source address.
+    pub remote: Addr,
+    /// The app's address.
+    pub local: Addr,
+    /// The agent's source port, host order.
+    pub remote_port: u32,
+    /// The app's port, host order.
+    pub local_port: u32,
+}
+
+/// Who really called.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The client's address.
+    pub addr: Addr,
+    /// The client's port as in a sockaddr: network order in the low 16 bits.
+    pub port_be: u32,
+    /// Low half of [`AgentInfo::instance`] of the agent that dialled: a successor removes what a dead one left.
+    pub owner: u32,
+}
+
+/// A listening TCP socket.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenKey {
+    /// Namespace cookie.
+    pub ns: u64,
+    /// Bound address; all zero for `::`, and `::ffff:0.0.0.0` for 0.0.0.0.
+    pub addr: Addr,
+    /// Bound port, host order.
+    pub port: u32,
+    /// Always 0.
+    pub pad: u32,
+}
+
+/// A steered port of a namespace.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PortKey {
+    /// Namespace cookie.
+    pub ns: u64,
+    /// Port, host order.
+    pub port: u32,
+    /// Always 0.
+    pub pad: u32,
+}
+
+/// What the steering program did with a new connection to a steered port.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steer {
+    /// Handed to the agent.
+    Steered = 0,
+    /// A dial of an agent: passed on to the app.
+    Dial = 1,
+    /// Nothing listens there: passed on, so that it is refused as without an agent.
+    NotListening = 2,
+    /// The worker's heartbeat is too old: passed on to the app.
+    Stale = 3,
+    /// The worker is at its limit of connections or memory: passed on to the app.
+    Full = 4,
+    /// The agent's listener is gone: passed on to the app.
+    NoListener = 5,
+    /// Too many connections wait in the listener's backlog: passed on to the app.
+    Backlog = 6,
+    /// The kernel refused the assignment: passed on to the app.
+    AssignFailed = 7,
+    /// For the agent's own listening port: dropped.
+    OwnPort = 8,
+}
+
+impl Steer {
+    /// Counters per slot, with room to grow.
+    pub const COUNT: u32 = 16;
+    /// All, in the order of their values.
+    pub const ALL: [Self; 9] = [
+        Self::Steered,
+        Self::Dial,
+        Self::NotListening,
+        Self::Stale,
+        Self::Full,
+        Self::NoListener,
+        Self::Backlog,
+        Self::AssignFailed,
+        Self::OwnPort,
+    ];
+
+    /// The stable code, as in metrics and in `debug routes`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Steered => "Steered",
+            Self::Dial => "Dial",
+            Self::NotListening => "NotListening",
+            Self::Stale => "Stale",
+            Self::Full => "Full",
+            Self::NoListener => "NoListener",
+            Self::Backlog => "Backlog",
+            Self::AssignFailed => "AssignFailed",
+            Self::OwnPort => "OwnPort",
+        }
+    }
+}
+
+/// A text of at most `N` bytes, padded with zeros; longer ones are cut at a character boundary.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Text<const N: usize>(pub [u8; N]);
+
+impl<const N: usize> Text<N> {
+    /// Copies `s`, cut where it does not fit.
+    #[must_use]
+    pub fn new(s: &str) -> Self {
+        let mut end = s.len().min(N);
+        while !s.is_char_boundary(end) {
+            end -= 1;
+        }
+        let mut bytes = [0; N];
+        bytes[..end].copy_from_slice(&s.as_bytes()[..end]);
+        Self(bytes)
+    }
+
+    /// The text, or what of it is UTF-8.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let end = self.0.iter().position(|b| *b == 0).unwrap_or(N);
+        let bytes = &self.0[..end];
+        match core::str::from_utf8(bytes) {
+            Ok(s) => s,
+            Err(e) => core::str::from_utf8(&bytes[..e.valid_up_to()]).unwrap_or_default(),
+        }
+    }
+}
+
+/// The agent behind the maps; all other maps are found through the ids in it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct AgentInfo {
+    /// [`LAYOUT`] of the writer.
+    pub layout: u32,
+    /// Process id of the serving process, in its own pid namespace.
+    pub pid: u32,
+    /// Random, so that no two runs are alike.
+    pub instance: u64,
+    /// Start of the process, seconds since the Unix epoch.
+    pub started_at: u64,
+    /// Number of workers.
+    pub workers: u32,
+    /// Heartbeats older than this, in milliseconds, pass connections on.
+    pub max_age_ms: u32,
+    /// Kernel ids of the maps, in the order of [`AgentInfo::MAPS`].
+    pub map_ids: [u32; 10],
+    /// The node's name: nodes made of containers share one kernel.
+    pub node: Text<256>,
+}
+
+impl AgentInfo {
+    /// Which map each of [`AgentInfo::map_ids`] names.
+    pub const MAPS: [&'static str; 10] = [
+        maps::LISTENERS,
+        maps::PORTS,
+        maps::DIALS,
+        maps::LISTENING,
+        maps::HEARTBEAT,
+        maps::STEERED,
+        maps::TARGETS,
+        maps::ROUTES,
+        maps::ROUTE_COUNTERS,
+        maps::TGT_COUNTERS,
+    ];
+}
+
+/// A steered pod.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct TargetRecord {
+    /// Cookie of its network namespace; 0 when the slot is free.
+    pub ns: u64,
+    /// Device of the namespace file.
+    pub dev: u64,
+    /// Inode of the namespace file, as in `readlink /proc/PID/ns/net`.
+    pub ino: u64,
+    /// The port that the agent listens on inside the namespace.
+    pub own_port: u32,
+    /// Number of entries of `ports`.
+    pub port_count: u32,
+    /// The steered ports.
+    pub ports: [u32; 32],
+    /// `NAMESPACE/POD`, or what the routes file calls it.
+    pub name: Text<256>,
+}
+
+/// A route of a target, for readers; the agent itself decides on its own snapshot.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RouteRecord {
+    /// Slot of the target.
+    pub slot: u32,
+    /// Rank among the routes of the target: the lower one wins.
+    pub rank: u32,
+    /// Expiry, seconds since the Unix epoch; 0 for never.
+    pub expires_at: u64,
+    /// `NAMESPACE/NAME` of the Preview.
+    pub preview: Text<256>,
+    /// The key.
+    pub key: Text<64>,
+    /// The match, in words.
+    pub matcher: Text<256>,
+    /// Addresses of the backends, separated by blanks.
+    pub backends: Text<256>,
+}
+
+/// What happened on one route. All are counts but `last_request_ms`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct RouteCounters {
+    /// Requests decided for the preview.
+    pub requests: u64,
+    /// Of these, answered 502, or served by the app instead, because no backend could be reached.
+    pub unreachable: u64,
+    /// Requests that matched this route too, but went to one of lower rank.
+    pub overlapped: u64,
+    /// Opaque connections sent to the preview by origin.
+    pub opaque: u64,
+    /// Time of the last request, milliseconds since the Unix epoch.
+    pub last_request_ms: u64,
+    /// Always 0.
+    pub reserved: [u64; 3],
+}
+
+/// What happened on one target. `opaque` is indexed by the agent's reasons (`byway_http::Doubt`).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct TargetCounters {
+    /// Connections accepted by the agent.
+    pub accepted: u64,
+    /// Connections accepted and not ended yet.
+    pub open: u64,
+    /// Requests that went to the app.
+    pub app_requests: u64,
+    /// Requests that went to a preview.
+    pub preview_requests: u64,
+    /// Of the requests to the app: those that carried a key that no route here has.
+    pub unknown_key: u64,
+    /// Connections whose dial of the app failed; the refusal was passed on.
+    pub dial_failed: u64,
+    /// Always 0.
+    pub reserved: [u64; 10],
+    /// Connections that turned opaque, by reason.
+    pub opaque: [u64; 48],
+}
+
+const _: () = {
+    assert!(size_of::<DialKey>() == 48);
+    assert!(size_of::<Origin>() == 24);
+    assert!(size_of::<ListenKey>() == 32);
+    assert!(size_of::<PortKey>() == 16);
+    assert!(size_of::<AgentInfo>() == 328);
+    assert!(size_of::<TargetRecord>() == 416);
+    assert!(size_of::<RouteRecord>() == 848);
+    assert!(size_of::<RouteCounters>() == 64);
+    assert!(size_of::<TargetCounters>() == 512);
+};

@@ -1,0 +1,2 @@
+//! The list of what a developer can do here.
+fn main() {}
