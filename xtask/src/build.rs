@@ -1,0 +1,20 @@
+//! `cargo xtask build`: the node agent, which carries the eBPF programs inside.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+
+use crate::{ebpf, workspace};
+
+/// Builds the agent in release mode; returns the path of the binary.
+pub(crate) fn agent() -> Result<PathBuf> {
+    ebpf::build()?;
+    let status = workspace::cargo()
+        .args(["build", "--release", "-p", "byway-agent"])
+        .status()?;
+    ensure!(
+        status.success(),
+        "the agent does not build; the compiler's message is above"
+    );
+    Ok(workspace::target_dir().join("release/byway-agent"))
+}

@@ -1,0 +1,58 @@
+//! `cargo xtask setup`: checks what builds and tests need and installs what is missing.
+//!
+//! Quick and silent when nothing is missing, so that every other command can call it first. It installs
+//! nothing that was not asked for: each command names the groups that it needs.
+
+mod packages;
+pub(crate) mod toolchain;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use toolchain::Toolchain;
+
+/// What a command needs from the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Group {
+    /// The eBPF programs
+    Build,
+    /// Network namespaces and a client
+    Demo,
+    /// The web servers that the tests run unmodified
+    Test,
+    /// A load generator, and the proxies to compare with
+    Bench,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What to prepare for; all of it when left out
+    #[arg(value_enum)]
+    groups: Vec<Group>,
+}
+
+/// `cargo xtask setup`.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let groups = if args.groups.is_empty() {
+        Group::value_variants()
+    } else {
+        &args.groups
+    };
+    ensure(groups)?;
+    if groups.contains(&Group::Build) {
+        eprintln!("✓ eBPF programs are built with {}", Toolchain::find()?);
+    }
+    for tool in packages::wanted(groups) {
+        eprintln!("✓ {}", tool.program);
+    }
+    Ok(())
+}
+
+/// Installs what the groups need and this machine lacks. Says nothing when nothing is missing.
+pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
+    packages::ensure(groups)?;
+    if groups.contains(&Group::Build) {
+        toolchain::ensure()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Programs that the distribution has: what is looked for, in which package it is, and apt.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use super::Group;
+use crate::progress::Step;
+use crate::workspace;
+
+/// A program that must be on the machine, however it came there.
+pub(super) struct Tool {
+    pub(super) program: &'static str,
+    package: &'static str,
+    groups: &'static [Group],
+}
+
+use Group::{Bench, Build, Demo, Test};
+
+const TOOLS: &[Tool] = &[
+    Tool {
+        program: "cc",
+        package: "build-essential",
+        groups: &[Build],
+    },
+    Tool {
+        program: "ip",
+        package: "iproute2",
+        groups: &[Demo, Test, Bench],
+    },
+    Tool {
+        program: "nsenter",
+        package: "util-linux",
+        groups: &[Demo, Test, Bench],
+    },
+    Tool {
+        program: "curl",
+        package: "curl",
+        groups: &[Demo, Test, Bench],
+    },
+    Tool {
+        program: "ps",
+        package: "procps",
+        groups: &[Test, Bench],
+    },
+    Tool {
+        program: "nginx",
+        package: "nginx-light",
+        groups: &[Test, Bench],
+    },
+    Tool {
+        program: "node",
+        package: "nodejs",
+        groups: &[Test],
+    },
+    Tool {
+        program: "python3",
+        package: "python3-minimal",
+        groups: &[Test],
+    },
+    Tool {
+        program: "go",
+        package: "golang-go",
+        groups: &[Test],
+    },
+    Tool {
+        program: "haproxy",
+        package: "haproxy",
+        groups: &[Bench],
+    },
+    Tool {
+        program: "wrk",
+        package: "wrk",
+        groups: &[Test, Bench],
+    },
+];
+
+/// The programs that the groups need.
+pub(super) fn wanted(groups: &[Group]) -> impl Iterator<Item = &'static Tool> {
+    TOOLS
+        .iter()
+        .filter(move |tool| tool.groups.iter().any(|group| groups.contains(group)))
+}
+
+/// Installs the programs that are missing.
+pub(super) fn ensure(groups: &[Group]) -> Result<()> {
+    let missing: Vec<_> = wanted(groups)
+        .filter(|tool| workspace::find(tool.program).is_none())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !is_debian() {
+        let programs: Vec<_> = missing.iter().map(|tool| tool.program).collect();
+        bail!(
+            "not on PATH: {}. This command installs packages on Debian only; install these programs with your \
+             system's packages and run it again",
+            programs.join(", ")
+        );
+    }
+    let packages: Vec<_> = missing.iter().map(|tool| tool.package).collect();
+    install(&packages)
+}
+
+/// True where apt-get installs Debian's packages.
+pub(super) fn is_debian() -> bool {
+    Path::new("/etc/debian_version").exists() && workspace::find("apt-get").is_some()
+}
+
+/// Installs packages, with fresh lists: those of a new machine are empty.
+pub(super) fn install(packages: &[&str]) -> Result<()> {
+    Step::start("Refreshing the package lists").run(apt_get()?.arg("update"))?;
+    Step::start(format!("Installing {}", packages.join(", "))).run(
+        apt_get()?
+            .args(["install", "-y", "--no-install-recommends"])
+            .args(packages),
+    )
+}
+
+fn apt_get() -> Result<Command> {
+    let mut command = if is_root() {
+        Command::new("apt-get")
+    } else if workspace::find("sudo").is_some() {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["--preserve-env=DEBIAN_FRONTEND", "apt-get"]);
+        sudo
+    } else {
+        bail!("packages are missing, and only root can install them: run `cargo xtask setup` as root")
+    };
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    Ok(command)
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0)
+}
