@@ -1,1 +1,68 @@
-//! Byway.
+//! A node and its pods on one machine, for the tests, the demo and the benchmarks.
+//!
+//! ```no_run
+//! # fn main() -> anyhow::Result<()> {
+//! use byway_tests::{Agent, Http, Net, Preview, Routes, Running};
+//!
+//! let net = Net::new()?;
+//! let (app, preview, client) = (net.pod("app")?, net.pod("preview")?, net.pod("client")?);
+//! let mut server = Running::spawn("app", &mut app.command("my-server"))?;
+//! server.wait_listening(8080)?;
+//!
+//! let routes = Routes::new()
+//!     .preview(Preview::new("redesign", "pr-1").backend(&preview))
+//!     .target(&app, &[8080], &["redesign"]);
+//! let agent = Agent::start(&net, &routes)?;
+//!
+//! let mut http = Http::new(client.connect((app.ipv4, 8080))?);
+//! assert_eq!(http.get("/", &[("x-byway-key", "pr-1")])?.status, 200);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Pods are network namespaces with a veth on the node's bridge, nothing else: cgroups, mounts and
+//! processes are those of the machine. Everything is a guard: dropped, it is gone. What a killed process
+//! left is removed by the next one that makes a [`Net`].
+//!
+//! It all needs root; [`needs_root`] says what happens without.
+
+mod agent;
+mod client;
+mod http;
+mod ip;
+mod net;
+mod netns;
+mod process;
+mod routes;
+mod scratch;
+mod spawn;
+#[cfg(test)]
+mod tests;
+
+pub use agent::{Agent, AgentBuilder};
+pub use client::{End, Raw, Received};
+pub use http::{Http, Response, get};
+pub use net::{Net, Pod};
+pub use netns::Netns;
+pub use process::{Running, eventually};
+pub use routes::{Preview, Routes};
+pub use scratch::Scratch;
+
+/// True if the calling test cannot run for want of root. Says so loudly, and fails where `CI` is set: a test
+/// that is always skipped proves nothing.
+///
+/// # Panics
+///
+/// Without root, if the environment variable `CI` is set.
+#[must_use]
+pub fn needs_root() -> bool {
+    if nix::unistd::geteuid().is_root() {
+        return false;
+    }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "this test needs root, and CI is set: run it as root"
+    );
+    eprintln!("\n!!! SKIPPED: this test needs root (it makes network namespaces)\n");
+    true
+}

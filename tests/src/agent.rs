@@ -1,0 +1,276 @@
+//! The node agent under test: the real binary, in the node's namespace.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use serde::Serialize;
+
+use crate::process::{children, eventually, pid};
+use crate::{Net, Response, Routes, Running, Scratch, http, spawn};
+
+/// A running `byway-agent`.
+///
+/// Its admin listener is made here and passed on, as by systemd: it is reached from where the test runs,
+/// although the agent runs in the node's namespace.
+#[derive(Debug)]
+pub struct Agent {
+    running: Running,
+    serving: u32,
+    admin: SocketAddr,
+    routes: PathBuf,
+    _scratch: Scratch,
+}
+
+/// How to start one.
+#[derive(Debug)]
+pub struct AgentBuilder<'a> {
+    net: &'a Net,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+}
+
+impl Agent {
+    /// Starts an agent with these routes and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it is not ready within 20 seconds.
+    pub fn start(net: &Net, routes: &impl Serialize) -> Result<Self> {
+        Self::builder(net).start(routes)
+    }
+
+    /// To start one with other arguments.
+    #[must_use]
+    pub fn builder(net: &Net) -> AgentBuilder<'_> {
+        AgentBuilder {
+            net,
+            args: Vec::new(),
+            env: Vec::new(),
+        }
+    }
+
+    /// The binary: `$BYWAY_AGENT`, else what `cargo xtask build` made.
+    #[must_use]
+    pub fn binary() -> PathBuf {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+        std::env::var_os("BYWAY_AGENT").map_or_else(|| target.join("release/byway-agent"), PathBuf::from)
+    }
+
+    /// Changes the routes: written beside and renamed, so that the agent never reads a half.
+    ///
+    /// # Errors
+    ///
+    /// When the disk is full.
+    pub fn write_routes(&self, routes: &impl Serialize) -> Result<()> {
+        write_whole(&self.routes, &serde_json::to_vec_pretty(routes)?)
+    }
+
+    /// The routes file.
+    pub fn routes_file(&self) -> &Path {
+        &self.routes
+    }
+
+    /// The process that serves; its parent only watches it.
+    pub fn pid(&self) -> u32 {
+        self.serving
+    }
+
+    /// The process that watches.
+    pub fn watchdog_pid(&self) -> u32 {
+        self.running.pid()
+    }
+
+    /// The address of `/healthz`, `/readyz` and `/metrics`.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Asks the admin listener.
+    ///
+    /// # Errors
+    ///
+    /// When it does not answer.
+    pub fn get(&self, path: &str) -> Result<Response> {
+        http::get(self.admin, path, &[])
+    }
+
+    /// One value of `/metrics`: the sum of all samples of `name` whose labels contain `labels`.
+    ///
+    /// # Errors
+    ///
+    /// When the listener does not answer.
+    pub fn metric(&self, name: &str, labels: &str) -> Result<f64> {
+        let text = self.get("/metrics")?.text();
+        Ok(text.lines().filter_map(|line| sample(line, name, labels)).sum())
+    }
+
+    /// What it wrote so far.
+    pub fn log(&self) -> String {
+        self.running.log()
+    }
+
+    /// Its status, once it has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::process::Child::try_wait`].
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.running.ended()?)
+    }
+
+    /// `kill -9`, the serving process first and then its watchdog.
+    pub fn sigkill(&mut self) {
+        let _ = kill(pid(self.serving), Signal::SIGKILL);
+        self.running.kill();
+    }
+
+    /// Hangs the serving process; its watchdog goes on.
+    ///
+    /// # Errors
+    ///
+    /// When it is gone.
+    pub fn sigstop(&self) -> Result<()> {
+        Ok(kill(pid(self.serving), Signal::SIGSTOP)?)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    ///
+    /// When it is gone.
+    pub fn sigcont(&self) -> Result<()> {
+        Ok(kill(pid(self.serving), Signal::SIGCONT)?)
+    }
+
+    /// Asks it to end, as Kubernetes does, and does not wait.
+    ///
+    /// # Errors
+    ///
+    /// When it is gone.
+    pub fn sigterm(&self) -> Result<()> {
+        self.running.signal(Signal::SIGTERM)
+    }
+
+    /// Asks it to end and waits, for as long as Kubernetes would.
+    ///
+    /// # Errors
+    ///
+    /// When it takes more than 30 seconds.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        self.running.stop(Duration::from_secs(30))
+    }
+}
+
+impl AgentBuilder<'_> {
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<S: Into<OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable of its environment, say `RUST_LOG`.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it is not ready within 20 seconds.
+    pub fn start(self, routes: &impl Serialize) -> Result<Agent> {
+        let mut agent = self.spawn(routes)?;
+        let ready = eventually(Duration::from_secs(20), || match agent.ended() {
+            Ok(None) => agent
+                .get("/readyz")
+                .is_ok_and(|r| r.status == 200)
+                .then_some(true),
+            _ => Some(false),
+        });
+        match ready {
+            Some(true) => {}
+            Some(false) => bail!("the agent ended before it was ready:\n{}", agent.log()),
+            None => bail!("the agent is not ready after 20 s:\n{}", agent.log()),
+        }
+        // Without a child it serves itself.
+        agent.serving = children(agent.running.pid())
+            .first()
+            .copied()
+            .unwrap_or(agent.running.pid());
+        Ok(agent)
+    }
+
+    /// Starts it without waiting: [`Agent::pid`] is the watchdog's then.
+    ///
+    /// # Errors
+    ///
+    /// When there is no binary.
+    pub fn spawn(self, routes: &impl Serialize) -> Result<Agent> {
+        let binary = Agent::binary();
+        if !binary.exists() {
+            bail!("no agent at {}: `cargo xtask build` builds it", binary.display());
+        }
+        let scratch = Scratch::new("routes")?;
+        let file = scratch.path().join("routes.json");
+        write_whole(&file, &serde_json::to_vec_pretty(routes)?)?;
+
+        let listener = TcpListener::bind(("127.0.0.1", 0)).context("no port for the admin listener")?;
+        let admin = listener.local_addr()?;
+        let mut command = self.net.node().command(&binary);
+        command
+            .arg("--routes")
+            .arg(&file)
+            .args(["--node-name", Routes::NODE])
+            .args(&self.args)
+            .envs(self.env);
+        spawn::with_listener(&mut command, listener.into());
+        let running = Running::spawn("agent", &mut command)?;
+        Ok(Agent {
+            serving: running.pid(),
+            running,
+            admin,
+            routes: file,
+            _scratch: scratch,
+        })
+    }
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let fresh = path.with_extension("new");
+    fs::write(&fresh, bytes)?;
+    Ok(fs::rename(fresh, path)?)
+}
+
+/// The value of a line `NAME{LABELS} VALUE` of the Prometheus text format.
+fn sample(line: &str, name: &str, labels: &str) -> Option<f64> {
+    let rest = line.strip_prefix(name)?;
+    if !rest.starts_with(['{', ' ']) || !rest.contains(labels) {
+        return None;
+    }
+    rest.rsplit(' ').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sample;
+
+    #[test]
+    fn a_sample_is_picked_by_name_and_label() {
+        let line = r#"byway_requests_total{route="a",side="app"} 7"#;
+        assert_eq!(sample(line, "byway_requests_total", r#"side="app""#), Some(7.0));
+        assert_eq!(sample(line, "byway_requests_total", r#"side="preview""#), None);
+        assert_eq!(sample(line, "byway_requests", ""), None);
+        assert_eq!(sample("byway_open 3", "byway_open", ""), Some(3.0));
+    }
+}

@@ -1,0 +1,50 @@
+//! The only unsafe code of the fixtures: what a child does between fork and exec.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::sched::{CloneFlags, setns};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::{dup2_raw, getppid};
+
+/// The child enters `namespace`, leads a process group, and is killed when its parent's thread ends.
+pub(crate) fn in_namespace(command: &mut Command, namespace: File) {
+    let parent = nix::unistd::getpid();
+    command.process_group(0);
+    let child = move || {
+        set_pdeathsig(Signal::SIGKILL)?;
+        if getppid() != parent {
+            // It ended before we could ask to be told.
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        setns(&namespace, CloneFlags::CLONE_NEWNET)?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec, only async-signal-safe calls are sound. These are bare system calls on
+    // values captured before the fork; `io::Error` from an errno or a kind does not allocate.
+    unsafe { command.pre_exec(child) };
+}
+
+/// The child gets `fd` as descriptor 3, as sd_listen_fds(3) wants it.
+pub(crate) fn with_listener(command: &mut Command, fd: OwnedFd) {
+    const FIRST: i32 = 3;
+    command.env("LISTEN_FDS", "1").env_remove("LISTEN_PID");
+    let child = move || {
+        if fd.as_raw_fd() == FIRST {
+            let flags = nix::fcntl::FdFlag::empty();
+            nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_SETFD(flags))?;
+            return Ok(());
+        }
+        // SAFETY: the target is a plain number. In the child, between fork and exec, no Rust value uses the
+        // descriptor that it replaces; forgetting the owned result keeps it open over exec.
+        let passed = unsafe { dup2_raw(&fd, FIRST) }?;
+        std::mem::forget(passed);
+        Ok(())
+    };
+    // SAFETY: fcntl and dup2 are async-signal-safe, and nothing here allocates.
+    unsafe { command.pre_exec(child) };
+}
