@@ -1,1 +1,31 @@
-//! Byway.
+//! From bytes to a decision: is this HTTP/1, where does the message end, whose request is it?
+//!
+//! In the order that data flows: [`detect`] looks at the first bytes of a connection, [`head`] finds the end of
+//! a head, [`request`] and [`response`] read it, [`framing`] follows the body, [`carriers`] finds the key and
+//! [`decide`] picks the route. Everything is a function of values: no I/O by construction, no clock, and no
+//! allocation per request unless a rare form demands it.
+//!
+//! The rule above all: two parsers that could disagree must never both act, for that is how request smuggling
+//! starts. Whatever is not beyond doubt is a [`Doubt`], and the connection turns opaque: raw bytes to the app.
+//! So this crate refuses much that a server would forgive, and never forgives what a server might refuse.
+#![forbid(unsafe_code)]
+
+pub mod carriers;
+pub mod decide;
+pub mod detect;
+pub mod doubt;
+pub mod framing;
+pub mod head;
+mod near_miss;
+pub mod request;
+pub mod response;
+
+pub use carriers::{Carried, Carrier, carried_key};
+pub use decide::{AppReason, Decision, PreviewReason, Route, RouteTable, Verdict};
+pub use detect::{Detected, detect};
+pub use doubt::Doubt;
+pub use framing::{Body, BodyScan};
+pub use head::{HeadScan, HeaderSpace, MAX_HEAD, MAX_HEADERS, header_space};
+pub use near_miss::NearMiss;
+pub use request::{RequestHead, RequestKind, parse_request};
+pub use response::{ResponseHead, parse_response};

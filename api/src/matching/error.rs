@@ -40,7 +40,9 @@ pub enum MatchError {
         found: usize,
     },
     /// Not a header name.
-    #[error("{field} {name:?} is not a header name: write 1 to 128 letters, digits or any of !#$%&'*+-.^_`|~")]
+    #[error(
+        "{field} {name:?} is not a header name: write 1 to 128 letters, digits or any of !#$%&'*+-.^_`|~"
+    )]
     BadName {
         /// Where.
         field: String,
@@ -58,7 +60,9 @@ pub enum MatchError {
         suggestion: String,
     },
     /// A path that cannot be in a request.
-    #[error("{field} {path:?} can match no request: a path begins with `/` and has no `?`, `#`, blank or control character")]
+    #[error(
+        "{field} {path:?} can match no request: a path begins with `/` and has no `?`, `#`, blank or control character"
+    )]
     BadPath {
         /// Where.
         field: String,
@@ -66,7 +70,9 @@ pub enum MatchError {
         path: String,
     },
     /// A value that cannot be in a header.
-    #[error("{field} {value:?} can match no header: values have no control characters and no blanks at their ends")]
+    #[error(
+        "{field} {value:?} can match no header: values have no control characters and no blanks at their ends"
+    )]
     BadValue {
         /// Where.
         field: String,
@@ -84,7 +90,9 @@ pub enum MatchError {
         max: usize,
     },
     /// More entries than are allowed.
-    #[error("{field} has {len} entries, at most {max} are allowed: split the preview, or join entries in a regex")]
+    #[error(
+        "{field} has {len} entries, at most {max} are allowed: split the preview, or join entries in a regex"
+    )]
     TooMany {
         /// `all` or `any`.
         field: &'static str,

@@ -81,10 +81,15 @@ pub(super) struct Filled {
 impl Filled {
     /// Puts `key` in wherever `template` has `{{ key }}`, with any blanks inside the braces.
     pub(super) fn new(template: &str, key: &str) -> Self {
-        let mut filled = Self { text: String::with_capacity(template.len()), keys: Vec::new() };
+        let mut filled = Self {
+            text: String::with_capacity(template.len()),
+            keys: Vec::new(),
+        };
         let mut done = 0;
         for (start, _) in template.match_indices("{{") {
-            let Some(len) = template[start + 2..].find("}}") else { break };
+            let Some(len) = template[start + 2..].find("}}") else {
+                break;
+            };
             let end = start + 2 + len + 2;
             if start < done || template[start + 2..end - 2].trim() != "key" {
                 continue;
@@ -116,9 +121,18 @@ impl Filled {
 }
 
 /// Compiles a regex for `key`; the second value says whether it contains `{{ key }}`.
-pub(super) fn regex(field: &str, template: &str, key: &Key, any_case: bool) -> Result<(Pattern, bool), MatchError> {
+pub(super) fn regex(
+    field: &str,
+    template: &str,
+    key: &Key,
+    any_case: bool,
+) -> Result<(Pattern, bool), MatchError> {
     if template.len() > MAX_LEN {
-        return Err(MatchError::TooLong { field: field.to_owned(), len: template.len(), max: MAX_LEN });
+        return Err(MatchError::TooLong {
+            field: field.to_owned(),
+            len: template.len(),
+            max: MAX_LEN,
+        });
     }
     let filled = Filled::new(template, &regex::escape(key.as_str()));
     let syntax = regex_syntax::ParserBuilder::new()
@@ -179,7 +193,9 @@ fn parse_reason(error: &regex_syntax::ast::Error, text: &str) -> String {
         ErrorKind::UnsupportedBackreference => "backreferences are not supported, because they can take \
              exponential time: write out what the group may be"
             .to_owned(),
-        ErrorKind::FlagUnrecognized if text[..error.span().start.offset].ends_with("(?") && rest.starts_with('>') => {
+        ErrorKind::FlagUnrecognized
+            if text[..error.span().start.offset].ends_with("(?") && rest.starts_with('>') =>
+        {
             "atomic groups are not supported, and not needed here: write `(?:...)`".to_owned()
         }
         ErrorKind::NestLimitExceeded(max) => format!("groups nest deeper than {max}: flatten them"),

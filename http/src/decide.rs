@@ -1,0 +1,383 @@
+//! Whose request is it? The routes of one target, and the decision for each request.
+//!
+//! The rules, in full:
+//!
+//! 1. A route without a match is hit by its key in a default carrier ([`carried_key`]). A route with a match is
+//!    hit by its match alone, which names its own carriers; the key must be in one of them.
+//! 2. Without such a key the origin counts: a request from a pod of an environment hits the routes of that
+//!    environment's key. Path and method of a match still narrow it, its headers do not. A key of *another*
+//!    environment in the request switches the origin off, whether it leads to a route or not: a valid key in a
+//!    default carrier, even an unknown one, or the headers of a match. (An unknown key in the carrier of a match
+//!    cannot be told from any other text.)
+//! 3. Routes whose match needs no key, as an administrator may allow, are hit by their match.
+//! 4. Of all routes that are hit, the first one of the table gets the request; the next one is reported.
+//!
+//! The cost does not grow with the number of routes: a key must stand in a header as a token of its own, so
+//! tokens of the few headers that can hold one are looked up, and only the matches of those routes are asked.
+
+use std::collections::{HashMap, HashSet};
+
+use byway_api::matching::KeySource;
+use byway_api::{CompiledMatch, Key, key::tokens};
+
+use crate::{Carrier, NearMiss, RequestHead, carried_key, near_miss};
+
+#[cfg(test)]
+mod tests;
+
+/// Most routes whose matches are asked for one request. A request with the keys of more is not an honest one,
+/// and must not cost more.
+const MAX_ASKED: usize = 32;
+/// Longest header name in a match; the limit of the match language.
+const MAX_NAME: usize = 128;
+
+/// Seeded, since whoever may create previews chooses the keys.
+type Hasher = foldhash::quality::RandomState;
+
+/// What leads to a preview. Its place in the table is its priority.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The key.
+    pub key: Key,
+    /// `None`: the key in one of the default carriers.
+    pub matcher: Option<CompiledMatch>,
+}
+
+/// The routes of one target. Immutable; a change makes a new one.
+#[derive(Debug, Default)]
+pub struct RouteTable {
+    pub(crate) routes: Vec<Route>,
+    /// The routes of each key, in order.
+    pub(crate) by_key: HashMap<Box<[u8]>, Vec<usize>, Hasher>,
+    keyless: Vec<usize>,
+    pub(crate) sources: Sources,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Who gets it.
+    pub decision: Decision,
+    /// The next route in rank that this request hit too.
+    pub overlapped: Option<usize>,
+}
+
+/// Who gets a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The app.
+    App(AppReason),
+    /// The preview of this index in the table.
+    Preview(usize, PreviewReason),
+}
+
+/// Why a request goes to the app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppReason {
+    /// It carries no key.
+    NoKey,
+    /// It carries a key that no route here has.
+    UnknownKey,
+    /// It is keyed, but the path, the method or a header does not match.
+    Narrowed,
+}
+
+/// Why a request goes to a preview.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreviewReason {
+    /// The key in `x-byway-key`.
+    Header,
+    /// The key in `baggage`.
+    Baggage,
+    /// The key in a cookie.
+    Cookie,
+    /// The route's match.
+    Match,
+    /// It comes from a pod of the same environment.
+    Origin,
+}
+
+impl AppReason {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoKey => "NoKey",
+            Self::UnknownKey => "UnknownKey",
+            Self::Narrowed => "Narrowed",
+        }
+    }
+}
+
+impl PreviewReason {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Header => "Header",
+            Self::Baggage => "Baggage",
+            Self::Cookie => "Cookie",
+            Self::Match => "Match",
+            Self::Origin => "Origin",
+        }
+    }
+}
+
+impl From<Carrier> for PreviewReason {
+    fn from(carrier: Carrier) -> Self {
+        match carrier {
+            Carrier::Header => Self::Header,
+            Carrier::Baggage => Self::Baggage,
+            Carrier::Cookie => Self::Cookie,
+        }
+    }
+}
+
+impl RouteTable {
+    /// The earlier a route, the higher its rank.
+    #[must_use]
+    pub fn new(routes: Vec<Route>) -> Self {
+        let mut table = Self::default();
+        for (i, route) in routes.iter().enumerate() {
+            table
+                .by_key
+                .entry(route.key.as_str().as_bytes().into())
+                .or_default()
+                .push(i);
+            match &route.matcher {
+                Some(matcher) if !matcher.is_keyed() => table.keyless.push(i),
+                Some(matcher) => table.sources.add(matcher),
+                None => {}
+            }
+        }
+        table.routes = routes;
+        table
+    }
+
+    /// Whose request this is. `origin` is the key of the environment that the connection comes from.
+    #[must_use]
+    pub fn decide(&self, head: &RequestHead<'_, '_>, origin: Option<&Key>) -> Verdict {
+        let mut search = Search {
+            table: self,
+            head,
+            hits: Hits::default(),
+            other_key: false,
+            why_not: None,
+        };
+        search.default_carriers(origin);
+        if !self.sources.is_empty() {
+            search.matches(origin);
+        }
+        if !self.keyless.is_empty() {
+            search.keyless();
+        }
+        if let Some(origin) = origin.filter(|_| !search.other_key) {
+            search.origin(origin);
+        }
+        let decision = match search.hits.first {
+            Some((route, reason)) => Decision::Preview(route, reason),
+            None => Decision::App(search.why_not.unwrap_or(AppReason::NoKey)),
+        };
+        Verdict {
+            decision,
+            overlapped: search.hits.second,
+        }
+    }
+
+    /// Where opaque traffic of an environment goes: to its first route here, since no match can be asked.
+    #[must_use]
+    pub fn home(&self, origin: &Key) -> Option<usize> {
+        self.of_key(origin.as_str().as_bytes()).first().copied()
+    }
+
+    /// Routes that can never be hit, because an earlier one has the same key and match: (loser, winner).
+    #[must_use]
+    pub fn losers(&self) -> Vec<(usize, usize)> {
+        let mut first = HashMap::new();
+        let mut losers = Vec::new();
+        for (i, route) in self.routes.iter().enumerate() {
+            let words = route.matcher.as_ref().map(ToString::to_string);
+            let winner = *first.entry((route.key.as_str(), words)).or_insert(i);
+            if winner != i {
+                losers.push((i, winner));
+            }
+        }
+        losers
+    }
+
+    /// For a request that went to the app: what came closest to a route, in one line. Not for the hot path.
+    #[must_use]
+    pub fn near_miss(&self, head: &RequestHead<'_, '_>) -> Option<NearMiss> {
+        near_miss::find(self, head)
+    }
+
+    pub(crate) fn of_key(&self, key: &[u8]) -> &[usize] {
+        self.by_key.get(key).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// One request's way through the rules.
+struct Search<'a, 'b, 'h> {
+    table: &'a RouteTable,
+    head: &'a RequestHead<'b, 'h>,
+    hits: Hits,
+    /// The request carries a key that is not its origin's.
+    other_key: bool,
+    why_not: Option<AppReason>,
+}
+
+impl Search<'_, '_, '_> {
+    fn default_carriers(&mut self, origin: Option<&Key>) {
+        let Some(carried) = carried_key(self.head.headers) else {
+            return;
+        };
+        self.other_key = origin.is_some_and(|origin| *origin.as_str() != *carried.key);
+        let routes = self.table.of_key(carried.key.as_bytes());
+        self.why_not = Some(if routes.is_empty() {
+            AppReason::UnknownKey
+        } else {
+            AppReason::Narrowed
+        });
+        for route in routes {
+            if self.table.routes[*route].matcher.is_none() {
+                self.hits.add(*route, carried.carrier.into());
+            }
+        }
+    }
+
+    fn matches(&mut self, origin: Option<&Key>) {
+        let mut asked = Asked::default();
+        for header in self.head.headers {
+            if !self.table.sources.include(header.name) {
+                continue;
+            }
+            for token in tokens(header.value) {
+                for route in self.table.of_key(token) {
+                    if asked.is_new(*route) {
+                        self.ask(*route, origin);
+                    }
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, index: usize, origin: Option<&Key>) {
+        let route = &self.table.routes[index];
+        let Some(matcher) = route.matcher.as_ref().filter(|it| it.is_keyed()) else {
+            return;
+        };
+        let hit = matcher.matches(self.head.method, self.head.path(), self.headers());
+        if hit {
+            self.hits.add(index, PreviewReason::Match);
+        } else {
+            self.why_not = Some(AppReason::Narrowed);
+        }
+        let other = origin.is_some_and(|origin| *origin != route.key);
+        self.other_key |= other && (hit || matcher.matches_headers(self.headers()));
+    }
+
+    fn keyless(&mut self) {
+        for index in &self.table.keyless {
+            let matcher = self.table.routes[*index].matcher.as_ref();
+            if matcher.is_some_and(|it| it.matches(self.head.method, self.head.path(), self.headers())) {
+                self.hits.add(*index, PreviewReason::Match);
+            }
+        }
+    }
+
+    fn origin(&mut self, origin: &Key) {
+        for index in self.table.of_key(origin.as_str().as_bytes()) {
+            let matcher = self.table.routes[*index].matcher.as_ref();
+            if matcher.is_none_or(|it| it.matches_narrowing(self.head.method, self.head.path())) {
+                self.hits.add(*index, PreviewReason::Origin);
+            } else {
+                self.why_not = Some(AppReason::Narrowed);
+            }
+        }
+    }
+
+    fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> + Clone {
+        self.head.headers.iter().map(|header| (header.name, header.value))
+    }
+}
+
+/// The two routes of highest rank that were hit.
+#[derive(Default)]
+struct Hits {
+    first: Option<(usize, PreviewReason)>,
+    second: Option<usize>,
+}
+
+impl Hits {
+    fn add(&mut self, route: usize, reason: PreviewReason) {
+        match self.first {
+            None => self.first = Some((route, reason)),
+            Some((first, _)) if route < first => {
+                self.first = Some((route, reason));
+                self.second = Some(first);
+            }
+            Some((first, _)) if route > first && self.second.is_none_or(|second| route < second) => {
+                self.second = Some(route);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// The routes whose matches were asked for this request: each is asked once, however often its key occurs.
+#[derive(Default)]
+struct Asked {
+    routes: [usize; MAX_ASKED],
+    len: usize,
+}
+
+impl Asked {
+    fn is_new(&mut self, route: usize) -> bool {
+        if self.len == MAX_ASKED || self.routes[..self.len].contains(&route) {
+            return false;
+        }
+        self.routes[self.len] = route;
+        self.len += 1;
+        true
+    }
+}
+
+/// The headers in which the key of a route with a match may stand.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    any: bool,
+    /// In lower case.
+    names: HashSet<Box<[u8]>, Hasher>,
+}
+
+impl Sources {
+    fn add(&mut self, matcher: &CompiledMatch) {
+        for source in matcher.key_sources() {
+            match source {
+                KeySource::AnyHeader => self.any = true,
+                KeySource::Header(name) => {
+                    self.names.insert(name.as_bytes().into());
+                }
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.any && self.names.is_empty()
+    }
+
+    pub(crate) fn include(&self, name: &str) -> bool {
+        self.any || self.names(name)
+    }
+
+    /// Whether a match names this very header.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        let mut lower = [0; MAX_NAME];
+        let Some(lower) = lower.get_mut(..name.len()) else {
+            return false;
+        };
+        lower.copy_from_slice(name.as_bytes());
+        lower.make_ascii_lowercase();
+        self.names.contains(&*lower)
+    }
+}
