@@ -1,5 +1,6 @@
 //! Processes that end with the test.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -77,7 +78,7 @@ impl Running {
     /// When it ends first, or after 20 seconds.
     pub fn wait_listening(&mut self, port: u16) -> Result<()> {
         let until = Instant::now() + Duration::from_secs(20);
-        while !listens(self.pid(), port) {
+        while !self.listens(port) {
             if let Some(status) = self.ended()? {
                 bail!(
                     "{} ended with {status} before it listened on port {port}:\n{}",
@@ -95,6 +96,35 @@ impl Running {
             thread::sleep(Duration::from_millis(5));
         }
         Ok(())
+    }
+
+    /// True if something in its namespace listens on `port`.
+    pub fn listens(&self, port: u16) -> bool {
+        !listeners(self.pid(), port).is_empty()
+    }
+
+    /// Which of its processes holds the listening socket of `port`: itself, or the first of its descendants.
+    pub fn listening_pid(&self, port: u16) -> Option<u32> {
+        let sockets: Vec<_> = listeners(self.pid(), port)
+            .iter()
+            .map(|ino| format!("socket:[{ino}]"))
+            .collect();
+        let mut queue = VecDeque::from([self.pid()]);
+        while let Some(pid) = queue.pop_front() {
+            let fds = fs::read_dir(format!("/proc/{pid}/fd"))
+                .into_iter()
+                .flatten()
+                .filter_map(Result::ok);
+            let mut links = fds.filter_map(|fd| fs::read_link(fd.path()).ok());
+            if links.any(|link| {
+                link.to_str()
+                    .is_some_and(|link| sockets.iter().any(|s| s == link))
+            }) {
+                return Some(pid);
+            }
+            queue.extend(children(pid));
+        }
+        None
     }
 
     /// Sends a signal to the process alone.
@@ -120,13 +150,13 @@ impl Running {
 
     /// Kills the whole group and waits for it.
     pub fn kill(&mut self) {
-        let group = pid(self.pid());
+        let family = descendants(self.pid());
         // Signalled before the leader is reaped, while nobody else can have its number.
-        let _ = killpg(group, Signal::SIGKILL);
+        let _ = killpg(pid(self.pid()), Signal::SIGKILL);
         let _ = self.child.wait();
-        // What is left of the group has another parent now.
+        // The rest belongs to init now, which takes its time; without life they hold no socket any more.
         eventually(Duration::from_secs(5), || {
-            killpg(group, None).is_err().then_some(())
+            family.iter().all(|pid| !lives(*pid)).then_some(())
         });
     }
 }
@@ -173,6 +203,25 @@ pub(crate) fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
+/// The children of a process, and theirs.
+fn descendants(ancestor: u32) -> Vec<u32> {
+    let mut all = children(ancestor);
+    let mut next = 0;
+    while let Some(pid) = all.get(next) {
+        all.extend(children(*pid));
+        next += 1;
+    }
+    all
+}
+
+/// False for a zombie, too: proc_pid_stat(5), the state follows the name in brackets.
+fn lives(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ")
+        .next()
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+}
+
 /// Kills what runs in a network namespace of ours.
 pub(crate) fn kill_all_in(dev: u64, ino: u64) {
     for entry in fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {
@@ -195,14 +244,17 @@ pub(crate) fn pid(number: u32) -> Pid {
     Pid::from_raw(i32::try_from(number).unwrap_or(i32::MAX))
 }
 
-/// True if a TCP socket listens on `port` in the network namespace of `pid`: proc_pid_net(5).
-fn listens(pid: u32, port: u16) -> bool {
+/// Inodes of the TCP sockets that listen on `port` in the network namespace of `pid`: proc_pid_net(5).
+fn listeners(pid: u32, port: u16) -> Vec<String> {
     let local = format!(":{port:04X}");
-    ["tcp", "tcp6"].iter().any(|file| {
-        let table = fs::read_to_string(format!("/proc/{pid}/net/{file}")).unwrap_or_default();
-        table.lines().skip(1).any(|line| {
-            let mut columns = line.split_whitespace().skip(1);
-            columns.next().is_some_and(|address| address.ends_with(&local)) && columns.nth(1) == Some("0A")
+    let tables = ["tcp", "tcp6"].map(|file| fs::read_to_string(format!("/proc/{pid}/net/{file}")));
+    let lines = tables.iter().flatten().flat_map(|table| table.lines().skip(1));
+    lines
+        .filter_map(|line| {
+            // sl, local_address, rem_address, st, queues, timer, retrnsmt, uid, timeout, inode
+            let columns: Vec<_> = line.split_whitespace().collect();
+            let (address, state, inode) = (columns.get(1)?, columns.get(3)?, columns.get(9)?);
+            (address.ends_with(&local) && *state == "0A").then(|| (*inode).to_owned())
         })
-    })
+        .collect()
 }

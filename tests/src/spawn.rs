@@ -8,7 +8,7 @@ use std::process::Command;
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{dup2_raw, getppid};
 
 /// The child enters `namespace`, leads a process group, and is killed when its parent's thread ends.
@@ -21,6 +21,8 @@ pub(crate) fn in_namespace(command: &mut Command, namespace: File) {
             // It ended before we could ask to be told.
             return Err(io::ErrorKind::BrokenPipe.into());
         }
+        // The parent may have blocked signals for itself, and a mask is inherited.
+        SigSet::empty().thread_set_mask()?;
         setns(&namespace, CloneFlags::CLONE_NEWNET)?;
         Ok(())
     };

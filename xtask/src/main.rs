@@ -9,10 +9,15 @@
 )]
 
 mod build;
+mod demo;
 mod ebpf;
 mod progress;
 mod setup;
+mod signals;
+mod test;
 mod workspace;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -35,12 +40,31 @@ enum Command {
     Ebpf,
     /// Build the node agent, with the eBPF programs in it
     Build,
+    /// See it work: a stable app, a preview and the real agent, each in a network namespace
+    Demo(demo::Args),
+    /// Check formatting and lints, then run all tests, the datapath's included
+    Test(test::Args),
+    /// The web server of the demo
+    #[command(hide = true)]
+    DemoApp(demo::app::Args),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
         Command::Setup(args) => setup::run(&args),
         Command::Ebpf => ebpf::build().map(drop),
         Command::Build => build::agent().map(drop),
+        Command::Demo(args) => demo::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::DemoApp(args) => demo::app::serve(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Ctrl-C, and everything is cleaned up: as a shell would say it.
+        Err(e) if e.is::<signals::Interrupted>() => ExitCode::from(130),
+        Err(e) => {
+            eprintln!("error: {e:#}");
+            ExitCode::FAILURE
+        }
     }
 }

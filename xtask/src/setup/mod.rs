@@ -6,9 +6,15 @@
 mod packages;
 pub(crate) mod toolchain;
 
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::ValueEnum;
 
+use crate::progress::Step;
+use crate::workspace;
 use toolchain::Toolchain;
 
 /// What a command needs from the machine.
@@ -55,4 +61,26 @@ pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
         toolchain::ensure()?;
     }
     Ok(())
+}
+
+/// Where tools are that this command built.
+pub(crate) fn tools_bin() -> Result<PathBuf> {
+    Ok(workspace::tools_dir()?.join("bin"))
+}
+
+/// `PATH`, with the tools that this command built in front.
+pub(crate) fn path_with_tools() -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    Ok(env::join_paths(
+        [tools_bin()?].into_iter().chain(env::split_paths(&path)),
+    )?)
+}
+
+/// Builds cargo-deny.
+pub(crate) fn install_cargo_deny() -> Result<()> {
+    let mut install = workspace::foreign_cargo("cargo");
+    install
+        .args(["install", "cargo-deny", "--locked", "--root"])
+        .arg(workspace::tools_dir()?);
+    Step::start("Building cargo-deny, once").run(&mut install)
 }

@@ -1,0 +1,71 @@
+//! `cargo xtask test`: everything that must hold before a change is taken, in the order of how soon it
+//! tells: formatting, lints, tests without root, then the datapath in network namespaces.
+
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+
+use crate::setup::{self, Group};
+use crate::{build, workspace};
+
+/// Datapath tests share the machine's processors and the kernel's only programs at the cgroup root.
+const DATAPATH_THREADS: &str = "2";
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Run only tests whose name contains this, without the checks
+    filter: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    setup::ensure(&[Group::Build, Group::Demo, Group::Test])?;
+    if args.filter.is_none() {
+        stage("formatting", workspace::cargo().args(["fmt", "--all", "--check"]))?;
+    }
+    // The lints of the agent and the datapath tests need the object and the agent.
+    build::agent()?;
+    if args.filter.is_none() {
+        let lints = [
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ];
+        stage("lints", workspace::cargo().args(lints))?;
+        dependencies()?;
+    }
+    let filter = args.filter.as_slice();
+    let pure = ["test", "--workspace", "--exclude", "byway-tests", "--locked"];
+    stage("tests", workspace::cargo().args(pure).args(filter))?;
+    let datapath = ["test", "--package", "byway-tests", "--locked"];
+    let threads = ["--", "--test-threads", DATAPATH_THREADS];
+    stage(
+        "datapath tests",
+        workspace::cargo().args(datapath).args(filter).args(threads),
+    )
+}
+
+/// Licences, sources and bans of what we depend on. Compiling the tool takes minutes, so a developer's
+/// machine may lack it; where `CI` is set it is installed.
+fn dependencies() -> Result<()> {
+    if workspace::find("cargo-deny").is_none() && !setup::tools_bin()?.join("cargo-deny").is_file() {
+        if !workspace::in_ci() {
+            eprintln!("!!! SKIPPED: cargo-deny is not installed (`cargo install cargo-deny --locked`)");
+            return Ok(());
+        }
+        setup::install_cargo_deny()?;
+    }
+    let mut deny = workspace::cargo();
+    deny.args(["deny", "check", "bans", "licenses", "sources"]);
+    stage("dependencies", deny.env("PATH", setup::path_with_tools()?))
+}
+
+fn stage(name: &str, command: &mut Command) -> Result<()> {
+    eprintln!("== {name}");
+    let status = command.status()?;
+    ensure!(status.success(), "{name}: failed; the reason is above");
+    Ok(())
+}
