@@ -1,24 +1,22 @@
-//! The document that tells an agent what to route.
+//! The document that tells an agent what to route, built step by step.
 
 use std::net::IpAddr;
+use std::path::Path;
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use byway_api::{
+    Backend, Environment, Metadata, NodeRoutes, NodeRoutesSpec, OnUnreachable, PreviewRoute, Target,
+};
+use serde::{Serialize, Serializer};
 
 use crate::Pod;
 
-/// A NodeRoutes document, built step by step.
-#[derive(Clone, Debug, Serialize)]
-#[serde(into = "Value")]
-pub struct Routes {
-    previews: Vec<Value>,
-    environments: Vec<Value>,
-    targets: Vec<Value>,
-}
+/// A [`NodeRoutes`] document for the one node that there is.
+#[derive(Clone, Debug, Default)]
+pub struct Routes(pub NodeRoutesSpec);
 
 /// A preview in it.
 #[derive(Clone, Debug)]
-pub struct Preview(Value);
+pub struct Preview(pub PreviewRoute);
 
 impl Routes {
     /// The node's name in every document.
@@ -27,17 +25,13 @@ impl Routes {
     /// Routes nothing.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            previews: Vec::new(),
-            environments: Vec::new(),
-            targets: Vec::new(),
-        }
+        Self::default()
     }
 
-    /// Adds a preview.
+    /// Adds a preview; where two match, the one that was added first gets the request.
     #[must_use]
     pub fn preview(mut self, preview: Preview) -> Self {
-        self.previews.push(preview.0);
+        self.0.previews.push(preview.0);
         self
     }
 
@@ -52,43 +46,55 @@ impl Routes {
     pub fn target_at(
         mut self,
         name: &str,
-        netns: &std::path::Path,
+        netns: &Path,
         ips: &[IpAddr],
         ports: &[u16],
         previews: &[&str],
     ) -> Self {
-        self.targets
-            .push(json!({ "name": name, "netns": netns, "ips": ips, "ports": ports, "previews": previews }));
+        self.0.targets.push(Target {
+            pod_uid: None,
+            netns: Some(netns.to_owned()),
+            name: name.to_owned(),
+            ips: ips.to_vec(),
+            ports: ports.to_vec(),
+            previews: previews.iter().map(|&preview| preview.to_owned()).collect(),
+        });
         self
     }
 
     /// What these pods call belongs to the environment of `key`.
+    ///
+    /// # Panics
+    ///
+    /// When `key` is none.
     #[must_use]
     pub fn environment(mut self, key: &str, pods: &[&Pod]) -> Self {
-        let ips: Vec<_> = pods.iter().flat_map(|pod| pod.ips()).collect();
-        self.environments.push(json!({ "key": key, "ips": ips }));
+        let ips = pods.iter().flat_map(|pod| pod.ips()).collect();
+        self.0.environments.push(Environment {
+            key: key.parse().expect("a key"),
+            ips,
+        });
         self
     }
-}
 
-impl Default for Routes {
-    fn default() -> Self {
-        Self::new()
+    /// The whole document. To write one that no controller would write, change its JSON.
+    #[must_use]
+    pub fn document(&self) -> NodeRoutes {
+        NodeRoutes {
+            api_version: NodeRoutes::API_VERSION.to_owned(),
+            kind: NodeRoutes::KIND.to_owned(),
+            metadata: Metadata {
+                name: Self::NODE.to_owned(),
+            },
+            spec: self.0.clone(),
+            status: None,
+        }
     }
 }
 
-impl From<Routes> for Value {
-    fn from(routes: Routes) -> Self {
-        json!({
-            "apiVersion": "byway.dev/v1alpha1",
-            "kind": "NodeRoutes",
-            "metadata": { "name": Routes::NODE },
-            "spec": {
-                "previews": routes.previews,
-                "environments": routes.environments,
-                "targets": routes.targets,
-            },
-        })
+impl Serialize for Routes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.document().serialize(serializer)
     }
 }
 
@@ -96,25 +102,34 @@ impl Preview {
     /// A preview without backends, keyed by the default carriers.
     #[must_use]
     pub fn new(name: &str, key: &str) -> Self {
-        Self(json!({
-            "name": name, "revision": "1", "key": key,
-            "onUnreachable": "error", "responseHeader": true, "backends": [],
-        }))
+        Self(PreviewRoute {
+            name: name.to_owned(),
+            revision: "1".to_owned(),
+            key: key.to_owned(),
+            match_: None,
+            on_unreachable: OnUnreachable::Error,
+            expires_at: None,
+            response_header: true,
+            backends: Vec::new(),
+            allow_keyless: false,
+            unreadable: None,
+        })
     }
 
     /// Adds a pod that answers for it.
     #[must_use]
     pub fn backend(mut self, pod: &Pod) -> Self {
-        if let Some(backends) = self.0["backends"].as_array_mut() {
-            backends.push(json!({ "ips": pod.ips() }));
-        }
+        self.0.backends.push(Backend {
+            name: Some(pod.name.clone()),
+            ips: pod.ips().to_vec(),
+        });
         self
     }
 
-    /// Sets any field of the document by its name there, say `("onUnreachable", json!("stable"))`.
+    /// Changes anything else, say `|p| p.on_unreachable = OnUnreachable::Stable`.
     #[must_use]
-    pub fn with(mut self, field: &str, value: Value) -> Self {
-        self.0[field] = value;
+    pub fn with(mut self, change: impl FnOnce(&mut PreviewRoute)) -> Self {
+        change(&mut self.0);
         self
     }
 }

@@ -9,6 +9,8 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use byway_api::OnUnreachable;
+
 use crate::{End, Http, Net, Netns, Preview, Raw, Routes, Running, eventually, needs_root};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -226,7 +228,7 @@ fn the_routes_document_names_pods_as_the_agent_expects() {
         .preview(
             Preview::new("redesign", "pr-1")
                 .backend(&preview)
-                .with("onUnreachable", "stable".into()),
+                .with(|p| p.on_unreachable = OnUnreachable::Stable),
         )
         .environment("pr-1", &[&preview])
         .target(&app, &[8080], &["redesign"]);
