@@ -3,6 +3,7 @@
 //! Quick and silent when nothing is missing, so that every other command can call it first. It installs
 //! nothing that was not asked for: each command names the groups that it needs.
 
+mod go;
 mod packages;
 pub(crate) mod toolchain;
 
@@ -51,12 +52,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for tool in packages::wanted(groups) {
         eprintln!("✓ {}", tool.program);
     }
+    if groups.contains(&Group::Test) {
+        eprintln!("✓ go");
+    }
     Ok(())
 }
 
 /// Installs what the groups need and this machine lacks. Says nothing when nothing is missing.
 pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
     packages::ensure(groups)?;
+    if groups.contains(&Group::Test) {
+        go::ensure()?;
+    }
     if groups.contains(&Group::Build) {
         toolchain::ensure()?;
     }
@@ -68,7 +75,7 @@ pub(crate) fn tools_bin() -> Result<PathBuf> {
     Ok(workspace::tools_dir()?.join("bin"))
 }
 
-/// `PATH`, with the tools that this command built in front.
+/// `PATH`, with what this command built and fetched in front.
 pub(crate) fn path_with_tools() -> Result<OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
     Ok(env::join_paths(
@@ -80,7 +87,14 @@ pub(crate) fn path_with_tools() -> Result<OsString> {
 pub(crate) fn install_cargo_deny() -> Result<()> {
     let mut install = workspace::foreign_cargo("cargo");
     install
-        .args(["install", "cargo-deny", "--locked", "--root"])
+        .args([
+            "install",
+            "cargo-deny",
+            "--version",
+            "0.20.2",
+            "--locked",
+            "--root",
+        ])
         .arg(workspace::tools_dir()?);
     Step::start("Building cargo-deny, once").run(&mut install)
 }

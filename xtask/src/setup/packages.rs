@@ -1,4 +1,5 @@
-//! Programs that the distribution has: what is looked for, in which package it is, and apt.
+//! Programs that the distribution has in a version that will do: what is looked for, in which package it is,
+//! and apt.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,62 +20,25 @@ pub(super) struct Tool {
 use Group::{Bench, Build, Demo, Test};
 
 const TOOLS: &[Tool] = &[
-    Tool {
-        program: "cc",
-        package: "build-essential",
-        groups: &[Build],
-    },
-    Tool {
-        program: "ip",
-        package: "iproute2",
-        groups: &[Demo, Test, Bench],
-    },
-    Tool {
-        program: "nsenter",
-        package: "util-linux",
-        groups: &[Demo, Test, Bench],
-    },
-    Tool {
-        program: "curl",
-        package: "curl",
-        groups: &[Demo, Test, Bench],
-    },
-    Tool {
-        program: "ps",
-        package: "procps",
-        groups: &[Test, Bench],
-    },
-    Tool {
-        program: "nginx",
-        package: "nginx-light",
-        groups: &[Test, Bench],
-    },
-    Tool {
-        program: "node",
-        package: "nodejs",
-        groups: &[Test],
-    },
-    Tool {
-        program: "python3",
-        package: "python3-minimal",
-        groups: &[Test],
-    },
-    Tool {
-        program: "go",
-        package: "golang-go",
-        groups: &[Test],
-    },
-    Tool {
-        program: "haproxy",
-        package: "haproxy",
-        groups: &[Bench],
-    },
-    Tool {
-        program: "wrk",
-        package: "wrk",
-        groups: &[Test, Bench],
-    },
+    tool("cc", "build-essential", &[Build]),
+    tool("ip", "iproute2", &[Demo, Test, Bench]),
+    tool("nsenter", "util-linux", &[Demo, Test, Bench]),
+    tool("curl", "curl", &[Demo, Test, Bench]),
+    tool("ps", "procps", &[Test, Bench]),
+    tool("nginx", "nginx", &[Test, Bench]),
+    tool("node", "nodejs", &[Test]),
+    tool("python3", "python3", &[Test]),
+    tool("wrk", "wrk", &[Test, Bench]),
+    tool("haproxy", "haproxy", &[Bench]),
 ];
+
+const fn tool(program: &'static str, package: &'static str, groups: &'static [Group]) -> Tool {
+    Tool {
+        program,
+        package,
+        groups,
+    }
+}
 
 /// The programs that the groups need.
 pub(super) fn wanted(groups: &[Group]) -> impl Iterator<Item = &'static Tool> {
