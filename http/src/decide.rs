@@ -23,7 +23,7 @@ use byway_api::{CompiledMatch, Key, key::tokens};
 use crate::{Carrier, NearMiss, RequestHead, carried_key, near_miss};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Most routes whose matches are asked for one request. A request with the keys of more is not an honest one,
 /// and must not cost more.

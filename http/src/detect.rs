@@ -80,11 +80,11 @@ fn version(rest: &[u8]) -> Result<bool, Doubt> {
     for (i, wanted) in b"HTTP/1.#\r\n".iter().enumerate() {
         match (wanted, rest.get(i)) {
             (_, None) => return Ok(false),
+            (wanted, Some(found)) if wanted == found => {}
             (b'#', Some(b'0' | b'1')) => {}
             (b'1' | b'#', Some(b'0'..=b'9')) => return Err(Doubt::BadVersion),
             (b'\r', Some(b'\n')) => return Err(Doubt::BareLf),
             (b'\n', Some(found)) if *found != b'\n' => return Err(Doubt::BareCr),
-            (wanted, Some(found)) if wanted == found => {}
             _ => return Err(Doubt::NotHttp),
         }
     }

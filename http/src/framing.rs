@@ -27,6 +27,8 @@ pub enum Body {
 const MAX_EXTENSIONS: u32 = 4 * 1024;
 /// Most bytes of all trailers of a body together.
 const MAX_TRAILERS: u32 = 8 * 1024;
+/// What a trailer line costs beside its bytes, so that their number is bounded as well (to 64).
+const TRAILER_LINE: u32 = 128;
 /// Most hex digits of a chunk size: what fits 64 bits, so that it cannot overflow.
 const MAX_DIGITS: u8 = 16;
 
@@ -136,10 +138,9 @@ impl BodyScan {
                 State::Size(digits + 1)
             }
             (State::Size(1..), b'\r') => State::SizeLf,
-            (State::Size(1..), b';') => State::Extension,
             (State::Extension, b'\r') => State::SizeLf,
-            (State::Extension, b'\t' | b' '..=b'~') => {
-                count(&mut self.extensions, MAX_EXTENSIONS)?;
+            (State::Size(1..), b';') | (State::Extension, b'\t' | b' '..=b'~') => {
+                count(&mut self.extensions, 1, MAX_EXTENSIONS)?;
                 State::Extension
             }
             (State::SizeLf, b'\n') if self.left == 0 => State::TrailerStart,
@@ -148,13 +149,18 @@ impl BodyScan {
             (State::DataLf, b'\n') => State::Size(0),
             (State::TrailerStart, b'\r') => State::EndLf,
             (State::TrailerStart | State::TrailerName, byte) if is_token_char(byte) => {
-                count(&mut self.trailers, MAX_TRAILERS)?;
+                let line = if self.state == State::TrailerStart {
+                    TRAILER_LINE
+                } else {
+                    0
+                };
+                count(&mut self.trailers, line + 1, MAX_TRAILERS)?;
                 State::TrailerName
             }
             (State::TrailerName, b':') => State::TrailerValue,
             (State::TrailerValue, b'\r') => State::TrailerLf,
             (State::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => {
-                count(&mut self.trailers, MAX_TRAILERS)?;
+                count(&mut self.trailers, 1, MAX_TRAILERS)?;
                 State::TrailerValue
             }
             (State::TrailerLf, b'\n') => State::TrailerStart,
@@ -164,8 +170,8 @@ impl BodyScan {
     }
 }
 
-fn count(counter: &mut u32, max: u32) -> Result<(), Doubt> {
-    *counter += 1;
+fn count(counter: &mut u32, cost: u32, max: u32) -> Result<(), Doubt> {
+    *counter += cost;
     if *counter > max {
         Err(Doubt::BadChunk)
     } else {

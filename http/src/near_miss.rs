@@ -60,7 +60,7 @@ pub enum NearMiss {
     },
     /// `x-byway-key` with something that is no key.
     Invalid {
-        /// Its value.
+        /// Its value, escaped.
         value: String,
     },
 }
@@ -112,7 +112,7 @@ impl fmt::Display for NearMiss {
             Self::Invalid { value } => {
                 write!(
                     f,
-                    "{HEADER} has {value:?}, which is no key (1 to 63 letters, digits, `.`, `_` or `-`)"
+                    "{HEADER} has \"{value}\", which is no key (1 to 63 letters, digits, `.`, `_` or `-`)"
                 )
             }
         }
@@ -132,7 +132,11 @@ pub(crate) fn find(table: &RouteTable, head: &RequestHead<'_, '_>) -> Option<Nea
             .filter(|header| table.sources.include(header.name))
     };
     for token in looked_at().flat_map(|header| tokens(header.value)) {
-        if let Some(route) = table.of_key(token).first() {
+        if let Some(route) = table
+            .of_key(token)
+            .iter()
+            .find(|route| table.routes[**route].matcher.is_some())
+        {
             return Some(narrowed(table, head, *route));
         }
     }

@@ -123,7 +123,7 @@ impl Facts {
                 7 if header.name.eq_ignore_ascii_case("upgrade") => facts.upgrade = true,
                 10 if header.name.eq_ignore_ascii_case("connection") => facts.connection(header.value),
                 14 if is_or_looks_like(header.name, "content-length")? => {
-                    facts.lengths.content_length(header.value)?
+                    facts.lengths.content_length(header.value)?;
                 }
                 17 if is_or_looks_like(header.name, "transfer-encoding")? => {
                     facts.lengths.transfer_encoding(header.value)?;
@@ -163,10 +163,10 @@ fn is_or_looks_like(name: &str, known: &str) -> Result<bool, Doubt> {
     }
 }
 
-/// RFC 9112, 3.2: which form goes with which method. Of the characters, those that common parsers refuse, cut
-/// off (`#`) or take for something else are left out.
+/// RFC 9112, 3.2: which form goes with which method. Characters are not held to RFC 3986, since clients send
+/// `{`, `|` and UTF-8, and servers take them; but what servers refuse or cut off (`#`) is in doubt.
 fn check_target(method: &str, target: &str) -> Result<(), Doubt> {
-    let odd = |b: u8| matches!(b, 0..=b' ' | b'#' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'"' | b'{' | b'}' | 0x7f..);
+    let odd = |b: u8| matches!(b, 0..=b' ' | b'#' | b'<' | b'>' | b'`' | 0x7f);
     if target.bytes().any(odd) {
         return Err(Doubt::BadTarget);
     }

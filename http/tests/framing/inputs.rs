@@ -1,0 +1,104 @@
+//! Inputs for the tests that need many: the seed corpus of the fuzz target, mutated the same way each time.
+
+use std::path::Path;
+
+/// A small generator of pseudo-random numbers (splitmix64), so that a failure can be repeated.
+pub(crate) struct Rng(pub(crate) u64);
+
+impl Rng {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit.max(1) as u64) as usize
+    }
+
+    pub(crate) fn one_of<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len())]
+    }
+}
+
+/// The seeds, in the order of their names. The first byte of each is for the fuzz target.
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/framing");
+    let mut paths: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    assert!(paths.len() >= 20, "the seeds are in {}", folder.display());
+    paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+/// What parsers have disagreed about.
+const PIECES: &[&[u8]] = &[
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\0",
+    b" ",
+    b"\t",
+    b":",
+    b";",
+    b",",
+    b"0",
+    b"1",
+    b"+",
+    b"-",
+    b"_",
+    b"%",
+    b"\"",
+    b"\x7f",
+    b"\x80",
+    b"\xff",
+    b"#",
+    b"?",
+    b"/",
+    b"*",
+    b"\r\n\r\n",
+    b"0\r\n\r\n",
+    b"1\r\n",
+    b"Content-Length: 3\r\n",
+    b"Content-Length: 0\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding: identity\r\n",
+    b"chunked",
+    b"Connection: close\r\n",
+    b"Connection: keep-alive\r\n",
+    b"Host: b\r\n",
+    b"X: y\r\n",
+    b"HTTP/1.0",
+    b"HTTP/1.1",
+    b"GET /z HTTP/1.1\r\n\r\n",
+    b"HEAD",
+    b"POST",
+    b"ffffffffffffffff",
+    b"x-byway-key: pr-1\r\n",
+];
+
+/// One or two seeds, with up to four changes.
+pub(crate) fn mutated(rng: &mut Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = seeds[rng.below(seeds.len())].clone();
+    if rng.below(4) == 0 {
+        bytes.extend_from_slice(&seeds[rng.below(seeds.len())][1..]);
+    }
+    for _ in 0..rng.below(5) {
+        let at = rng.below(bytes.len());
+        let end = (at + rng.below(8)).min(bytes.len());
+        match rng.below(4) {
+            0 => drop(bytes.drain(at..end)),
+            1 => bytes[at] = rng.next() as u8,
+            2 => drop(bytes.splice(at..at, rng.one_of(PIECES).iter().copied())),
+            _ => drop(bytes.splice(at..end, rng.one_of(PIECES).iter().copied())),
+        }
+        if bytes.is_empty() {
+            bytes.push(1);
+        }
+    }
+    bytes
+}

@@ -1,0 +1,29 @@
+//! Framing under many inputs: what must hold for any bytes, and what must hold against hyper.
+//!
+//! The first is the body of the fuzz target, run for a fixed number of inputs, the same ones each time, on stable.
+
+mod hyper;
+mod inputs;
+#[path = "../../fuzz/invariants.rs"]
+mod invariants;
+
+const INPUTS: usize = 200_000;
+
+#[test]
+fn two_hundred_thousand_inputs() {
+    let seeds = inputs::seeds();
+    for seed in &seeds {
+        run(seed);
+    }
+    let mut rng = inputs::Rng(1);
+    for _ in 0..INPUTS {
+        run(&inputs::mutated(&mut rng, &seeds));
+    }
+}
+
+fn run(input: &[u8]) {
+    if let Err(panic) = std::panic::catch_unwind(|| invariants::check(input)) {
+        eprintln!("the input was b\"{}\"", input.escape_ascii());
+        std::panic::resume_unwind(panic);
+    }
+}
