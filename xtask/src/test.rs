@@ -21,6 +21,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     setup::ensure(&[Group::Build, Group::Demo, Group::Test])?;
     if args.filter.is_none() {
         stage("formatting", workspace::cargo().args(["fmt", "--all", "--check"]))?;
+        let programs = ["fmt", "--manifest-path", "agent-ebpf/Cargo.toml", "--check"];
+        stage(
+            "formatting of the eBPF programs",
+            workspace::cargo().args(programs),
+        )?;
     }
     // The lints of the agent and the datapath tests need the object and the agent.
     build::agent()?;

@@ -10,7 +10,7 @@ mod stage;
 use std::io::Write;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
 use crate::setup::{self, Group};
@@ -42,6 +42,11 @@ enum Output {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    ensure!(
+        nix::unistd::geteuid().is_root(),
+        "the demo makes network namespaces and loads eBPF programs, which only root may: \
+         sudo -E env \"PATH=$PATH\" cargo xtask demo"
+    );
     setup::ensure(&[Group::Demo])?;
     if !args.no_agent {
         build::agent()?;
