@@ -29,9 +29,9 @@ pub mod maps {
     pub const PORTS: &str = "PORTS";
     /// Hash: [`DialKey`](crate::DialKey) -> [`Origin`](crate::Origin): connections that an agent makes itself.
     pub const DIALS: &str = "DIALS";
-    /// Hash: [`ListenKey`](crate::ListenKey) -> number of listening sockets.
+    /// Hash: [`ListenKey`](crate::ListenKey) -> [`Listeners`](crate::Listeners).
     pub const LISTENING: &str = "LISTENING";
-    /// Hash: namespace cookie -> slot: the namespaces whose listeners are recorded.
+    /// Hash: namespace cookie -> number of changes seen: the namespaces whose listeners are recorded.
     pub const NAMESPACES: &str = "NAMESPACES";
     /// Array of `u64`, one per worker: `CLOCK_MONOTONIC` nanoseconds, or 0 when the worker takes no more.
     pub const HEARTBEAT: &str = "HEARTBEAT";
@@ -96,6 +96,19 @@ pub struct ListenKey {
     pub addr: Addr,
     /// Bound port, host order.
     pub port: u32,
+    /// Always 0.
+    pub pad: u32,
+}
+
+/// The listening sockets at one address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listeners {
+    /// How many there are.
+    pub count: i64,
+    /// The user that the latest belongs to: sockets that share its port must belong to the same one, else
+    /// another worker of the app cannot bind with `SO_REUSEPORT`.
+    pub uid: u32,
     /// Always 0.
     pub pad: u32,
 }
@@ -321,6 +334,7 @@ const _: () = {
     assert!(size_of::<DialKey>() == 48);
     assert!(size_of::<Origin>() == 24);
     assert!(size_of::<ListenKey>() == 32);
+    assert!(size_of::<Listeners>() == 16);
     assert!(size_of::<PortKey>() == 16);
     assert!(size_of::<AgentInfo>() == 328);
     assert!(size_of::<TargetRecord>() == 416);

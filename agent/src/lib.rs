@@ -1,1 +1,26 @@
-//! Byway.
+//! The node agent: steers keyed requests of the pods of one node to their previews.
+//!
+//! The way of a request: [`accept`] -> [`dial`] -> [`forward`]. The way of a route: [`source`] -> [`snapshot`] ->
+//! [`control`] -> [`target`] and [`tables`]. ARCHITECTURE.md has the map.
+
+mod accept;
+mod admin;
+mod admission;
+pub mod args;
+mod backend;
+mod control;
+mod dial;
+mod forward;
+pub mod inspect;
+mod kernel;
+mod serve;
+mod snapshot;
+mod source;
+mod sys;
+mod tables;
+mod target;
+mod watchdog;
+mod worker;
+
+pub use serve::serve;
+pub use watchdog::watch;

@@ -166,7 +166,7 @@ fn is_or_looks_like(name: &str, known: &str) -> Result<bool, Doubt> {
 /// RFC 9112, 3.2: which form goes with which method. Characters are not held to RFC 3986, since clients send
 /// `{`, `|` and UTF-8, and servers take them; but what servers refuse or cut off (`#`) is in doubt.
 fn check_target(method: &str, target: &str) -> Result<(), Doubt> {
-    let odd = |b: u8| matches!(b, 0..=b' ' | b'#' | b'<' | b'>' | b'`' | 0x7f);
+    let odd = |b: u8| matches!(b, 0..=b' ' | b'"' | b'#' | b'<' | b'>' | b'`' | 0x7f);
     if target.bytes().any(odd) {
         return Err(Doubt::BadTarget);
     }

@@ -13,11 +13,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use crate::{inputs, invariants};
 
-const INPUTS: usize = 20_000;
+const INPUTS: usize = 40_000;
 
 #[test]
 fn requests() {
-    let accepted = each_input(|runtime, bytes| {
+    let accepted = each_input(true, |runtime, bytes| {
         let ours = invariants::requests(bytes, None);
         let theirs = runtime.block_on(served_by_hyper(bytes));
         for (i, message) in ours.messages.iter().enumerate() {
@@ -32,12 +32,12 @@ fn requests() {
         );
         ours.messages.len()
     });
-    assert!(accepted > INPUTS / 4, "only {accepted} messages were compared");
+    assert!(accepted > INPUTS / 8, "only {accepted} messages were compared");
 }
 
 #[test]
 fn responses() {
-    let accepted = each_input(|runtime, bytes| {
+    let accepted = each_input(false, |runtime, bytes| {
         let mut compared = 0;
         for (kind, method) in [
             (RequestKind::Other, Method::GET),
@@ -57,18 +57,18 @@ fn responses() {
     assert!(accepted > INPUTS / 10, "only {accepted} messages were compared");
 }
 
-fn each_input(compare: impl Fn(&tokio::runtime::Runtime, &[u8]) -> usize) -> usize {
+fn each_input(request: bool, compare: impl Fn(&tokio::runtime::Runtime, &[u8]) -> usize) -> usize {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let seeds = inputs::seeds();
     let mut rng = inputs::Rng(2);
     let mut accepted = 0;
     for i in 0..INPUTS {
-        let input = if i < seeds.len() {
-            seeds[i].clone()
-        } else {
-            inputs::mutated(&mut rng, &seeds)
+        let input = match i {
+            _ if i < seeds.len() => seeds[i][1..].to_vec(),
+            _ if i % 2 == 0 => inputs::mutated(&mut rng, &seeds)[1..].to_vec(),
+            _ => inputs::built(&mut rng, request),
         };
-        let bytes = &input[1..];
+        let bytes = input.as_slice();
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| compare(&runtime, bytes)));
         accepted += result.unwrap_or_else(|panic| {
             eprintln!("the input was b\"{}\"", bytes.escape_ascii());
@@ -78,8 +78,11 @@ fn each_input(compare: impl Fn(&tokio::runtime::Runtime, &[u8]) -> usize) -> usi
     accepted
 }
 
-/// The target in origin form, as hyper shows it.
+/// The target as hyper shows it: what is in origin form already is not touched.
 fn path_and_query(target: &str) -> String {
+    if target.starts_with('/') {
+        return target.to_owned();
+    }
     let uri: ::hyper::Uri = target.parse().unwrap();
     uri.path_and_query().map(ToString::to_string).unwrap_or_default()
 }

@@ -102,3 +102,151 @@ pub(crate) fn mutated(rng: &mut Rng, seeds: &[Vec<u8>]) -> Vec<u8> {
     }
     bytes
 }
+
+/// A message put together from parts that are mostly right, and else wrong in the ways that matter: what random
+/// changes of bytes seldom hit.
+pub(crate) fn built(rng: &mut Rng, request: bool) -> Vec<u8> {
+    let mut text = String::new();
+    for _ in 0..=rng.below(2) {
+        if request {
+            text += rng.one_of(&["GET", "POST", "HEAD", "PUT", "get", "X-Y"]);
+            text += rng.one_of(&[
+                " /a",
+                " /a?b#c",
+                " /a#b",
+                " http://h/x",
+                " *",
+                " /{}|\\^\"",
+                " /<a>",
+                " //",
+                " ?",
+                "  /",
+            ]);
+            text += rng.one_of(&[
+                " HTTP/1.1",
+                " HTTP/1.1",
+                " HTTP/1.1",
+                " HTTP/1.0",
+                " HTTP/1.2",
+                " HTTP/1.1 ",
+            ]);
+        } else {
+            text += rng.one_of(&["HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/2.0"]);
+            text += rng.one_of(&[
+                " 200 OK",
+                " 200 OK",
+                " 200",
+                " 204 No",
+                " 304 Not",
+                " 101 X",
+                " 100 X",
+                " 404 \u{e9}",
+                " 99 X",
+            ]);
+        }
+        text += end(rng);
+        let chunked = rng.below(2) == 0;
+        for _ in 0..rng.below(3) {
+            text += rng.one_of(&[
+                "Host: a",
+                "A: b",
+                "A : b",
+                " A: b",
+                "A:",
+                "Connection: close",
+                "Connection: keep-alive",
+                "A: \u{e9}",
+                "Content-Length: 3",
+                "Content-Length: 0",
+                "Content_Length: 1",
+                "A\t: b",
+                "Transfer-Encoding: gzip",
+            ]);
+            text += end(rng);
+        }
+        text += if chunked {
+            rng.one_of(&[
+                "Transfer-Encoding: chunked",
+                "Transfer-Encoding: chunked",
+                "Transfer-Encoding: CHUNKED ",
+                "Transfer-Encoding: gzip, chunked",
+                "Transfer-Encoding: chunked, chunked",
+                "Transfer-Encoding: chunked,",
+                "Transfer-Encoding:\tchunked",
+                "Transfer-Encoding: chunked;q=1",
+                "Transfer-Encoding: \u{b}chunked",
+            ])
+        } else {
+            rng.one_of(&[
+                "Content-Length: 3",
+                "Content-Length: 03",
+                "Content-Length: +3",
+                "Content-Length: 3,3",
+                "Content-Length: 3 ",
+                "Content-Length: 3\r\nContent-Length: 3",
+                "Content-Length: 0x3",
+                "Content-Length: 3 3",
+                "A: b",
+                "Content-Length: 18446744073709551619",
+            ])
+        };
+        text += end(rng);
+        text += end(rng);
+        if !chunked {
+            text += rng.one_of(&["abc", "abc", "ab", ""]);
+            continue;
+        }
+        for _ in 0..rng.below(3) {
+            text += rng.one_of(&[
+                "3",
+                "3",
+                "03",
+                "0000000000000003",
+                "00000000000000003",
+                "10000000000000003",
+                "3 ",
+                "3\t",
+                "3;",
+                "3;a=b",
+                "3;a=\"b\\\"c\"",
+                "3;a\nb",
+                "3;a\rb",
+                "3; a",
+                "+3",
+                "0x3",
+                "3 ;a",
+                "3,",
+                "3;\u{e9}",
+                "3;\0",
+            ]);
+            text += end(rng);
+            text += rng.one_of(&["abc", "abc", "abc", "ab", "abcd", "0\r\n"]);
+            text += end(rng);
+        }
+        text += rng.one_of(&["0", "0", "000", "0;x", "00000000000000000", "0 ", ""]);
+        text += end(rng);
+        text += rng.one_of(&[
+            "",
+            "",
+            "A: b\r\n",
+            "A : b\r\n",
+            "A\r\n",
+            " A: b\r\n",
+            "A: b\n",
+            "A: b\0\r\n",
+            ": b\r\n",
+        ]);
+        text += end(rng);
+    }
+    text.into_bytes()
+}
+
+fn end(rng: &mut Rng) -> &'static str {
+    match rng.below(60) {
+        0 => "\n",
+        1 => "\r",
+        2 => "\r\r\n",
+        3 => "\r\n ",
+        _ => "\r\n",
+    }
+}

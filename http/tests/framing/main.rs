@@ -16,8 +16,12 @@ fn two_hundred_thousand_inputs() {
         run(seed);
     }
     let mut rng = inputs::Rng(1);
-    for _ in 0..INPUTS {
-        run(&inputs::mutated(&mut rng, &seeds));
+    for i in 0..INPUTS {
+        match i % 4 {
+            0 => run(&[&[i as u8][..], &inputs::built(&mut rng, true)].concat()),
+            1 => run(&[&[i as u8][..], &inputs::built(&mut rng, false)].concat()),
+            _ => run(&inputs::mutated(&mut rng, &seeds)),
+        }
     }
 }
 

@@ -1,0 +1,109 @@
+//! `tp_btf/inet_sock_set_state` (kernel 5.5, with BTF): keeps count of the listening sockets of the target namespaces.
+//!
+//! So that a port whose app is not listening refuses as it does without the agent. The agent seeds the counts by
+//! `sock_diag` when it attaches. Rust has no CO-RE: offsets of fields come from the running kernel's BTF, at load.
+
+use core::ptr::read_volatile as read;
+
+use aya_ebpf::{
+    Global, helpers::bpf_probe_read_kernel, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
+use aya_log_ebpf::error;
+use byway_abi::{ListenKey, Listeners, MAPPED};
+
+use crate::maps::{LISTENING, NAMESPACES};
+
+#[unsafe(no_mangle)]
+static OFF_SK_NET: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+static OFF_NET_COOKIE: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+static OFF_INET_SPORT: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+static OFF_SK_FAMILY: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+static OFF_SK_PROTOCOL: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+static OFF_SK_SADDR4: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+static OFF_SK_SADDR6: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+static OFF_SK_V6ONLY: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+static OFF_SK_UID: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+static MASK_SK_V6ONLY: Global<u32> = Global::new(0);
+
+const TCP_CLOSE: i32 = 7;
+const TCP_LISTEN: i32 = 10;
+const AF_INET: u16 = 2;
+const IPPROTO_TCP: u16 = 6;
+
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn listening(ctx: BtfTracePointContext) -> i32 {
+    let (old, new): (i32, i32) = (ctx.arg(1), ctx.arg(2));
+    if new == TCP_LISTEN {
+        // SAFETY: the first argument is a valid `struct sock`.
+        unsafe { record(&ctx, 1) };
+    } else if old == TCP_LISTEN && new == TCP_CLOSE {
+        // SAFETY: as above.
+        unsafe { record(&ctx, -1) };
+    }
+    0
+}
+
+#[inline(always)]
+unsafe fn record(ctx: &BtfTracePointContext, change: i64) {
+    let sk: *const u8 = ctx.arg(0);
+    // SAFETY: offsets are those of the running kernel's BTF, within `struct sock` unless said otherwise.
+    unsafe {
+        // An MPTCP listener's own socket is not TCP; its TCP subflow comes by here as well.
+        if read(sk.add(OFF_SK_PROTOCOL.load() as usize).cast::<u16>()) != IPPROTO_TCP {
+            return;
+        }
+        let net = read(sk.add(OFF_SK_NET.load() as usize).cast::<*const u8>());
+        let ns = read(net.add(OFF_NET_COOKIE.load() as usize).cast::<u64>());
+        let Some(changes) = NAMESPACES.get_ptr_mut(ns) else { return };
+        // skc_num is 0 by now for a socket that was bound to port 0 and closes; inet_sport still stands, but lies
+        // beyond `struct sock`, which is all that the verifier knows.
+        let sport = bpf_probe_read_kernel(sk.add(OFF_INET_SPORT.load() as usize).cast::<u16>());
+        let port = u32::from(u16::from_be(sport.unwrap_or(0)));
+        let uid = read(sk.add(OFF_SK_UID.load() as usize).cast::<u32>());
+        let mut key = ListenKey { ns, addr: [0, 0, MAPPED, 0], port, pad: 0 };
+        if read(sk.add(OFF_SK_FAMILY.load() as usize).cast::<u16>()) == AF_INET {
+            key.addr[3] = read(sk.add(OFF_SK_SADDR4.load() as usize).cast::<u32>());
+            bump(ctx, &key, change, uid);
+        } else {
+            let a = sk.add(OFF_SK_SADDR6.load() as usize).cast::<u32>();
+            let addr = [read(a), read(a.add(1)), read(a.add(2)), read(a.add(3))];
+            let v6only = u32::from(read(sk.add(OFF_SK_V6ONLY.load() as usize))) & MASK_SK_V6ONLY.load();
+            if addr == [0; 4] && v6only == 0 {
+                bump(ctx, &key, change, uid); // [::] takes IPv4 as well
+            }
+            key.addr = addr;
+            bump(ctx, &key, change, uid);
+        }
+        add(changes.cast(), 1); // last: who read the counts before knows that they are old
+    }
+}
+
+#[inline(always)]
+fn bump(ctx: &BtfTracePointContext, key: &ListenKey, change: i64, uid: u32) {
+    if let Some(listeners) = LISTENING.get_ptr_mut(key) {
+        // SAFETY: a value of the map.
+        unsafe {
+            add(&raw mut (*listeners).count, change);
+            if change > 0 {
+                (*listeners).uid = uid;
+            }
+        }
+    } else if change > 0 && LISTENING.insert(key, Listeners { count: 1, uid, pad: 0 }, 0).is_err() {
+        error!(ctx, "the map of listening ports is full: port {} is not steered", key.port);
+    }
+}
+
+#[inline(always)]
+unsafe fn add(n: *mut i64, change: i64) {
+    // SAFETY: an atomic add to a value of a map.
+    unsafe { core::arch::asm!("lock *(u64 *)({n} + 0) += {change}", n = in(reg) n, change = in(reg) change) };
+}

@@ -1,0 +1,45 @@
+//! Every map, once. Nothing is pinned: the maps live as long as the agent, its programs and who reads them.
+//!
+//! Maps that only userspace uses are declared here too, so that one object says all there is.
+
+use aya_ebpf::{
+    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
+    btf_maps::SkStorage,
+    macros::{btf_map, map},
+    maps::{Array, HashMap, PerCpuArray, SockMap},
+};
+use byway_abi::{
+    AgentInfo, DialKey, ListenKey, Listeners, MAX_DIALS, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS, Origin, PortKey,
+    RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord,
+};
+
+#[map]
+pub(crate) static BYWAY_AGENT: Array<AgentInfo> = Array::with_max_entries(1, 0);
+#[map]
+pub(crate) static LISTENERS: SockMap = SockMap::with_max_entries(MAX_TARGETS * MAX_WORKERS, 0);
+#[map]
+pub(crate) static PORTS: HashMap<PortKey, u32> = HashMap::with_max_entries(MAX_TARGETS * 32, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static DIALS: HashMap<DialKey, Origin> = HashMap::with_max_entries(MAX_DIALS, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static LISTENING: HashMap<ListenKey, Listeners> = HashMap::with_max_entries(32_768, BPF_F_NO_PREALLOC);
+/// Namespaces to record, each with the number of changes seen there.
+#[map]
+pub(crate) static NAMESPACES: HashMap<u64, u64> = HashMap::with_max_entries(MAX_TARGETS, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static HEARTBEAT: Array<u64> = Array::with_max_entries(MAX_WORKERS, BPF_F_MMAPABLE);
+/// Per slot, how many connections were handed out: workers take turns.
+#[map]
+pub(crate) static TURNS: Array<u32> = Array::with_max_entries(MAX_TARGETS, 0);
+#[map]
+pub(crate) static STEERED: PerCpuArray<u64> = PerCpuArray::with_max_entries(MAX_TARGETS * Steer::COUNT, 0);
+#[map]
+pub(crate) static TARGETS: Array<TargetRecord> = Array::with_max_entries(MAX_TARGETS, 0);
+#[map]
+pub(crate) static ROUTES: HashMap<u32, RouteRecord> = HashMap::with_max_entries(MAX_ROUTES, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static ROUTE_COUNTERS: Array<RouteCounters> = Array::with_max_entries(MAX_ROUTES, BPF_F_MMAPABLE);
+#[map]
+pub(crate) static TGT_COUNTERS: Array<TargetCounters> = Array::with_max_entries(MAX_TARGETS, BPF_F_MMAPABLE);
+#[btf_map]
+pub(crate) static ORIGIN: SkStorage<Origin> = SkStorage::new();

@@ -1,0 +1,117 @@
+//! Where a connection enters: accepted on the agent's listener in the pod's namespace, with the address that the
+//! client wanted as its own local address.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::sleep,
+};
+
+use crate::{
+    admission::Admission,
+    forward::{self, Connection},
+    target::{Counter, Phase, Target},
+};
+
+/// Accepts for one worker and one target until the target's phase says otherwise.
+///
+/// Dropping the set of connections drops their sockets at once, which is what a pod that has gone needs.
+pub(crate) async fn serve(
+    worker: u32,
+    target: Arc<Target>,
+    listener: std::net::TcpListener,
+    admission: Arc<Admission>,
+) {
+    let mut listener = match TcpListener::from_std(listener) {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            tracing::error!(%error, target = target.name, "cannot watch the listener: connections reach the app");
+            None
+        }
+    };
+    let mut phase = target.phase();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = accept(listener.as_ref()) => match accepted {
+                Ok((client, peer)) => {
+                    let ticket = admission.admit();
+                    match prepare(worker, &target, client, peer, &admission) {
+                        Ok(connection) => {
+                            connections.spawn(async move {
+                                forward::forward(connection).await;
+                                drop(ticket);
+                            });
+                        }
+                        Err(error) => tracing::debug!(%error, "a connection ended before it was looked at"),
+                    }
+                }
+                Err(error) => refused(&admission, &error).await,
+            },
+            _ = phase.changed() => {}
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a connection ended by a fault of the agent");
+                }
+            }
+        }
+        match *phase.borrow_and_update() {
+            Phase::Accepting => {}
+            Phase::Closed if connections.is_empty() => return,
+            Phase::Closed => listener = None,
+            Phase::Gone => return,
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn refused(admission: &Admission, error: &io::Error) {
+    let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    if error.raw_os_error().is_some_and(|code| exhausted.contains(&code)) {
+        tracing::warn!(%error, "no room for a connection: new ones reach the app");
+        admission.exhausted();
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn prepare(
+    worker: u32,
+    target: &Arc<Target>,
+    client: TcpStream,
+    peer: SocketAddr,
+    admission: &Arc<Admission>,
+) -> io::Result<Connection> {
+    let (peer, local) = (unmap(peer), unmap(client.local_addr()?));
+    target.own(&client, local);
+    client.set_nodelay(true)?;
+    target.count(Counter::Accepted);
+    target.count(Counter::Open);
+    Ok(Connection { worker, target: target.clone(), client: Some(client), peer, local, admission: admission.clone() })
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.target.counter(Counter::Open).fetch_sub(1, Relaxed);
+    }
+}
+
+/// IPv4 as IPv4: the listener of both families says `::ffff:a.b.c.d`.
+fn unmap(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address, // with its scope
+    }
+}

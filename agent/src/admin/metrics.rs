@@ -1,0 +1,71 @@
+//! Prometheus metrics, gathered from the counters when they are asked for. No label has values that users can grow
+//! without bound: targets and previews are added up, `debug routes` tells them apart.
+
+use std::sync::{PoisonError, atomic::Ordering::Relaxed};
+
+use byway_http::Doubt;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter as Count, family::Family, gauge::Gauge},
+    registry::{Registry, Unit},
+};
+
+use super::Health;
+use crate::{admission::resident_bytes, target::Counter};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct To {
+    to: &'static str,
+}
+
+/// All metrics as OpenMetrics text.
+pub(super) fn encode(health: &Health) -> String {
+    let targets = health.targets.lock().unwrap_or_else(PoisonError::into_inner);
+    let sum = |what: Counter| targets.iter().map(|t| t.counter(what).load(Relaxed)).sum::<u64>();
+    let mut registry = Registry::with_prefix("byway_agent");
+
+    let mut gauge = |name: &str, help: &str, value: u64| {
+        let gauge = Gauge::<i64>::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        registry.register(name, help, gauge);
+    };
+    gauge("targets", "Targets attached", targets.len() as u64);
+    gauge("connections_open", "Connections accepted and not ended yet", health.admission.open() as u64);
+    gauge("connections_limit", "Most connections at once", health.admission.limit() as u64);
+    gauge("steering", "1 when new connections are taken", u64::from(health.admission.has_room()));
+    let memory = Gauge::<i64>::default();
+    memory.set(i64::try_from(resident_bytes()).unwrap_or(i64::MAX));
+    registry.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, memory);
+
+    let mut counter = |name: &str, help: &str, value: u64| {
+        let counter = Count::<u64>::default();
+        counter.inc_by(value);
+        registry.register(name, help, counter);
+    };
+    counter("connections_accepted", "Connections accepted on attached targets", sum(Counter::Accepted));
+    counter("dials_failed", "Dials of an app that were refused, and passed on so", sum(Counter::DialFailed));
+    counter("unknown_keys", "Requests to the app that carried a key without a route", sum(Counter::UnknownKey));
+    counter("bad_documents", "Routes documents that could not be read", health.bad_documents.load(Relaxed));
+
+    let requests = Family::<To, Count>::default();
+    requests.get_or_create(&To { to: "app" }).inc_by(sum(Counter::AppRequests));
+    requests.get_or_create(&To { to: "preview" }).inc_by(sum(Counter::PreviewRequests));
+    registry.register("requests", "Requests decided", requests);
+
+    let opaque = Family::<Reason, Count>::default();
+    for doubt in Doubt::ALL {
+        opaque.get_or_create(&Reason { reason: doubt.code() }).inc_by(sum(Counter::Opaque(doubt)));
+    }
+    registry.register("connections_opaque", "Connections that turned opaque", opaque);
+
+    let mut encoded = String::new();
+    match text::encode(&mut encoded, &registry) {
+        Ok(()) => encoded,
+        Err(error) => format!("# {error}\n"),
+    }
+}

@@ -1,0 +1,78 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::inspect::Format;
+
+/// Steers keyed requests of the pods of this node to their previews.
+#[derive(Debug, Parser)]
+#[command(name = "byway-agent", version)]
+pub struct Cli {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve.
+    #[command(flatten)]
+    pub serve: ServeArgs,
+}
+
+/// What the agent can do but serve.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Look into the live BPF maps of this machine.
+    Debug {
+        /// What to look at.
+        #[command(subcommand)]
+        what: Debug,
+    },
+}
+
+/// What can be looked at.
+#[derive(Debug, Subcommand)]
+pub enum Debug {
+    /// Steered namespaces, their ports and routes, and whether the agent behind them is alive.
+    Routes {
+        /// How to print.
+        #[arg(long, short, value_enum, default_value_t)]
+        output: Format,
+    },
+}
+
+/// How to serve.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// A NodeRoutes document, followed without a restart. Its targets may name a network namespace by path.
+    #[arg(long, value_name = "FILE")]
+    pub routes: Option<PathBuf>,
+    /// The name of this node.
+    #[arg(long, env = "NODE_NAME", value_name = "NAME")]
+    pub node_name: Option<String>,
+    /// Address for /healthz, /readyz, /metrics and /status; a listener passed by socket activation comes first.
+    #[arg(long, default_value = "127.0.0.1:9907", value_name = "ADDR")]
+    pub admin: SocketAddr,
+    /// Threads that accept and forward; 0: one per CPU, at most 4.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=8), value_name = "N")]
+    pub workers: u32,
+    /// Most connections at once; at the limit new ones reach the app. 0: what the limit of open files allows.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub max_connections: usize,
+    /// Most resident memory in MiB; above it new connections reach the app. 0: 80 % of the cgroup's limit.
+    #[arg(long, default_value_t = 0, value_name = "MIB")]
+    pub max_memory: u64,
+    /// Most connections that wait for a busy agent, per target; further ones reach the app.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4096), value_name = "N")]
+    pub max_backlog: u32,
+    /// When stopped, how long tunnels and idle connections live on, in seconds.
+    #[arg(long, default_value = "600", value_parser = seconds, value_name = "SECONDS")]
+    pub drain_deadline: Duration,
+    /// Serve in this process, without the watchdog that ends a hung agent.
+    #[arg(long)]
+    pub no_watchdog: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: u64 = text.parse().map_err(|_| "a whole number of seconds".to_owned())?;
+    Ok(Duration::from_secs(seconds))
+}

@@ -1,0 +1,44 @@
+//! The agent's connection to a preview's pod, from the agent's own namespace: one known source for NetworkPolicies.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use tokio::{net::TcpStream, time::timeout};
+
+use crate::snapshot::Preview;
+
+/// A pod that has gone does not answer at all.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Backends tried for one request.
+const TRIES: usize = 4;
+
+/// Connects to the next backend that takes the connection, at the port that the client wanted.
+pub(crate) async fn connect(preview: Arc<Preview>, local: SocketAddr) -> io::Result<TcpStream> {
+    let backends = &preview.route.backends;
+    let first = preview.turn.fetch_add(1, Relaxed);
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the preview has no ready pod");
+    for n in 0..backends.len().min(TRIES) {
+        let Some(ip) = backends.get((first + n) % backends.len()).and_then(|b| address(&b.ips, local)) else {
+            continue;
+        };
+        match timeout(PATIENCE, TcpStream::connect(SocketAddr::new(ip, local.port()))).await {
+            Ok(Ok(stream)) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Ok(Err(e)) => last = e,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+        tracing::debug!(preview = preview.route.name, %ip, error = %last, "a pod of the preview cannot be reached");
+    }
+    Err(last)
+}
+
+/// The address of the client's own family, else any.
+fn address(ips: &[IpAddr], local: SocketAddr) -> Option<IpAddr> {
+    ips.iter().find(|ip| ip.is_ipv4() == local.is_ipv4()).or(ips.first()).copied()
+}

@@ -1,0 +1,258 @@
+//! Brings the node to what a document wants: attaches, detaches, swaps routes, and says what is live.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use byway_abi::{RouteRecord, Text};
+use byway_api::{
+    NodeRoutesSpec, NodeRoutesStatus, PreviewStatus, Refusal, Target as Wanted, TargetFailure,
+};
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use crate::{
+    snapshot::{Leg, Preview, Routes, Snapshot},
+    target::{AttachError, Attacher, Attachment, Target},
+};
+
+/// What is programmed on this node.
+pub(crate) struct Control {
+    attacher: Attacher,
+    spec: NodeRoutesSpec,
+    attached: BTreeMap<String, Attached>,
+    /// Targets that could not be attached, and why.
+    failed: BTreeMap<String, AttachError>,
+    snapshot: Snapshot,
+    /// Detaches under way.
+    detaching: JoinSet<()>,
+}
+
+struct Attached {
+    attachment: Attachment,
+    wanted: Wanted,
+    /// Where each preview's record and counters are.
+    routes: HashMap<String, u32>,
+    /// Previews that can never get a request here, and which one takes it.
+    losers: Vec<(String, String)>,
+    /// Previews for which there was no room.
+    refused: Vec<String>,
+}
+
+impl Control {
+    pub(crate) fn new(attacher: Attacher) -> Self {
+        let spec = NodeRoutesSpec::default();
+        Self {
+            attacher,
+            snapshot: Snapshot::new(&spec, Timestamp::now()),
+            spec,
+            attached: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            detaching: JoinSet::new(),
+        }
+    }
+
+    /// Takes over a new document.
+    pub(crate) fn apply(&mut self, spec: NodeRoutesSpec) {
+        self.spec = spec;
+        self.program();
+    }
+
+    /// Looks for what changes by itself: pods that went, previews that ended, targets that failed before.
+    /// Whether anything did.
+    pub(crate) fn tick(&mut self) -> bool {
+        while self.detaching.try_join_next().is_some() {}
+        let gone: Vec<String> =
+            self.attached.iter().filter(|(_, a)| !a.attachment.target.netns.is_current()).map(|(n, _)| n.clone()).collect();
+        for name in &gone {
+            if let Some(attached) = self.attached.remove(name) {
+                tracing::info!(target = name, "the pod has gone");
+                self.forget_routes(&attached);
+                attached.attachment.abandon();
+            }
+        }
+        let expired = self.snapshot.next_expiry.is_some_and(|at| at <= Timestamp::now());
+        let changed = !gone.is_empty() || expired || !self.failed.is_empty();
+        if changed {
+            self.program();
+        }
+        changed
+    }
+
+    /// Detaches everything, and returns when the last listener is closed.
+    pub(crate) async fn detach_all(&mut self) {
+        for attached in std::mem::take(&mut self.attached).into_values() {
+            self.detaching.spawn(attached.attachment.detach());
+        }
+        while self.detaching.join_next().await.is_some() {}
+    }
+
+    fn program(&mut self) {
+        let snapshot = Snapshot::new(&self.spec, Timestamp::now());
+        let before: HashMap<&str, &Arc<Preview>> =
+            self.snapshot.previews.iter().map(|p| (p.route.name.as_str(), p)).collect();
+        for preview in &snapshot.previews {
+            if before.get(preview.route.name.as_str()).is_none_or(|b| b.route.revision != preview.route.revision) {
+                tracing::info!(preview = preview.route.name, key = %preview.route.key, "preview is live");
+            }
+        }
+        for (name, _, error) in &snapshot.refused {
+            tracing::warn!(preview = name, reason = error.code(), "preview is refused: {error}");
+        }
+        self.snapshot = snapshot;
+        self.failed.clear();
+
+        let stale: Vec<String> = self
+            .attached
+            .iter()
+            .filter(|(name, a)| self.snapshot.targets.get(*name).is_none_or(|(w, _)| !same_pod(w, &a.wanted)))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in stale {
+            if let Some(attached) = self.attached.remove(&name) {
+                tracing::info!(target = name, "detaching");
+                attached.attachment.target.routes.store(Arc::default());
+                self.forget_routes(&attached);
+                self.detaching.spawn(attached.attachment.detach());
+            }
+        }
+        let wanted: Vec<(Wanted, Vec<usize>)> = self.snapshot.targets.values().cloned().collect();
+        for (wanted, previews) in wanted {
+            if let Err(error) = self.program_target(&wanted, &previews) {
+                tracing::warn!(target = wanted.name, reason = error.code(), "target is not steered: {error}");
+                self.failed.insert(wanted.name.clone(), error);
+            }
+        }
+    }
+
+    fn program_target(&mut self, wanted: &Wanted, previews: &[usize]) -> Result<(), AttachError> {
+        let attached = match self.attached.remove(&wanted.name) {
+            Some(mut attached) => {
+                self.attacher.change_ports(&mut attached.attachment, &wanted.ports)?;
+                attached.wanted = wanted.clone();
+                attached
+            }
+            None => {
+                let attachment = self.attacher.attach(wanted)?;
+                tracing::info!(target = wanted.name, ports = ?wanted.ports, netns = attachment.target.netns.id.ino, "attached");
+                Attached {
+                    attachment,
+                    wanted: wanted.clone(),
+                    routes: HashMap::new(),
+                    losers: Vec::new(),
+                    refused: Vec::new(),
+                }
+            }
+        };
+        let attached = self.attached.entry(wanted.name.clone()).or_insert(attached);
+        let previews: Vec<Arc<Preview>> = previews.iter().map(|i| self.snapshot.previews[*i].clone()).collect();
+        let tables = &self.attacher.tables;
+        let target = &attached.attachment.target;
+
+        // New routes first, then the switch, then the old ones: no index is freed that a worker may still count on.
+        let mut legs = Vec::with_capacity(previews.len());
+        let mut live = HashMap::with_capacity(previews.len());
+        attached.refused.clear();
+        for (rank, preview) in previews.iter().enumerate() {
+            let name = &preview.route.name;
+            let record = record(target.slot.index(), rank, preview);
+            let index = match attached.routes.remove(name) {
+                Some(index) => {
+                    tables.change_route(index, &record)?;
+                    index
+                }
+                None => match tables.add_route(&record)? {
+                    Some(index) => index,
+                    None => {
+                        attached.refused.push(name.clone());
+                        continue;
+                    }
+                },
+            };
+            live.insert(name.clone(), index);
+            legs.push(Arc::new(Leg { preview: preview.clone(), index }));
+        }
+        let gone = std::mem::replace(&mut attached.routes, live);
+        let routes = Routes::new(legs, self.snapshot.origins.clone());
+        let name_of = |i: usize| routes.legs[i].preview.route.name.clone();
+        attached.losers = routes.table.losers().into_iter().map(|(l, w)| (name_of(l), name_of(w))).collect();
+        target.routes.store(Arc::new(routes));
+        gone.values().try_for_each(|index| tables.remove_route(*index))?;
+        Ok(())
+    }
+
+    fn forget_routes(&self, attached: &Attached) {
+        for index in attached.routes.values() {
+            if let Err(error) = self.attacher.tables.remove_route(*index) {
+                tracing::warn!(%error, "cannot remove a route from its map");
+            }
+        }
+    }
+
+    /// What is live, for the acknowledgement.
+    pub(crate) fn status(&self) -> NodeRoutesStatus {
+        let mut previews: Vec<PreviewStatus> =
+            self.snapshot.previews.iter().map(|preview| self.preview_status(preview)).collect();
+        previews.extend(self.snapshot.refused.iter().map(|(name, _, error)| PreviewStatus {
+            name: name.clone(),
+            revision: None,
+            refused: Some(Refusal { reason: error.code().to_owned(), message: error.to_string() }),
+            failures: Vec::new(),
+        }));
+        NodeRoutesStatus { instance: None, observed_generation: None, previews }
+    }
+
+    fn preview_status(&self, preview: &Preview) -> PreviewStatus {
+        let name = &preview.route.name;
+        let failures = self.snapshot.targets.iter().filter_map(|(target, (wanted, _))| {
+            if !wanted.previews.contains(name) {
+                return None;
+            }
+            let failure = |reason: &str, message: String| {
+                Some(TargetFailure { target: target.clone(), reason: reason.to_owned(), message })
+            };
+            if let Some(error) = self.failed.get(target) {
+                return failure(error.code(), error.to_string());
+            }
+            let attached = self.attached.get(target)?;
+            if attached.refused.contains(name) {
+                let most = byway_abi::MAX_ROUTES;
+                return failure("TooManyRoutes", format!("this node has {most} routes already, which is the most"));
+            }
+            let (_, winner) = attached.losers.iter().find(|(loser, _)| loser == name)?;
+            failure("Conflict", format!("{winner} has the same key and match here and comes first: change one of them"))
+        });
+        PreviewStatus {
+            name: name.clone(),
+            revision: Some(preview.route.revision.clone()),
+            refused: None,
+            failures: failures.collect(),
+        }
+    }
+
+    /// The targets that are attached.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.attached.values().map(|a| &a.attachment.target)
+    }
+}
+
+fn same_pod(a: &Wanted, b: &Wanted) -> bool {
+    a.pod_uid == b.pod_uid && a.netns == b.netns
+}
+
+fn record(slot: u32, rank: usize, preview: &Preview) -> RouteRecord {
+    let route = &preview.route;
+    let matcher = route.matcher.as_ref().map_or_else(|| "default carriers".to_owned(), ToString::to_string);
+    let backends: Vec<String> =
+        route.backends.iter().flat_map(|b| b.ips.iter().map(ToString::to_string)).collect();
+    RouteRecord {
+        slot,
+        rank: rank as u32,
+        expires_at: route.expires_at.map_or(0, |at| at.as_second().unsigned_abs()),
+        preview: Text::new(&route.name),
+        key: Text::new(route.key.as_str()),
+        matcher: Text::new(&matcher),
+        backends: Text::new(&backends.join(" ")),
+    }
+}

@@ -1,0 +1,44 @@
+//! How the end of a connection is passed on: FIN as FIN, reset as reset.
+
+use std::{io, time::Duration};
+
+use socket2::SockRef;
+use tokio::{net::TcpStream, time::sleep};
+
+/// Longest wait for what was sent before a reset to leave the socket.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// Half-closes: no more will be sent. One that the other side has reset already needs no more.
+pub(super) fn shutdown(stream: &TcpStream) {
+    let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Write);
+}
+
+/// Closes after the last answer. What the client still sends is read and thrown away for a moment: a socket that is
+/// closed with unread bytes resets the connection, and the client might lose the answer.
+pub(super) async fn close(client: &mut TcpStream) {
+    shutdown(client);
+    let mut sink = tokio::io::sink();
+    let _ = tokio::time::timeout(FLUSH, tokio::io::copy(client, &mut sink)).await;
+}
+
+/// Has the close of `stream` send a reset.
+pub(super) fn reset(stream: &TcpStream) {
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
+/// Resets `stream` after what was sent to it before has been acknowledged: a reset throws away what waits.
+pub(super) async fn reset_after_flush(stream: &TcpStream) {
+    let mut wait = Duration::from_micros(50);
+    let mut waited = Duration::ZERO;
+    while waited < FLUSH && unsent(stream).is_ok_and(|bytes| bytes > 0) {
+        sleep(wait).await;
+        waited += wait;
+        wait *= 2;
+    }
+    reset(stream);
+}
+
+/// Bytes not acknowledged by the other side yet.
+fn unsent(stream: &TcpStream) -> io::Result<usize> {
+    crate::sys::outq(stream)
+}

@@ -1,0 +1,231 @@
+//! The engine of one connection: the requests of a client, and the answers of whoever is asked.
+//!
+//! `home` is where the connection belongs: the app, or by origin a preview. What goes there goes on as it came,
+//! pipelined or not. A request for another place is `away`: it waits until home has answered everything before it,
+//! goes out alone, and its answer comes back before anything else goes on. So at any time one server is active.
+//!
+//! [`super::request`] is the way from the client to the server, [`super::response`] the way back.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use byway_http::{BodyScan, Doubt, HeadScan, RequestKind};
+use tokio::{
+    net::TcpStream,
+    time::{Sleep, sleep},
+};
+
+use super::{
+    Connection, Place, Server,
+    away::Away,
+    counter, ending,
+    outbox::Outbox,
+    tunnel,
+};
+use crate::target::Counter;
+
+/// A head that takes longer goes to the app as it is.
+const SLOW_HEAD: Duration = Duration::from_secs(5);
+
+/// The way from the client to the server.
+pub(super) enum Up {
+    /// Nothing is known of the protocol yet.
+    Detect,
+    /// At the first byte of a head.
+    Head,
+    Body(BodyScan),
+    /// What follows must wait for the answers under way.
+    Wait,
+    /// Raw bytes.
+    Raw,
+}
+
+/// The way back.
+pub(super) enum Down {
+    Head,
+    Body(BodyScan),
+    Raw,
+}
+
+/// Why the engine stopped.
+pub(super) enum Stop {
+    /// Raw bytes from here on, between the client and the active server.
+    Tunnel,
+    /// Both ways have ended.
+    Done,
+    /// The client has been told that this was the last answer.
+    Close,
+    /// The active server or the client ended with a reset, or nothing sensible can follow.
+    Reset,
+}
+
+pub(super) struct Exchange<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) client: TcpStream,
+    pub(super) place: Place,
+    pub(super) home: Server,
+    pub(super) away: Away<'a>,
+    pub(super) up: Up,
+    pub(super) down: Down,
+    /// Bytes of the client that are not decided yet.
+    pub(super) inbox: Vec<u8>,
+    pub(super) up_scan: HeadScan,
+    /// A response head that is not complete yet, and how much of it has gone on to the client.
+    pub(super) partial: Vec<u8>,
+    pub(super) partial_sent: usize,
+    pub(super) down_scan: HeadScan,
+    /// Requests that the active server has not answered yet, in order.
+    pub(super) waiting: VecDeque<RequestKind>,
+    pub(super) to_server: Outbox,
+    pub(super) to_client: Outbox,
+    pub(super) client_ended: Ended,
+    pub(super) home_ended: Ended,
+    /// Home takes nothing more; what it has sent before is still passed on.
+    pub(super) home_broken: bool,
+    /// Nothing may follow the response under way.
+    pub(super) last: bool,
+    /// The last response is complete.
+    pub(super) finished: bool,
+    slow_head: Option<Pin<Box<Sleep>>>,
+}
+
+/// Whether one side will send no more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    No,
+    /// Seen, and not passed on yet.
+    Seen,
+    /// The other side has been told.
+    PassedOn,
+}
+
+impl<'a> Exchange<'a> {
+    pub(super) fn new(connection: &'a Connection, client: TcpStream, place: Place, home: Server) -> Self {
+        Self {
+            connection,
+            client,
+            place,
+            home,
+            away: Away::new(connection),
+            up: Up::Detect,
+            down: Down::Head,
+            inbox: Vec::new(),
+            up_scan: HeadScan::default(),
+            partial: Vec::new(),
+            partial_sent: 0,
+            down_scan: HeadScan::default(),
+            waiting: VecDeque::new(),
+            to_server: Outbox::default(),
+            to_client: Outbox::default(),
+            client_ended: Ended::No,
+            home_ended: Ended::No,
+            home_broken: false,
+            last: false,
+            finished: false,
+            slow_head: None,
+        }
+    }
+
+    /// Runs to the end of the connection.
+    pub(super) async fn run(mut self) {
+        let stop = poll_fn(|cx| self.poll(cx)).await;
+        match stop {
+            Ok(Stop::Done) => {}
+            Ok(Stop::Close) => ending::close(&mut self.client).await,
+            Ok(Stop::Tunnel) => {
+                let Self { client, home, mut away, to_server, to_client, client_ended, home_ended, .. } = self;
+                // The other connections have no part in what follows.
+                let mut server = away.take_active().unwrap_or(home);
+                let up = tunnel::Way { outbox: to_server, ended: client_ended };
+                let down = tunnel::Way { outbox: to_client, ended: home_ended };
+                tunnel::run(client, server.stream(), up, down).await;
+            }
+            Ok(Stop::Reset) | Err(_) => {
+                ending::reset(self.home.stream());
+                self.away.reset();
+                ending::reset_after_flush(&self.client).await;
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stop>> {
+        loop {
+            // Each way returns when it would wait for I/O, so both are asked again whenever one has changed what
+            // the other waits for.
+            let before = self.position();
+            if let Some(stop) = self.poll_up(cx)? {
+                return Poll::Ready(Ok(stop));
+            }
+            if let Some(stop) = self.poll_down(cx)? {
+                return Poll::Ready(Ok(stop));
+            }
+            if matches!((&self.up, &self.down), (Up::Raw, Down::Raw)) && self.inbox.is_empty() {
+                return Poll::Ready(Ok(Stop::Tunnel));
+            }
+            if self.position() == before {
+                return self.poll_slow_head(cx);
+            }
+        }
+    }
+
+    /// What one way waits for from the other.
+    fn position(&self) -> (u8, usize, bool, bool, bool) {
+        let up = match self.up {
+            Up::Detect => 0,
+            Up::Head => 1,
+            Up::Body(_) => 2,
+            Up::Wait => 3,
+            Up::Raw => 4,
+        };
+        (up, self.waiting.len(), self.away.is_active(), self.away.is_dialling(), self.finished)
+    }
+
+    fn poll_slow_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stop>> {
+        let collecting = matches!(self.up, Up::Detect | Up::Head) && !self.inbox.is_empty();
+        if !collecting {
+            self.slow_head = None;
+            return Poll::Pending;
+        }
+        let timer = self.slow_head.get_or_insert_with(|| Box::pin(sleep(SLOW_HEAD)));
+        if timer.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.slow_head = None;
+        self.turn_opaque(Doubt::SlowHead);
+        self.poll(cx)
+    }
+
+    /// From here on raw bytes, both ways, between the client and home.
+    pub(super) fn turn_opaque(&mut self, doubt: Doubt) {
+        let Connection { target, peer, .. } = self.connection;
+        tracing::debug!(target = target.name, client = %peer, reason = doubt.code(), "opaque: {}", doubt.explain());
+        target.count(Counter::Opaque(doubt));
+        if let Place::Preview(leg) = &self.place {
+            use std::sync::atomic::Ordering::Relaxed;
+            target.tables.route_counters(leg.index)[counter::OPAQUE].fetch_add(1, Relaxed);
+        }
+        self.turn_raw();
+    }
+
+    /// As [`turn_opaque`](Self::turn_opaque), on purpose: a tunnel.
+    pub(super) fn turn_raw(&mut self) {
+        self.up = Up::Raw;
+        self.down = Down::Raw;
+    }
+
+    /// Who is asked now.
+    pub(super) fn active_place(&self) -> &Place {
+        self.away.place().unwrap_or(&self.place)
+    }
+
+    /// The connection to who is asked now; none while it is dialled.
+    pub(super) fn active_server(&mut self) -> Option<&mut TcpStream> {
+        if self.away.is_active() { self.away.server().map(Server::stream) } else { Some(self.home.stream()) }
+    }
+}

@@ -1,0 +1,261 @@
+//! The way from the client to a server: find the head, decide, send on.
+
+use std::{
+    io,
+    mem::take,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
+    time::SystemTime,
+};
+
+use byway_http::{
+    AppReason, BodyScan, Decision, Detected, Doubt, RequestHead, RequestKind, detect, header_space, parse_request,
+};
+
+use super::{
+    Place, counter, ending,
+    exchange::{Ended, Exchange, Stop, Up},
+    outbox::{Outbox, SCRATCH, Scratch},
+};
+use crate::{snapshot::Routes, target::Counter};
+
+/// What becomes of a request head.
+enum Next {
+    /// It goes home with the bytes around it.
+    Home,
+    /// It has set out to another place.
+    Away,
+    /// Others must be answered first.
+    Later,
+}
+
+impl Exchange<'_> {
+    /// Goes on until it would wait.
+    pub(super) fn poll_up(&mut self, cx: &mut Context<'_>) -> io::Result<Option<Stop>> {
+        loop {
+            if self.finished || self.home_broken || !self.flush_up(cx)? {
+                return Ok(None);
+            }
+            if matches!(self.up, Up::Wait) && self.waiting.is_empty() && !self.last {
+                self.up = Up::Head;
+            }
+            if !self.inbox.is_empty() && !matches!(self.up, Up::Wait) {
+                let mut bytes = take(&mut self.inbox);
+                let used = self.take_in(cx, &bytes)?;
+                bytes.drain(..used);
+                if !bytes.is_empty() {
+                    self.inbox = bytes;
+                }
+                if used > 0 {
+                    continue;
+                }
+            }
+            if self.client_ended != Ended::No {
+                if self.pass_end_on() {
+                    continue;
+                }
+                return Ok(None);
+            }
+            if self.inbox.len() >= SCRATCH {
+                return Ok(None); // the client sends ahead of its answers
+            }
+            let mut scratch = Scratch::take();
+            match scratch.poll_read(cx, &mut self.client)? {
+                Poll::Pending => return Ok(None),
+                Poll::Ready([]) => self.client_ended = Ended::Seen,
+                Poll::Ready(bytes) if self.inbox.is_empty() && !matches!(self.up, Up::Wait) => {
+                    let used = self.take_in(cx, bytes)?;
+                    self.inbox.extend_from_slice(&bytes[used..]);
+                }
+                Poll::Ready(bytes) => self.inbox.extend_from_slice(bytes),
+            }
+        }
+    }
+
+    /// Whether the active server has everything that was meant for it.
+    fn flush_up(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        if self.away.is_active() {
+            match self.away.poll_dial(cx) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Err(error)) => self.unreachable(cx, &error)?,
+                Poll::Ready(Ok(())) => self.send_errand(cx),
+            }
+        }
+        let away = self.away.is_active();
+        let server = match self.away.server() {
+            Some(server) if away => server.stream(),
+            _ => self.home.stream(),
+        };
+        match self.to_server.poll_flush(cx, server) {
+            Poll::Ready(Ok(())) => Ok(true),
+            Poll::Ready(Err(_)) => {
+                self.cannot_send();
+                Ok(false)
+            }
+            Poll::Pending => Ok(false),
+        }
+    }
+
+    fn send_errand(&mut self, cx: &mut Context<'_>) {
+        let Some(errand) = self.away.errand().filter(|e| !e.sent) else { return };
+        errand.sent = true;
+        let head = take(&mut errand.head);
+        if let Some(server) = self.away.server() {
+            // A connection that has been closed meanwhile is seen on the way back.
+            let _ = self.to_server.send(cx, server.stream(), &[&head]);
+        }
+        if let Some(errand) = self.away.errand() {
+            errand.head = head;
+        }
+    }
+
+    /// Sends on what can be, and says how many of `bytes` have been dealt with.
+    fn take_in(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            match &mut self.up {
+                Up::Detect => match detect(rest) {
+                    Detected::NeedMore => break,
+                    Detected::Http1 => self.up = Up::Head,
+                    Detected::Http2 => self.turn_opaque(Doubt::Http2),
+                    Detected::Opaque(doubt) => self.turn_opaque(doubt),
+                },
+                Up::Head => match self.up_scan.end(rest) {
+                    Ok(None) => break,
+                    Ok(Some(len)) => {
+                        self.up_scan.reset();
+                        match self.decide(&rest[..len], at == 0) {
+                            Ok(Next::Home) => at += len,
+                            Ok(Next::Away) => return Ok(len),
+                            Ok(Next::Later) => break,
+                            Err(doubt) => self.turn_opaque(doubt),
+                        }
+                    }
+                    Err(doubt) => self.turn_opaque(doubt),
+                },
+                Up::Body(scan) => match scan.advance(rest) {
+                    Ok(used) => {
+                        at += used;
+                        if scan.done() {
+                            self.body_sent();
+                        }
+                    }
+                    Err(_) if self.away.is_active() => {
+                        // The preview gets what the client sent, and nothing can follow that.
+                        self.up = Up::Raw;
+                        self.last = true;
+                    }
+                    Err(doubt) => self.turn_opaque(doubt),
+                },
+                Up::Raw => at = bytes.len(),
+                Up::Wait => break,
+            }
+        }
+        if at > 0 {
+            let away = self.away.is_active();
+            let Some(server) = (if away { self.away.server() } else { Some(&mut self.home) }) else { return Ok(0) };
+            if self.to_server.send(cx, server.stream(), &[&bytes[..at]]).is_err() {
+                self.cannot_send();
+            }
+        }
+        Ok(at)
+    }
+
+    /// The server takes nothing more. What it sent before that is still on its way back, and what follows that
+    /// tells how the connection ended.
+    fn cannot_send(&mut self) {
+        self.home_broken |= !self.away.is_active();
+        self.to_server = Outbox::default();
+    }
+
+    /// Decides one request. `first`: nothing that was decided before waits to be sent.
+    fn decide(&mut self, bytes: &[u8], first: bool) -> Result<Next, Doubt> {
+        let mut space = header_space();
+        let head = parse_request(bytes, &mut space)?;
+        let target = &self.connection.target;
+        let routes = target.routes.load();
+        let origin = routes.origins.get(&self.connection.peer.ip());
+        let verdict = routes.table.decide(&head, origin);
+        let place = match verdict.decision {
+            Decision::Preview(i, _) => routes.legs.get(i).map_or(Place::App, |leg| Place::Preview(leg.clone())),
+            Decision::App(_) => Place::App,
+        };
+        let away = !place.is(&self.place);
+        if away && !(first && self.waiting.is_empty()) {
+            if first {
+                self.up = Up::Wait;
+            }
+            return Ok(Next::Later);
+        }
+        match verdict.decision {
+            Decision::App(reason) => self.count_app(&routes, &head, reason),
+            Decision::Preview(..) => self.count_preview(&place),
+        }
+        if let Some(leg) = verdict.overlapped.and_then(|i| routes.legs.get(i)) {
+            target.tables.route_counters(leg.index)[counter::OVERLAPPED].fetch_add(1, Relaxed);
+        }
+        match &place {
+            Place::App => target.count(Counter::AppRequests),
+            Place::Preview(_) => target.count(Counter::PreviewRequests),
+        }
+        self.waiting.push_back(head.kind);
+        let scan = BodyScan::new(head.body);
+        let done = scan.done();
+        self.up = Up::Body(scan);
+        if away {
+            self.away.set_out(place, bytes, &head);
+        }
+        if done {
+            self.body_sent();
+        }
+        Ok(if away { Next::Away } else { Next::Home })
+    }
+
+    /// The request has been sent to its end.
+    fn body_sent(&mut self) {
+        // What follows an Upgrade or CONNECT is HTTP or not: the answer tells.
+        let asks_for_tunnel = matches!(self.waiting.back(), Some(RequestKind::Upgrade | RequestKind::Connect));
+        self.up = if self.away.is_active() || asks_for_tunnel { Up::Wait } else { Up::Head };
+    }
+
+    fn count_app(&self, routes: &Arc<Routes>, head: &RequestHead<'_, '_>, reason: AppReason) {
+        let target = &self.connection.target;
+        if reason == AppReason::UnknownKey {
+            target.count(Counter::UnknownKey);
+        }
+        if reason != AppReason::NoKey
+            && let Some(near) = tracing::enabled!(tracing::Level::DEBUG).then(|| routes.table.near_miss(head)).flatten()
+        {
+            tracing::debug!(target = target.name, reason = reason.code(), "to the app: {near}");
+        }
+    }
+
+    fn count_preview(&self, place: &Place) {
+        let Place::Preview(leg) = place else { return };
+        let counters = self.connection.target.tables.route_counters(leg.index);
+        counters[counter::REQUESTS].fetch_add(1, Relaxed);
+        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_millis() as u64);
+        counters[counter::LAST_REQUEST].store(now, Relaxed);
+    }
+
+    /// Passes the client's end on to who is asked now. Whether there is more to do at once.
+    fn pass_end_on(&mut self) -> bool {
+        match self.up {
+            Up::Wait if !self.inbox.is_empty() => return false,
+            _ if !self.inbox.is_empty() => {
+                self.turn_raw(); // half a head: the app sees it as it came
+                return true;
+            }
+            _ => {}
+        }
+        if self.client_ended == Ended::Seen
+            && let Some(server) = self.active_server()
+        {
+            ending::shutdown(server);
+            self.client_ended = Ended::PassedOn;
+        }
+        false
+    }
+}
+

@@ -1,0 +1,227 @@
+//! The way from a server back to the client: follow the answers, so that it is known where each ends.
+//!
+//! What comes from the app goes on at once and unchanged. An answer of a preview gets one header, and one of a
+//! draining agent says that it is the last: such heads are held until they are complete.
+
+use std::{
+    io,
+    mem::take,
+    task::{Context, Poll},
+};
+
+use byway_http::{Body, BodyScan, Doubt, parse_response};
+
+use super::{
+    Place, ending,
+    exchange::{Down, Ended, Exchange, Stop},
+    outbox::Scratch,
+};
+
+const CLOSE: &[u8] = b"connection: close\r\n";
+
+impl Exchange<'_> {
+    /// Goes on until it would wait.
+    pub(super) fn poll_down(&mut self, cx: &mut Context<'_>) -> io::Result<Option<Stop>> {
+        loop {
+            match self.to_client.poll_flush(cx, &mut self.client)? {
+                Poll::Pending => return Ok(None),
+                Poll::Ready(()) if self.finished => return Ok(Some(Stop::Close)),
+                Poll::Ready(()) if self.home_ended == Ended::Seen => {
+                    if self.home_broken {
+                        return Ok(Some(Stop::Reset)); // it closed with bytes unread
+                    }
+                    ending::shutdown(&self.client);
+                    self.home_ended = Ended::PassedOn;
+                }
+                Poll::Ready(()) => {}
+            }
+            let away = self.away.is_active();
+            if self.home_ended != Ended::No && !away {
+                return Ok((self.client_ended == Ended::PassedOn).then_some(Stop::Done));
+            }
+            let Some(server) = self.active_server() else { return Ok(None) };
+            let mut scratch = Scratch::take();
+            match scratch.poll_read(cx, server) {
+                Poll::Pending => return Ok(None),
+                Poll::Ready(Ok([])) if away => {
+                    if let Some(stop) = self.away_ended(cx, &io::ErrorKind::UnexpectedEof.into())? {
+                        return Ok(Some(stop));
+                    }
+                }
+                Poll::Ready(Ok([])) => self.end_home(cx)?,
+                Poll::Ready(Ok(bytes)) => {
+                    if let Some(stop) = self.take_back(cx, bytes)? {
+                        return Ok(Some(stop));
+                    }
+                }
+                Poll::Ready(Err(error)) if away => {
+                    return match self.away_ended(cx, &error)? {
+                        Some(Stop::Close) => Ok(Some(Stop::Reset)),
+                        other => Ok(other),
+                    };
+                }
+                Poll::Ready(Err(error)) => return Err(error), // passed on as a reset
+            }
+        }
+    }
+
+    /// Home sends no more. What the client still sends goes there as it comes.
+    fn end_home(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let held = take(&mut self.partial);
+        self.to_client.send(cx, &mut self.client, &[&held[self.partial_sent..]])?;
+        self.home_ended = Ended::Seen;
+        self.turn_raw();
+        Ok(())
+    }
+
+    /// The server that was asked has closed. `Close`: in the middle of its answer.
+    fn away_ended(&mut self, cx: &mut Context<'_>, error: &io::Error) -> io::Result<Option<Stop>> {
+        match &self.down {
+            Down::Body(scan) if scan.opaque_run() == u64::MAX => {
+                self.last = true; // only its end tells the client that the answer is complete
+                self.answered(false);
+                Ok(None)
+            }
+            Down::Head if self.away.try_again() => {
+                self.partial.clear();
+                self.down_scan.reset();
+                Ok(None)
+            }
+            Down::Head => {
+                self.partial.clear();
+                self.down_scan.reset();
+                self.unanswered(cx, error)?;
+                Ok(None)
+            }
+            Down::Body(_) | Down::Raw => Ok(Some(Stop::Close)),
+        }
+    }
+
+    /// Sends `bytes` on to the client, and follows where in an answer they end.
+    fn take_back(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<Option<Stop>> {
+        if self.partial.is_empty() {
+            return self.follow(cx, bytes, 0);
+        }
+        let mut whole = take(&mut self.partial);
+        let sent = take(&mut self.partial_sent);
+        whole.extend_from_slice(bytes);
+        self.follow(cx, &whole, sent)
+    }
+
+    /// `sent` bytes have gone on already.
+    fn follow(&mut self, cx: &mut Context<'_>, bytes: &[u8], mut sent: usize) -> io::Result<Option<Stop>> {
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            match &mut self.down {
+                Down::Head => {
+                    let Some(kind) = self.waiting.front().copied() else {
+                        self.unexpected();
+                        continue;
+                    };
+                    let head = match self.down_scan.end(rest) {
+                        Ok(None) => break,
+                        Ok(Some(len)) => {
+                            self.down_scan.reset();
+                            parse_response(&rest[..len], kind).map(|head| (len, head))
+                        }
+                        Err(_) => Err(Doubt::ResponseHead),
+                    };
+                    let (len, head) = match head {
+                        Ok(found) => found,
+                        Err(doubt) if self.away.is_active() => {
+                            self.unanswered(cx, &io::Error::other(doubt.explain()))?;
+                            return Ok(None);
+                        }
+                        Err(doubt) => {
+                            self.turn_opaque(doubt);
+                            continue;
+                        }
+                    };
+                    if !head.interim && self.holds() {
+                        let line = at + head.status_line;
+                        let last = self.connection.admission.draining() && head.body != Body::Tunnel;
+                        let place = self.active_place().clone();
+                        let header: &[u8] = match &place {
+                            Place::Preview(leg) => &leg.preview.header_line,
+                            Place::App => &[],
+                        };
+                        let parts = [&bytes[sent..line], header, if last { CLOSE } else { &[] }];
+                        self.to_client.send(cx, &mut self.client, &parts)?;
+                        self.last |= last;
+                        sent = line;
+                    }
+                    at += len;
+                    if head.interim {
+                        continue;
+                    }
+                    if head.body == Body::Tunnel {
+                        self.turn_raw();
+                        continue;
+                    }
+                    let scan = BodyScan::new(head.body);
+                    let done = scan.done();
+                    self.down = Down::Body(scan);
+                    if self.away.is_active() {
+                        self.last |= !head.keep_alive;
+                    }
+                    if done && self.answered(at == bytes.len()) {
+                        return self.to_client.send(cx, &mut self.client, &[&bytes[sent..at]]).map(|()| None);
+                    }
+                }
+                Down::Body(scan) => match scan.advance(rest) {
+                    Ok(used) => {
+                        at += used;
+                        if scan.done() && self.answered(at == bytes.len()) {
+                            return self.to_client.send(cx, &mut self.client, &[&bytes[sent..at]]).map(|()| None);
+                        }
+                    }
+                    Err(_) if self.away.is_active() => {
+                        self.to_client.send(cx, &mut self.client, &[&bytes[sent..]])?;
+                        return Ok(Some(Stop::Reset));
+                    }
+                    Err(_) => self.turn_opaque(Doubt::ResponseFraming),
+                },
+                Down::Raw => at = bytes.len(),
+            }
+        }
+        // Of a head that is held nothing goes on before all of it does.
+        let until = if matches!(self.down, Down::Head) && self.holds() { at.max(sent) } else { bytes.len() };
+        self.to_client.send(cx, &mut self.client, &[&bytes[sent..until]])?;
+        if matches!(self.down, Down::Head) && at < bytes.len() {
+            self.partial = bytes[at..].to_vec();
+            self.partial_sent = until - at;
+        }
+        Ok(None)
+    }
+
+    /// Whether heads are held until they are complete.
+    fn holds(&self) -> bool {
+        self.away.is_active() || matches!(self.place, Place::Preview(_)) || self.connection.admission.draining()
+    }
+
+    /// Home sent something that nobody asked for.
+    fn unexpected(&mut self) {
+        let never_asked = matches!(self.up, super::exchange::Up::Detect);
+        self.turn_opaque(if never_asked { Doubt::ServerSpokeFirst } else { Doubt::UnexpectedResponse });
+    }
+
+    /// The answer under way is complete; `clean` when nothing came behind it. Whether that is all from this server.
+    fn answered(&mut self, clean: bool) -> bool {
+        self.waiting.pop_front();
+        self.down = Down::Head;
+        let away = self.away.is_active();
+        if away {
+            let request_keeps = self.away.errand().is_some_and(|e| e.keep_alive);
+            self.last |= !request_keeps;
+            // A request whose body is still on its way cannot be told from the next one.
+            self.last |= !matches!(self.up, super::exchange::Up::Wait);
+            self.away.come_back(clean && !self.last && self.client_ended == Ended::No);
+            if self.client_ended == Ended::PassedOn {
+                ending::shutdown(self.home.stream());
+            }
+        }
+        self.finished = self.last;
+        away || self.finished
+    }
+}

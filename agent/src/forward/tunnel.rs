@@ -1,0 +1,82 @@
+//! Raw bytes, both ways, each way to its own end.
+
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, ready},
+};
+
+use tokio::net::TcpStream;
+
+use super::{
+    ending,
+    exchange::Ended,
+    outbox::{Outbox, Scratch},
+};
+
+/// One way, and how far it has come.
+pub(super) struct Way {
+    pub(super) outbox: Outbox,
+    /// Of the side that the bytes come from.
+    pub(super) ended: Ended,
+}
+
+/// How a way came to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// FIN was passed on.
+    Passed,
+    /// The reading side was reset.
+    Reset,
+    /// The writing side takes nothing more: what it has sent itself is still to be passed on.
+    Broken,
+}
+
+/// Copies until both ways have ended, or one side resets.
+pub(super) async fn run(mut client: TcpStream, server: &mut TcpStream, mut up: Way, mut down: Way) {
+    let clean = poll_fn(|cx| {
+        let ends = [up.poll(cx, &mut client, server), down.poll(cx, server, &mut client)];
+        if ends.contains(&Poll::Ready(End::Reset)) {
+            return Poll::Ready(false);
+        }
+        match ends {
+            [Poll::Ready(a), Poll::Ready(b)] => Poll::Ready(a == End::Passed && b == End::Passed),
+            _ => Poll::Pending,
+        }
+    })
+    .await;
+    if !clean {
+        ending::reset(server);
+        ending::reset_after_flush(&client).await;
+    }
+}
+
+impl Way {
+    fn poll(&mut self, cx: &mut Context<'_>, from: &mut TcpStream, to: &mut TcpStream) -> Poll<End> {
+        loop {
+            if ready!(self.outbox.poll_flush(cx, to)).is_err() {
+                return Poll::Ready(End::Broken);
+            }
+            match self.ended {
+                Ended::No => {}
+                Ended::Seen => {
+                    ending::shutdown(to);
+                    self.ended = Ended::PassedOn;
+                }
+                Ended::PassedOn => return Poll::Ready(End::Passed),
+            }
+            if self.ended != Ended::No {
+                continue;
+            }
+            let mut scratch = Scratch::take();
+            match ready!(scratch.poll_read(cx, from)) {
+                Ok([]) => self.ended = Ended::Seen,
+                Ok(bytes) => {
+                    if self.outbox.send(cx, to, &[bytes]).is_err() {
+                        return Poll::Ready(End::Broken);
+                    }
+                }
+                Err(_) => return Poll::Ready(End::Reset),
+            }
+        }
+    }
+}

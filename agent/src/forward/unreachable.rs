@@ -1,0 +1,61 @@
+//! What the client is told when a preview cannot be reached: the truth, or the app's answer where the preview wants so.
+
+use std::{io, sync::atomic::Ordering::Relaxed, task::Context};
+
+use super::{Place, counter, ending, exchange::{Down, Exchange, Up}};
+
+impl Exchange<'_> {
+    /// No backend takes a connection.
+    pub(super) fn unreachable(&mut self, cx: &mut Context<'_>, error: &io::Error) -> io::Result<()> {
+        let Some(errand) = self.away.give_up() else { return Ok(()) };
+        let Place::Preview(leg) = &errand.place else {
+            return self.bad_gateway(cx, "the app", errand.has_body, error); // refused, as its connection would be
+        };
+        self.count_unreachable(leg.index);
+        if leg.preview.falls_back() && matches!(self.place, Place::App) {
+            // Home has answered everything before, so the request simply goes there.
+            return self.to_server.send(cx, self.home.stream(), &[&errand.head]);
+        }
+        let name = format!("preview {}", leg.preview.route.name);
+        self.bad_gateway(cx, &name, errand.has_body, error)
+    }
+
+    /// The connection was taken, but no answer came that could be passed on.
+    pub(super) fn unanswered(&mut self, cx: &mut Context<'_>, error: &io::Error) -> io::Result<()> {
+        let Some(errand) = self.away.give_up() else { return Ok(()) };
+        let name = match &errand.place {
+            Place::Preview(leg) => {
+                self.count_unreachable(leg.index);
+                format!("preview {}", leg.preview.route.name)
+            }
+            Place::App => "the app".to_owned(),
+        };
+        self.bad_gateway(cx, &name, errand.has_body, error)
+    }
+
+    fn count_unreachable(&self, route: u32) {
+        self.connection.target.tables.route_counters(route)[counter::UNREACHABLE].fetch_add(1, Relaxed);
+    }
+
+    fn bad_gateway(&mut self, cx: &mut Context<'_>, who: &str, has_body: bool, error: &io::Error) -> io::Result<()> {
+        // Part of a body may have come, and where the next request begins is not worth finding out.
+        self.last |= has_body || self.connection.admission.draining();
+        let text = format!("byway: {who} could not be reached: {error}\n");
+        let head = format!(
+            "HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
+             x-byway-error: unreachable\r\n{}\r\n",
+            text.len(),
+            if self.last { "connection: close\r\n" } else { "" },
+        );
+        self.to_server = super::outbox::Outbox::default();
+        self.to_client.send(cx, &mut self.client, &[head.as_bytes(), text.as_bytes()])?;
+        self.waiting.clear();
+        self.down = Down::Head;
+        self.up = Up::Wait;
+        self.finished = self.last;
+        if self.client_ended == super::exchange::Ended::PassedOn {
+            ending::shutdown(self.home.stream());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! What the agent asks of the kernel: the eBPF object, its programs, and the raw calls that aya lacks.
+//!
+//! Nothing is pinned. Programs and maps live as long as the process holds them, so that its death, however it comes,
+//! leaves the node as if it had never been there.
+
+mod btf;
+mod node;
+pub(crate) mod sys;
+mod template;
+
+pub(crate) use btf::Offsets;
+pub(crate) use node::Node;
+pub(crate) use template::{SteerConstants, Template, TemplateError};
+
+/// The programs, built by `cargo xtask ebpf`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/byway.o"));

@@ -1,0 +1,144 @@
+//! The programs that run once per node: who listens where, and who really called.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::PathBuf,
+};
+
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    maps::{Map, MapData},
+    programs::{BtfTracePoint, CgroupAttachMode, CgroupSockAddr, SockOps},
+};
+use byway_abi::maps;
+
+use super::{OBJECT, Offsets, btf::NoBtf, sys::PrivateBpffs};
+
+/// Why the agent cannot steer on this node.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NodeError {
+    #[error(transparent)]
+    NoBtf(#[from] NoBtf),
+    #[error("NoCgroup2: no cgroup v2 hierarchy is mounted; mount one (`mount -t cgroup2 none DIR`)")]
+    NoCgroup2,
+    #[error(
+        "NotPermitted: the kernel refused the eBPF programs ({0}); the agent needs CAP_SYS_ADMIN and CAP_NET_ADMIN, and kernel 5.15 or later"
+    )]
+    Refused(String),
+}
+
+fn refused(e: impl std::error::Error) -> NodeError {
+    let mut text = e.to_string();
+    let mut source = e.source();
+    while let Some(e) = source {
+        text = format!("{text}: {e}");
+        source = e.source();
+    }
+    NodeError::Refused(text)
+}
+
+/// The loaded programs and maps; dropping it detaches and frees all.
+pub(crate) struct Node {
+    ebpf: Ebpf,
+    pub(crate) offsets: Offsets,
+}
+
+impl Node {
+    /// Loads and attaches. `dials` is the map of a predecessor that still runs on this node.
+    pub(crate) fn load(dials: Option<MapData>) -> Result<Self, NodeError> {
+        let offsets = Offsets::read()?;
+        let cgroup = File::open(cgroup2_root()?).map_err(refused)?;
+        let vmlinux = Btf::from_sys_fs().map_err(refused)?;
+        let mut loader = EbpfLoader::new();
+        loader
+            .btf(Some(&vmlinux))
+            .override_global("OFF_SK_NET", &offsets.sk_net, true)
+            .override_global("OFF_NET_COOKIE", &offsets.net_cookie, true)
+            .override_global("OFF_INET_SPORT", &offsets.inet_sport, true)
+            .override_global("OFF_SK_FAMILY", &offsets.sk_family, true)
+            .override_global("OFF_SK_PROTOCOL", &offsets.sk_protocol, true)
+            .override_global("OFF_SK_SADDR4", &offsets.sk_saddr4, true)
+            .override_global("OFF_SK_SADDR6", &offsets.sk_saddr6, true)
+            .override_global("OFF_SK_UID", &offsets.sk_uid, true)
+            .override_global("OFF_SK_V6ONLY", &offsets.sk_v6only, true)
+            .override_global("MASK_SK_V6ONLY", &offsets.mask_v6only, true);
+        let mut ebpf = match dials {
+            None => loader.load(OBJECT).map_err(refused)?,
+            Some(dials) => {
+                let bpffs = PrivateBpffs::new().map_err(refused)?;
+                let path = bpffs.path(maps::DIALS);
+                dials.pin(&path).map_err(refused)?;
+                loader.map_pin_path(maps::DIALS, &path).load(OBJECT).map_err(refused)?
+            }
+        };
+
+        let listening: &mut BtfTracePoint = program(&mut ebpf, "listening")?;
+        listening.load("inet_sock_set_state", &vmlinux).map_err(refused)?;
+        listening.attach().map_err(refused)?;
+        let established: &mut SockOps = program(&mut ebpf, "established")?;
+        established.load().map_err(refused)?;
+        // With a link, `Single` means that many may be attached; aya's `AllowMultiple` is refused with one.
+        established.attach(&cgroup, CgroupAttachMode::Single).map_err(refused)?;
+        for name in ["getpeername4", "getpeername6"] {
+            let getpeername: &mut CgroupSockAddr = program(&mut ebpf, name)?;
+            getpeername.load().map_err(refused)?;
+            getpeername.attach(&cgroup, CgroupAttachMode::Single).map_err(refused)?;
+        }
+        Ok(Self { ebpf, offsets })
+    }
+
+    /// Descriptors of all maps that programs share, by name.
+    pub(crate) fn maps(&self) -> std::io::Result<HashMap<String, OwnedFd>> {
+        self.ebpf
+            .maps()
+            .filter_map(|(name, map)| Some((name.to_owned(), descriptor(map)?)))
+            .map(|(name, fd)| Ok((name, fd.try_clone_to_owned()?)))
+            .collect()
+    }
+
+    /// For the programs' log.
+    pub(crate) fn ebpf_mut(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+}
+
+fn program<'a, T>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut T, NodeError>
+where
+    &'a mut T: TryFrom<&'a mut aya::programs::Program, Error = aya::programs::ProgramError>,
+{
+    let program = ebpf.program_mut(name).ok_or_else(|| NodeError::Refused(format!("no program {name}")))?;
+    program.try_into().map_err(refused)
+}
+
+fn descriptor(map: &Map) -> Option<BorrowedFd<'_>> {
+    let (Map::Array(data)
+    | Map::HashMap(data)
+    | Map::PerCpuArray(data)
+    | Map::SockMap(data)
+    | Map::RingBuf(data)
+    | Map::SkStorage(data)
+    | Map::Unsupported(data)) = map
+    else {
+        return None;
+    };
+    Some(data.fd().as_fd())
+}
+
+/// The root of cgroup v2, which on hybrid systems is not `/sys/fs/cgroup`.
+fn cgroup2_root() -> Result<PathBuf, NodeError> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").map_err(refused)?;
+    // "36 25 0:31 /root /mount/point options - cgroup2 source ..."; the filesystem's own root comes first.
+    mounts
+        .lines()
+        .filter_map(|line| {
+            let (mount, filesystem) = line.split_once(" - ")?;
+            let mut fields = mount.split(' ').skip(3);
+            let (root, point) = (fields.next()?, fields.next()?);
+            filesystem.starts_with("cgroup2 ").then(|| (root != "/", PathBuf::from(point)))
+        })
+        .min()
+        .map(|(_, point)| point)
+        .ok_or(NodeError::NoCgroup2)
+}

@@ -1,0 +1,157 @@
+//! The serving process: loads the programs, starts the threads, and follows the routes until it is told to stop.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
+
+use crate::{
+    admin::{self, Health},
+    admission::Admission,
+    args::ServeArgs,
+    control::Control,
+    inspect,
+    kernel::{Node, Template},
+    source::file::FileSource,
+    sys::trim_memory,
+    tables::Tables,
+    target::Attacher,
+    worker::Workers,
+};
+
+/// Heartbeats older than this pass connections on.
+const MAX_AGE: Duration = Duration::from_millis(250);
+/// How often the agent looks for pods that went and previews that ended.
+const TICK: Duration = Duration::from_millis(100);
+/// Descriptors that are not connections: programs, listeners, files.
+const OTHER_FILES: u64 = 2048;
+/// Client, app, preview, and room for what is being closed.
+const FILES_PER_CONNECTION: u64 = 4;
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+///
+/// When the kernel refuses what the agent needs, or the routes cannot be read at the start.
+pub fn serve(args: &ServeArgs) -> Result<()> {
+    let Some(routes) = &args.routes else {
+        bail!("where do the routes come from? give --routes FILE");
+    };
+    let node = match &args.node_name {
+        Some(name) => name.clone(),
+        None => nix::unistd::gethostname()?.to_string_lossy().into_owned(),
+    };
+    let files = raise_files()?;
+    let workers = match args.workers {
+        0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(4) as u32),
+        n => n,
+    };
+    let limit = match args.max_connections {
+        0 => (files.saturating_sub(OTHER_FILES) / FILES_PER_CONNECTION).max(1) as usize,
+        n => n,
+    };
+
+    let predecessors = inspect::agents_of(&node)?;
+    let mut node_programs = Node::load(predecessors.iter().find_map(inspect::Agent::dials))?;
+    let maps = node_programs.maps()?;
+    let tables = Arc::new(Tables::open(&maps)?);
+    let living: Vec<u64> = predecessors.iter().map(inspect::Agent::instance).collect();
+    tables.sweep_dials(&living)?;
+    let template = Template::new(maps, &node_programs.offsets)?;
+    let memory = if args.max_memory == 0 { memory_limit() } else { args.max_memory << 20 };
+    let admission = Arc::new(Admission::new(tables.clone(), workers, limit, memory));
+    let health = Arc::new(Health::new(admission.clone()));
+    admin::start(args.admin, &health)?;
+    let workers_started = Workers::start(workers, &tables, &admission)?;
+    tables.announce(&node, workers, MAX_AGE.as_millis() as u32)?;
+    let attacher = Attacher {
+        tables,
+        template,
+        workers: workers_started,
+        max_age: MAX_AGE,
+        max_backlog: args.max_backlog,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async move {
+        let log = aya_log::EbpfLogger::init(node_programs.ebpf_mut())
+            .map_err(|error| tracing::warn!(%error, "the programs in the kernel cannot log"))
+            .ok();
+        let mut control = Control::new(attacher);
+        let mut source = FileSource::new(routes);
+        follow(&mut control, &mut source, log, &health).await?;
+        tracing::info!("stopping: new connections reach the app, those accepted are served on");
+        admission.drain();
+        health.set_ready(false);
+        control.detach_all().await;
+        let end = Instant::now() + args.drain_deadline;
+        let mut again = signal(SignalKind::terminate())?;
+        while admission.open() > 0 && Instant::now() < end {
+            tokio::select! {
+                _ = again.recv() => break,
+                () = sleep(TICK) => {}
+            }
+        }
+        if admission.open() > 0 {
+            tracing::warn!(open = admission.open(), "the drain deadline has come: closing what is open");
+        }
+        drop(node_programs);
+        Ok(())
+    })
+}
+
+type Log = aya_log::EbpfLogger<&'static dyn log::Log>;
+
+/// Follows the routes and the node until the process is told to stop.
+async fn follow(control: &mut Control, source: &mut FileSource, mut log: Option<Log>, health: &Health) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    control.apply(source.changed().await?);
+    health.publish(control);
+    health.set_ready(true);
+    trim_memory();
+    loop {
+        tokio::select! {
+            document = source.changed() => match document {
+                Ok(spec) => {
+                    control.apply(spec);
+                    health.publish(control);
+                }
+                Err(error) => {
+                    health.count_bad_document();
+                    tracing::error!("{error}; the last good routes stay in force");
+                }
+            },
+            _ = tick.tick() => {
+                health.watch_memory();
+                if control.tick() {
+                    health.publish(control);
+                }
+                if let Some(log) = &mut log {
+                    log.flush();
+                }
+            }
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+    }
+}
+
+/// Raises the limit of open files to the most that is allowed, and says what that is.
+fn raise_files() -> Result<u64> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("cannot raise the limit of open files")?;
+    Ok(hard)
+}
+
+/// 80 % of the memory limit of the agent's cgroup, v2 or v1; without one there is none.
+fn memory_limit() -> u64 {
+    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limit = files.iter().find_map(|f| std::fs::read_to_string(f).ok()?.trim().parse::<u64>().ok());
+    limit.map_or(u64::MAX, |bytes| bytes / 5 * 4)
+}

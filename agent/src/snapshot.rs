@@ -1,0 +1,116 @@
+//! From the routes document to what the workers decide by: pure, immutable, swapped as a whole.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, atomic::AtomicUsize},
+};
+
+use byway_api::{Backend, CompiledRoute, Key, NodeRoutesSpec, OnUnreachable, RouteError, Target};
+use byway_http::{Route, RouteTable};
+use jiff::Timestamp;
+
+/// What a document wants, judged.
+pub(crate) struct Snapshot {
+    /// Previews that live, in order of priority.
+    pub(crate) previews: Vec<Arc<Preview>>,
+    /// Previews that are refused, with their revision.
+    pub(crate) refused: Vec<(String, String, RouteError)>,
+    /// Targets with at least one preview that lives, and the indices of these in order of priority.
+    pub(crate) targets: BTreeMap<String, (Target, Vec<usize>)>,
+    /// Whose pods have which address.
+    pub(crate) origins: Arc<HashMap<IpAddr, Key>>,
+    /// When the next preview ends by itself.
+    pub(crate) next_expiry: Option<Timestamp>,
+}
+
+/// A preview that can be relied on.
+#[derive(Debug)]
+pub(crate) struct Preview {
+    pub(crate) route: CompiledRoute,
+    /// `x-byway-preview: NAME` as a header line, or empty.
+    pub(crate) header_line: Vec<u8>,
+    /// Backends take turns.
+    pub(crate) turn: AtomicUsize,
+}
+
+impl Preview {
+    fn new(route: CompiledRoute) -> Self {
+        let name = &route.name;
+        let header_line = if route.response_header { format!("x-byway-preview: {name}\r\n") } else { String::new() };
+        Self { header_line: header_line.into_bytes(), turn: AtomicUsize::new(0), route }
+    }
+
+    pub(crate) fn falls_back(&self) -> bool {
+        self.route.on_unreachable == OnUnreachable::Stable
+    }
+
+    /// Whether a connection to `address` is still one to this preview.
+    pub(crate) fn has_backend(&self, address: SocketAddr) -> bool {
+        self.route.backends.iter().any(|b: &Backend| b.ips.contains(&address.ip()))
+    }
+}
+
+/// The routes of one target.
+#[derive(Default)]
+pub(crate) struct Routes {
+    pub(crate) table: RouteTable,
+    /// In the order of the table.
+    pub(crate) legs: Vec<Arc<Leg>>,
+    pub(crate) origins: Arc<HashMap<IpAddr, Key>>,
+}
+
+/// A preview as a target's route.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) preview: Arc<Preview>,
+    /// Where its counters are.
+    pub(crate) index: u32,
+}
+
+impl Routes {
+    /// `legs` in order of priority.
+    pub(crate) fn new(legs: Vec<Arc<Leg>>, origins: Arc<HashMap<IpAddr, Key>>) -> Self {
+        let routes = legs.iter().map(|leg| {
+            let route = &leg.preview.route;
+            Route { key: route.key.clone(), matcher: route.matcher.clone() }
+        });
+        Self { table: RouteTable::new(routes.collect()), legs, origins }
+    }
+}
+
+impl Snapshot {
+    /// Judges `spec` as of `now`. `before` is the last snapshot: previews that did not change keep their state.
+    pub(crate) fn new(spec: &NodeRoutesSpec, now: Timestamp) -> Self {
+        let mut previews = Vec::with_capacity(spec.previews.len());
+        let mut by_name = HashMap::with_capacity(spec.previews.len());
+        let mut refused = Vec::new();
+        for entry in &spec.previews {
+            match entry.compile() {
+                Ok(route) if route.expires_at.is_some_and(|at| at <= now) => {}
+                Ok(route) => {
+                    by_name.insert(route.name.clone(), previews.len());
+                    previews.push(Arc::new(Preview::new(route)));
+                }
+                Err(error) => refused.push((entry.name.clone(), entry.revision.clone(), error)),
+            }
+        }
+        let mut targets = BTreeMap::new();
+        for target in &spec.targets {
+            let mut live: Vec<usize> = target.previews.iter().filter_map(|n| by_name.get(n).copied()).collect();
+            live.sort_unstable();
+            live.dedup();
+            if !live.is_empty() {
+                targets.insert(target.name.clone(), (target.clone(), live));
+            }
+        }
+        let origins = spec.environments.iter().flat_map(|e| e.ips.iter().map(|ip| (*ip, e.key.clone())));
+        Self {
+            next_expiry: previews.iter().filter_map(|p| p.route.expires_at).min(),
+            origins: Arc::new(origins.collect()),
+            previews,
+            refused,
+            targets,
+        }
+    }
+}

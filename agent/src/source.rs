@@ -1,0 +1,3 @@
+//! Where the document of routes comes from.
+
+pub(crate) mod file;

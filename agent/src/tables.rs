@@ -1,0 +1,318 @@
+//! The BPF maps. The only module that writes them.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use byway_abi::{
+    Addr, AgentInfo, DialKey, LAYOUT, ListenKey, Listeners, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS, Origin, PortKey,
+    RouteCounters, RouteRecord, TargetCounters, TargetRecord, Text, maps,
+};
+
+use crate::{
+    kernel::sys::{RawMap, Shared, monotonic_ns},
+    target::Listening,
+};
+
+/// Every map that the agent writes.
+pub(crate) struct Tables {
+    agent: RawMap<u32, AgentInfo>,
+    listeners: RawMap<u32, i32>,
+    ports: RawMap<PortKey, u32>,
+    dials: RawMap<DialKey, Origin>,
+    listening: RawMap<ListenKey, Listeners>,
+    namespaces: RawMap<u64, u64>,
+    targets: RawMap<u32, TargetRecord>,
+    routes: RawMap<u32, RouteRecord>,
+    heartbeat: Shared<u64>,
+    route_counters: Shared<RouteCounters>,
+    target_counters: Shared<TargetCounters>,
+    ids: [u32; AgentInfo::MAPS.len()],
+    free: Mutex<Free>,
+    instance: u64,
+}
+
+/// What is in use, and what not.
+struct Free {
+    slots: Vec<u32>,
+    routes: Vec<u32>,
+    /// Slots per namespace: while a target detaches, the same pod may be attached anew.
+    namespaces: HashMap<u64, usize>,
+}
+
+/// A target's place in the maps. Dropping it clears what the maps hold of the target; its program must be gone.
+pub(crate) struct Slot {
+    tables: Arc<Tables>,
+    index: u32,
+    ns: u64,
+}
+
+impl Slot {
+    /// A free one, or `None` when all are taken.
+    pub(crate) fn take(tables: &Arc<Tables>, ns: u64) -> Option<Self> {
+        let mut free = tables.free();
+        let index = free.slots.pop()?;
+        *free.namespaces.entry(ns).or_default() += 1;
+        Some(Self { tables: tables.clone(), index, ns })
+    }
+
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Err(error) = self.tables.release(self) {
+            tracing::warn!(%error, slot = self.index, "cannot clear the maps of a target");
+        }
+    }
+}
+
+impl Tables {
+    /// Takes over the maps of the object, by name.
+    pub(crate) fn open(maps: &HashMap<String, OwnedFd>) -> io::Result<Self> {
+        let fd = |name: &str| {
+            let fd = maps.get(name).ok_or_else(|| io::Error::other(format!("the eBPF object has no map {name}")))?;
+            fd.try_clone()
+        };
+        let mut ids = [0; AgentInfo::MAPS.len()];
+        for (id, name) in ids.iter_mut().zip(AgentInfo::MAPS) {
+            *id = map_id(&fd(name)?)?;
+        }
+        Ok(Self {
+            agent: RawMap::new(fd(maps::AGENT)?)?,
+            listeners: RawMap::new(fd(maps::LISTENERS)?)?,
+            ports: RawMap::new(fd(maps::PORTS)?)?,
+            dials: RawMap::new(fd(maps::DIALS)?)?,
+            listening: RawMap::new(fd(maps::LISTENING)?)?,
+            namespaces: RawMap::new(fd(maps::NAMESPACES)?)?,
+            targets: RawMap::new(fd(maps::TARGETS)?)?,
+            routes: RawMap::new(fd(maps::ROUTES)?)?,
+            heartbeat: Shared::map(fd(maps::HEARTBEAT)?.as_fd(), MAX_WORKERS as usize)?,
+            route_counters: Shared::map(fd(maps::ROUTE_COUNTERS)?.as_fd(), MAX_ROUTES as usize)?,
+            target_counters: Shared::map(fd(maps::TGT_COUNTERS)?.as_fd(), MAX_TARGETS as usize)?,
+            ids,
+            free: Mutex::new(Free { slots: (0..MAX_TARGETS).rev().collect(), routes: (0..MAX_ROUTES).rev().collect(),
+                namespaces: HashMap::new(),
+            }),
+            instance: random()?,
+        })
+    }
+
+    fn free(&self) -> MutexGuard<'_, Free> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says who writes these maps; from then on readers find them.
+    pub(crate) fn announce(&self, node: &str, workers: u32, max_age_ms: u32) -> io::Result<()> {
+        let started_at = jiff::Timestamp::now().as_second().unsigned_abs();
+        let info = AgentInfo {
+            layout: LAYOUT,
+            pid: std::process::id(),
+            instance: self.instance,
+            started_at,
+            workers,
+            max_age_ms,
+            map_ids: self.ids,
+            node: Text::new(node),
+        };
+        self.agent.update(&0, &info)
+    }
+
+    /// Tells the programs that the worker is alive; `open` is false when it takes no more connections.
+    pub(crate) fn beat(&self, worker: u32, open: bool) {
+        let beat = if open { monotonic_ns() } else { 0 };
+        self.heartbeat.words(worker as usize)[0].store(beat, Relaxed);
+    }
+
+    /// Removes what agents that live no more left among the dials, which may be shared with a predecessor.
+    pub(crate) fn sweep_dials(&self, living: &[u64]) -> io::Result<()> {
+        let owner = |instance: &u64| *instance as u32;
+        for key in self.dials.keys()? {
+            let dead = |o: &Origin| o.owner != owner(&self.instance) && !living.iter().any(|l| owner(l) == o.owner);
+            if self.dials.lookup(&key)?.as_ref().is_some_and(dead) {
+                self.dials.delete(&key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the entry of a dial; without it the connection must not be made.
+    pub(crate) fn dial(&self, key: &DialKey, client: SocketAddr) -> io::Result<()> {
+        let origin = Origin {
+            addr: mapped(client.ip()),
+            port_be: client.port().to_be().into(),
+            owner: self.instance as u32,
+        };
+        self.dials.update(key, &origin)
+    }
+
+    /// Forgets a dial.
+    pub(crate) fn undial(&self, key: &DialKey) {
+        if let Err(error) = self.dials.delete(key) {
+            tracing::warn!(%error, "cannot remove a dial from its map");
+        }
+    }
+
+    /// Writes what readers see of a target.
+    pub(crate) fn describe_target(&self, slot: u32, record: &TargetRecord) -> io::Result<()> {
+        self.targets.update(&slot, record)
+    }
+
+    /// Puts a worker's listener where the program finds it.
+    pub(crate) fn set_listener(&self, slot: u32, worker: u32, listener: impl AsFd) -> io::Result<()> {
+        let fd = listener.as_fd().as_raw_fd();
+        self.listeners.update(&(slot * MAX_WORKERS + worker), &fd)
+    }
+
+    /// Adds and removes steered ports.
+    pub(crate) fn change_ports(&self, slot: u32, ns: u64, add: &[u16], remove: &[u16]) -> io::Result<()> {
+        let key = |port: &u16| PortKey { ns, port: (*port).into(), pad: 0 };
+        add.iter().try_for_each(|port| self.ports.update(&key(port), &slot))?;
+        remove.iter().try_for_each(|port| self.ports.delete(&key(port)))
+    }
+
+    /// Has the program record the listeners of a namespace from now on, starting from what `dump` finds.
+    ///
+    /// The program counts while the dump is read, so a dump that was overtaken is read again.
+    pub(crate) fn seed_listening(
+        &self,
+        ns: u64,
+        dump: impl Fn() -> io::Result<Vec<Listening>>,
+    ) -> io::Result<()> {
+        const TRIES: usize = 100;
+        self.namespaces.update(&ns, &0)?;
+        for _ in 0..TRIES {
+            let changes = self.namespaces.lookup(&ns)?;
+            let counts = count(ns, &dump()?);
+            for (key, listeners) in &counts {
+                self.listening.update(key, listeners)?;
+            }
+            for key in self.listening.keys()?.iter().filter(|k| k.ns == ns && !counts.contains_key(k)) {
+                self.listening.delete(key)?;
+            }
+            if self.namespaces.lookup(&ns)? == changes {
+                return Ok(());
+            }
+        }
+        Err(io::Error::other("the listeners of the namespace change faster than they can be read"))
+    }
+
+    /// The user whose app listens at `local`.
+    pub(crate) fn listening_uid(&self, ns: u64, local: SocketAddr) -> Option<u32> {
+        let any: Addr = if local.is_ipv4() { mapped([0; 4].into()) } else { [0; 4] };
+        [mapped(local.ip()), any].into_iter().find_map(|addr| {
+            let key = ListenKey { ns, addr, port: local.port().into(), pad: 0 };
+            self.listening.lookup(&key).ok().flatten().filter(|l| l.count > 0).map(|l| l.uid)
+        })
+    }
+
+    fn release(&self, slot: &Slot) -> io::Result<()> {
+        let Slot { index, ns, .. } = *slot;
+        let mut free = self.free();
+        free.slots.push(index);
+        let others = free.namespaces.get_mut(&ns).map_or(0, |n| {
+            *n -= 1;
+            *n
+        });
+        for key in self.ports.keys()?.iter().filter(|k| k.ns == ns) {
+            if self.ports.lookup(key)? == Some(index) {
+                self.ports.delete(key)?;
+            }
+        }
+        if others == 0 {
+            free.namespaces.remove(&ns);
+            self.namespaces.delete(&ns)?;
+            for key in self.listening.keys()?.iter().filter(|k| k.ns == ns) {
+                self.listening.delete(key)?;
+            }
+        }
+        // All zero is how a free slot looks to readers.
+        let free_record =
+            TargetRecord { ns: 0, dev: 0, ino: 0, own_port: 0, port_count: 0, ports: [0; 32], name: Text::new("") };
+        self.targets.update(&index, &free_record)?;
+        clear(self.target_counters.words(index as usize));
+        Ok(())
+    }
+
+    /// Writes a route for readers; its index is where its counters are. `None` when there is no room.
+    pub(crate) fn add_route(&self, record: &RouteRecord) -> io::Result<Option<u32>> {
+        let Some(index) = self.free().routes.pop() else { return Ok(None) };
+        clear(self.route_counters.words(index as usize));
+        self.routes.update(&index, record)?;
+        Ok(Some(index))
+    }
+
+    /// Changes a route where it stands; its counters go on.
+    pub(crate) fn change_route(&self, index: u32, record: &RouteRecord) -> io::Result<()> {
+        self.routes.update(&index, record)
+    }
+
+    /// Removes a route.
+    pub(crate) fn remove_route(&self, index: u32) -> io::Result<()> {
+        self.routes.delete(&index)?;
+        self.free().routes.push(index);
+        Ok(())
+    }
+
+    /// The counters of a route, in the order of the fields of [`RouteCounters`].
+    pub(crate) fn route_counters(&self, index: u32) -> &[AtomicU64] {
+        self.route_counters.words(index as usize)
+    }
+
+    /// The counters of a target, in the order of the fields of [`TargetCounters`].
+    pub(crate) fn target_counters(&self, slot: u32) -> &[AtomicU64] {
+        self.target_counters.words(slot as usize)
+    }
+}
+
+fn clear(words: &[AtomicU64]) {
+    words.iter().for_each(|w| w.store(0, Relaxed));
+}
+
+fn count(ns: u64, listening: &[Listening]) -> HashMap<ListenKey, Listeners> {
+    let mut counts: HashMap<ListenKey, Listeners> = HashMap::new();
+    for socket in listening {
+        let mut bump = |addr: Addr| {
+            let key = ListenKey { ns, addr, port: socket.port.into(), pad: 0 };
+            let entry = counts.entry(key).or_insert(Listeners { count: 0, uid: socket.uid, pad: 0 });
+            entry.count += 1;
+        };
+        bump(mapped(socket.address));
+        if socket.address == IpAddr::from([0_u16; 8]) && !socket.v6only {
+            bump(mapped([0; 4].into())); // [::] takes IPv4 as well
+        }
+    }
+    counts
+}
+
+/// An address as the maps have it.
+pub(crate) fn mapped(ip: IpAddr) -> Addr {
+    let octets = match ip {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    };
+    let mut words = octets.as_chunks::<4>().0.iter();
+    std::array::from_fn(|_| words.next().map_or(0, |w| u32::from_ne_bytes(*w)))
+}
+
+fn map_id(fd: &OwnedFd) -> io::Result<u32> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))?;
+    let id = info.lines().find_map(|l| l.strip_prefix("map_id:")?.trim().parse().ok());
+    id.ok_or_else(|| io::Error::other("the kernel does not tell the id of a map"))
+}
+
+fn random() -> io::Result<u64> {
+    use std::io::Read;
+    let mut bytes = [0; 8];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}

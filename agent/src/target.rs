@@ -1,0 +1,110 @@
+//! A steered pod: its namespace, the agent's listeners in it, and its routes.
+
+mod attach;
+mod detach;
+mod listener;
+mod listening;
+mod netns;
+
+use std::{
+    net::SocketAddr,
+    os::fd::AsFd,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+pub(crate) use attach::{AttachError, Attachment, Attacher};
+pub(crate) use listening::Listening;
+pub(crate) use netns::Netns;
+
+use crate::{snapshot::Routes, tables::{Slot, Tables}};
+
+/// What the workers share of a target.
+pub(crate) struct Target {
+    pub(crate) name: String,
+    pub(crate) slot: Slot,
+    pub(crate) netns: Netns,
+    /// The cookie of the namespace, as the maps have it.
+    pub(crate) ns: u64,
+    /// The port below 1024 that dials of IPv4 start from.
+    pub(crate) dial_port: u16,
+    pub(crate) routes: ArcSwap<Routes>,
+    pub(crate) tables: Arc<Tables>,
+    phase: watch::Sender<Phase>,
+}
+
+/// How far a target has come. It only goes forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Connections are accepted.
+    Accepting,
+    /// The listeners are closed; what was accepted goes on.
+    Closed,
+    /// The pod has gone: everything is dropped at once.
+    Gone,
+}
+
+impl Target {
+    pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    fn advance(&self, phase: Phase) {
+        self.phase.send_if_modified(|now| {
+            let forward = phase > *now;
+            *now = phase.max(*now);
+            forward
+        });
+    }
+
+    /// Gives an accepted socket to the user whose app listens at `local`, see [`listener::open`].
+    pub(crate) fn own(&self, accepted: impl AsFd, local: SocketAddr) {
+        if let Some(uid) = self.tables.listening_uid(self.ns, local) {
+            listener::own(accepted, uid);
+        }
+    }
+
+    /// Adds one to a counter.
+    pub(crate) fn count(&self, what: Counter) {
+        self.counter(what).fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn counter(&self, what: Counter) -> &AtomicU64 {
+        &self.tables.target_counters(self.slot.index())[what.index()]
+    }
+}
+
+/// A field of [`byway_abi::TargetCounters`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Counter {
+    Accepted,
+    Open,
+    AppRequests,
+    PreviewRequests,
+    UnknownKey,
+    DialFailed,
+    Opaque(byway_http::Doubt),
+}
+
+impl Counter {
+    fn index(self) -> usize {
+        use std::mem::offset_of;
+
+        use byway_abi::TargetCounters as T;
+        let offset = match self {
+            Self::Accepted => offset_of!(T, accepted),
+            Self::Open => offset_of!(T, open),
+            Self::AppRequests => offset_of!(T, app_requests),
+            Self::PreviewRequests => offset_of!(T, preview_requests),
+            Self::UnknownKey => offset_of!(T, unknown_key),
+            Self::DialFailed => offset_of!(T, dial_failed),
+            Self::Opaque(doubt) => offset_of!(T, opaque) + 8 * doubt as usize,
+        };
+        offset / 8
+    }
+}

@@ -1,0 +1,82 @@
+//! The parent of the serving process: ends it when it hangs.
+//!
+//! While the child hangs, its stale heartbeat already passes new connections on to the app; killing it frees those
+//! that it had accepted. The parent does not start it again: whoever started the agent does, with back-off.
+
+use std::{
+    os::unix::process::{CommandExt, ExitStatusExt},
+    process::{Child, Command, ExitCode, ExitStatus},
+    thread::sleep,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use nix::{
+    sys::{
+        prctl,
+        signal::{SigSet, Signal, kill},
+    },
+    unistd::Pid,
+};
+
+use crate::{
+    args::ServeArgs,
+    inspect::{self, Agent},
+    sys,
+};
+
+/// A heartbeat older than this is a hang.
+const HUNG: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(100);
+
+/// Serves in a child process and watches its heartbeat; ends as the child does.
+///
+/// # Errors
+///
+/// When the child cannot be started.
+pub fn watch(_args: &ServeArgs) -> Result<ExitCode> {
+    // Blocked before the child is made, so that no signal is lost; the child unblocks them for itself.
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.add(Signal::SIGINT);
+    signals.thread_block()?;
+    let mut child = start()?;
+    let pid = Pid::from_raw(i32::try_from(child.id()).context("process id")?);
+    let mut agent: Option<Agent> = None;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(exit_code(status));
+        }
+        if let Some(signal) = sys::pending_signal(&signals) {
+            kill(pid, signal)?; // the child drains and ends
+        }
+        if agent.is_none() {
+            agent = inspect::agent_of_process(child.id());
+        }
+        let age = agent.as_ref().and_then(Agent::heartbeat_age);
+        if age.is_some_and(|age| age > HUNG) {
+            tracing::error!(?age, "the agent hangs: ending it; connections reach the app");
+            child.kill()?;
+            return Ok(exit_code(child.wait()?));
+        }
+        sleep(POLL);
+    }
+}
+
+fn start() -> Result<Child> {
+    let mut command = Command::new("/proc/self/exe");
+    command.args(std::env::args_os().skip(1)).arg("--no-watchdog").arg0("byway-agent");
+    // SAFETY: between fork and exec only system calls are made.
+    unsafe {
+        command.pre_exec(|| {
+            SigSet::empty().thread_set_mask()?;
+            Ok(prctl::set_pdeathsig(Signal::SIGKILL)?) // never without a watchdog
+        });
+    }
+    command.spawn().context("cannot start the serving process")
+}
+
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| status.signal().map(|s| 128 + s)).unwrap_or(1);
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}

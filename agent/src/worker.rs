@@ -1,0 +1,68 @@
+//! The threads that accept and forward. Each has a runtime of its own and shares nothing on the request path but the
+//! routes: a connection stays on the worker whose listener accepted it.
+
+use std::{
+    io,
+    net::TcpListener,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use tokio::{
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{accept, admission::Admission, tables::Tables, target::Target};
+
+/// A heartbeat older than 250 ms passes connections on: five beats may be late before that.
+const BEAT: Duration = Duration::from_millis(50);
+
+/// All workers.
+pub(crate) struct Workers {
+    senders: Vec<UnboundedSender<(Arc<Target>, TcpListener)>>,
+}
+
+impl Workers {
+    /// Starts `count` threads.
+    pub(crate) fn start(count: u32, tables: &Arc<Tables>, admission: &Arc<Admission>) -> io::Result<Self> {
+        let senders = (0..count).map(|id| {
+            let (sender, mut orders) = unbounded_channel::<(Arc<Target>, TcpListener)>();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (tables, admission) = (tables.clone(), admission.clone());
+            let work = async move {
+                let mut beat = interval(BEAT);
+                beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                loop {
+                    tokio::select! {
+                        order = orders.recv() => match order {
+                            Some((target, listener)) => {
+                                tokio::spawn(accept::serve(id, target, listener, admission.clone()));
+                            }
+                            None => return,
+                        },
+                        // By the loop that accepts, not by a thread beside it: only so does it prove anything.
+                        _ = beat.tick() => tables.beat(id, admission.has_room()),
+                    }
+                }
+            };
+            thread::Builder::new().name(format!("worker-{id}")).spawn(move || runtime.block_on(work))?;
+            Ok(sender)
+        });
+        Ok(Self { senders: senders.collect::<io::Result<_>>()? })
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u32 {
+        self.senders.len() as u32
+    }
+
+    /// Hands each worker its listener of a target.
+    pub(crate) fn serve(&self, target: &Arc<Target>, listeners: Vec<TcpListener>) {
+        for (worker, listener) in self.senders.iter().zip(listeners) {
+            // A worker ends only with the process.
+            let _ = worker.send((target.clone(), listener));
+        }
+    }
+}
