@@ -84,9 +84,7 @@ impl Key {
 
 /// The maximal runs of key characters in `value`: wherever a key could stand, it is one of them.
 pub fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value
-        .split(|byte| !Key::is_char(*byte))
-        .filter(|token| !token.is_empty())
+    value.split(|byte| !Key::is_char(*byte)).filter(|token| !token.is_empty())
 }
 
 impl FromStr for Key {
@@ -96,9 +94,8 @@ impl FromStr for Key {
         let (Some(first), Some(last)) = (text.chars().next(), text.chars().next_back()) else {
             return Err(KeyError::Empty);
         };
-        if let Some((at, found)) = text
-            .char_indices()
-            .find(|(_, c)| !c.is_ascii() || !Self::is_char(*c as u8))
+        if let Some((at, found)) =
+            text.char_indices().find(|(_, c)| !c.is_ascii() || !Self::is_char(*c as u8))
         {
             return Err(KeyError::BadCharacter { found, at });
         }

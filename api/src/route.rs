@@ -92,10 +92,7 @@ fn is_name(name: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty()
             && part.len() <= 253
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
+            && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'))
     };
-    name.split_once('/')
-        .is_some_and(|(namespace, name)| part(namespace) && part(name))
+    name.split_once('/').is_some_and(|(namespace, name)| part(namespace) && part(name))
 }

@@ -36,17 +36,8 @@ pub(crate) fn check(input: &[u8]) {
     let [cuts, bytes @ ..] = input else { return };
     let cuts = Cuts(u64::from(*cuts) | 1);
     detection_is_final(bytes);
-    assert_eq!(
-        requests(bytes, None),
-        requests(bytes, Some(cuts)),
-        "however requests are cut"
-    );
-    for kind in [
-        RequestKind::Other,
-        RequestKind::Head,
-        RequestKind::Connect,
-        RequestKind::Upgrade,
-    ] {
+    assert_eq!(requests(bytes, None), requests(bytes, Some(cuts)), "however requests are cut");
+    for kind in [RequestKind::Other, RequestKind::Head, RequestKind::Connect, RequestKind::Upgrade] {
         assert_eq!(
             responses(bytes, kind, None),
             responses(bytes, kind, Some(cuts)),
@@ -80,10 +71,7 @@ pub(crate) fn responses(bytes: &[u8], kind: RequestKind, cuts: Option<Cuts>) -> 
 type Head = (String, String, Body, bool);
 
 fn read(bytes: &[u8], cuts: Option<Cuts>, parse: impl Fn(&[u8]) -> Result<Head, Doubt>) -> Transcript {
-    let mut transcript = Transcript {
-        messages: Vec::new(),
-        doubt: None,
-    };
+    let mut transcript = Transcript { messages: Vec::new(), doubt: None };
     let mut at = 0;
     while at < bytes.len() && transcript.messages.last().is_none_or(|it| !it.last) {
         match message(bytes, at, cuts, &parse) {
@@ -118,21 +106,14 @@ fn message(
             at = start + len;
             let (method, target, framing, last) = parse(&bytes[start..at])?;
             let endless = matches!(framing, Body::UntilClose | Body::Tunnel);
-            let message = Message {
-                line: (method, target),
-                payload: Vec::new(),
-                end: at,
-                last,
-            };
+            let message = Message { line: (method, target), payload: Vec::new(), end: at, last };
             body = Some((BodyScan::new(framing), message, endless));
         }
         let Some((scan, message, _)) = &mut body else {
             continue;
         };
         while at < seen && !scan.done() {
-            let run = usize::try_from(scan.opaque_run())
-                .unwrap_or(usize::MAX)
-                .min(seen - at);
+            let run = usize::try_from(scan.opaque_run()).unwrap_or(usize::MAX).min(seen - at);
             message.payload.extend_from_slice(&bytes[at..at + run]);
             // One byte at a time where it is framing, so that payload is told from it.
             at += scan.advance(&bytes[at..at + run.max(1)])?;
@@ -141,23 +122,18 @@ fn message(
             break;
         }
     }
-    Ok(body
-        .filter(|(scan, _, endless)| scan.done() || *endless)
-        .map(|(_, message, endless)| Message {
-            end: at,
-            last: message.last || endless,
-            ..message
-        }))
+    Ok(body.filter(|(scan, _, endless)| scan.done() || *endless).map(|(_, message, endless)| Message {
+        end: at,
+        last: message.last || endless,
+        ..message
+    }))
 }
 
 fn detection_is_final(bytes: &[u8]) {
     let mut decided = Detected::NeedMore;
     for end in 0..=bytes.len().min(64) {
         let now = detect(&bytes[..end]);
-        assert!(
-            decided == Detected::NeedMore || decided == now,
-            "{decided:?} became {now:?}"
-        );
+        assert!(decided == Detected::NeedMore || decided == now, "{decided:?} became {now:?}");
         decided = now;
     }
 }
@@ -167,26 +143,14 @@ static KEY: LazyLock<Key> = LazyLock::new(|| "pr-1".parse().expect("a key"));
 static TABLE: LazyLock<RouteTable> = LazyLock::new(|| {
     let filter: Match = serde_json::from_str(r#"{"headerFilter": "{{ key }}|.*"}"#).expect("a match");
     let matcher = Some(filter.compile(&KEY, false).expect("it compiles"));
-    RouteTable::new(vec![
-        Route {
-            key: KEY.clone(),
-            matcher: None,
-        },
-        Route {
-            key: KEY.clone(),
-            matcher,
-        },
-    ])
+    RouteTable::new(vec![Route { key: KEY.clone(), matcher: None }, Route { key: KEY.clone(), matcher }])
 });
 
 fn stolen_only_with_the_key(head: &byway_http::RequestHead<'_, '_>) {
     if let Decision::Preview(..) = TABLE.decide(head, None).decision {
         // A baggage value may be encoded.
         let held = |value: &[u8]| KEY.is_token_of(value) || value.contains(&b'%');
-        assert!(
-            head.headers.iter().any(|header| held(header.value)),
-            "stolen without the key"
-        );
+        assert!(head.headers.iter().any(|header| held(header.value)), "stolen without the key");
     }
 }
 
@@ -203,11 +167,7 @@ impl Cuts {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            let step = 1 + if state & 3 == 0 {
-                state >> 8 & 63
-            } else {
-                state >> 8 & 1
-            } as usize;
+            let step = 1 + if state & 3 == 0 { state >> 8 & 63 } else { state >> 8 & 1 } as usize;
             (at < len).then(|| {
                 at = (at + step).min(len);
                 at

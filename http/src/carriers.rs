@@ -105,10 +105,7 @@ fn in_baggage(value: &[u8]) -> Option<Cow<'_, str>> {
 fn in_cookie(value: &[u8]) -> Option<&str> {
     members(value, b';').find_map(|pair| {
         let value = value_of(pair)?;
-        let bare = value
-            .strip_prefix(b"\"")
-            .and_then(|it| it.strip_suffix(b"\""))
-            .unwrap_or(value);
+        let bare = value.strip_prefix(b"\"").and_then(|it| it.strip_suffix(b"\"")).unwrap_or(value);
         key(bare)
     })
 }
@@ -125,11 +122,7 @@ fn value_of(pair: &[u8]) -> Option<&[u8]> {
 
 fn key(value: &[u8]) -> Option<&str> {
     let value = trim(value);
-    if Key::is_valid(value) {
-        std::str::from_utf8(value).ok()
-    } else {
-        None
-    }
+    if Key::is_valid(value) { std::str::from_utf8(value).ok() } else { None }
 }
 
 /// `None` where nothing is encoded, an escape is malformed, or the result is too long for a key anyway.

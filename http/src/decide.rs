@@ -139,11 +139,7 @@ impl RouteTable {
     pub fn new(routes: Vec<Route>) -> Self {
         let mut table = Self::default();
         for (i, route) in routes.iter().enumerate() {
-            table
-                .by_key
-                .entry(route.key.as_str().as_bytes().into())
-                .or_default()
-                .push(i);
+            table.by_key.entry(route.key.as_str().as_bytes().into()).or_default().push(i);
             match &route.matcher {
                 Some(matcher) if !matcher.is_keyed() => table.keyless.push(i),
                 Some(matcher) => table.sources.add(matcher),
@@ -157,13 +153,7 @@ impl RouteTable {
     /// Whose request this is. `origin` is the key of the environment that the connection comes from.
     #[must_use]
     pub fn decide(&self, head: &RequestHead<'_, '_>, origin: Option<&Key>) -> Verdict {
-        let mut search = Search {
-            table: self,
-            head,
-            hits: Hits::default(),
-            other_key: false,
-            why_not: None,
-        };
+        let mut search = Search { table: self, head, hits: Hits::default(), other_key: false, why_not: None };
         search.default_carriers(origin);
         if !self.sources.is_empty() {
             search.matches(origin);
@@ -178,10 +168,7 @@ impl RouteTable {
             Some((route, reason)) => Decision::Preview(route, reason),
             None => Decision::App(search.why_not.unwrap_or(AppReason::NoKey)),
         };
-        Verdict {
-            decision,
-            overlapped: search.hits.second,
-        }
+        Verdict { decision, overlapped: search.hits.second }
     }
 
     /// Where opaque traffic of an environment goes: to its first route here, since no match can be asked.
@@ -233,11 +220,7 @@ impl Search<'_, '_, '_> {
         };
         self.other_key = origin.is_some_and(|origin| *origin.as_str() != *carried.key);
         let routes = self.table.of_key(carried.key.as_bytes());
-        self.why_not = Some(if routes.is_empty() {
-            AppReason::UnknownKey
-        } else {
-            AppReason::Narrowed
-        });
+        self.why_not = Some(if routes.is_empty() { AppReason::UnknownKey } else { AppReason::Narrowed });
         for route in routes {
             if self.table.routes[*route].matcher.is_none() {
                 self.hits.add(*route, carried.carrier.into());

@@ -63,10 +63,7 @@ fn request_line(line: &[u8]) -> Result<bool, Doubt> {
         Some(_) => return Err(Doubt::NotHttp),
     }
     let rest = &line[method + 1..];
-    let target = rest
-        .iter()
-        .take_while(|b| matches!(b, b'!'..=b'~' | 0x80..))
-        .count();
+    let target = rest.iter().take_while(|b| matches!(b, b'!'..=b'~' | 0x80..)).count();
     match rest.get(target) {
         None => return Ok(false),
         Some(b' ') if target > 0 => {}

@@ -72,12 +72,7 @@ impl BodyScan {
             Body::Chunked => (State::Size(0), 0),
             Body::UntilClose | Body::Tunnel => (State::Endless, u64::MAX),
         };
-        Self {
-            state,
-            left,
-            extensions: 0,
-            trailers: 0,
-        }
+        Self { state, left, extensions: 0, trailers: 0 }
     }
 
     /// How many of `bytes` belong to this message. Fewer than all only when it is [`done`](Self::done).
@@ -149,11 +144,7 @@ impl BodyScan {
             (State::DataLf, b'\n') => State::Size(0),
             (State::TrailerStart, b'\r') => State::EndLf,
             (State::TrailerStart | State::TrailerName, byte) if is_token_char(byte) => {
-                let line = if self.state == State::TrailerStart {
-                    TRAILER_LINE
-                } else {
-                    0
-                };
+                let line = if self.state == State::TrailerStart { TRAILER_LINE } else { 0 };
                 count(&mut self.trailers, line + 1, MAX_TRAILERS)?;
                 State::TrailerName
             }
@@ -172,11 +163,7 @@ impl BodyScan {
 
 fn count(counter: &mut u32, cost: u32, max: u32) -> Result<(), Doubt> {
     *counter += cost;
-    if *counter > max {
-        Err(Doubt::BadChunk)
-    } else {
-        Ok(())
-    }
+    if *counter > max { Err(Doubt::BadChunk) } else { Ok(()) }
 }
 
 /// `tchar` of RFC 9110, 5.6.2.
@@ -212,10 +199,7 @@ impl Lengths {
     /// One Content-Length header. Repeated ones are refused even where they agree: some servers refuse them too.
     pub(crate) fn content_length(&mut self, value: &[u8]) -> Result<(), Doubt> {
         let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-        let length = std::str::from_utf8(value)
-            .ok()
-            .filter(|_| digits)
-            .and_then(|text| text.parse().ok());
+        let length = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
         match (self.length, length) {
             (None, Some(length)) => self.length = Some(length),
             _ => return Err(Doubt::BadLength),

@@ -39,9 +39,8 @@ impl HeadScan {
     /// `buf` must begin with the same bytes each time until [`reset`](Self::reset).
     pub fn end(&mut self, buf: &[u8]) -> Result<Option<usize>, Doubt> {
         let window = &buf[..buf.len().min(MAX_HEAD)];
-        while let Some(found) = window
-            .get(self.seen..)
-            .and_then(|rest| memchr::memchr3(b'\r', b'\n', 0, rest))
+        while let Some(found) =
+            window.get(self.seen..).and_then(|rest| memchr::memchr3(b'\r', b'\n', 0, rest))
         {
             // A line that begins with a blank is a fold, and known before its end.
             self.check_fold(window)?;
@@ -80,10 +79,6 @@ impl HeadScan {
     }
 
     fn more(&self, buf: &[u8]) -> Result<Option<usize>, Doubt> {
-        if buf.len() >= MAX_HEAD {
-            Err(Doubt::HeadTooLong)
-        } else {
-            Ok(None)
-        }
+        if buf.len() >= MAX_HEAD { Err(Doubt::HeadTooLong) } else { Ok(None) }
     }
 }

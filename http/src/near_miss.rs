@@ -82,32 +82,19 @@ impl NearMiss {
 impl fmt::Display for NearMiss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Narrowed {
-                key, wanted, request, ..
-            } => {
-                write!(
-                    f,
-                    "the request has the key {key}, but {request} does not match its route: {wanted}"
-                )
+            Self::Narrowed { key, wanted, request, .. } => {
+                write!(f, "the request has the key {key}, but {request} does not match its route: {wanted}")
             }
-            Self::Similar {
-                found, header, key, ..
-            } => write!(
+            Self::Similar { found, header, key, .. } => write!(
                 f,
                 "the request has the key {found} in {header}, and no route here has it; there is one for {key} \
                  (keys are compared whole)"
             ),
             Self::Unknown { found, header } => {
-                write!(
-                    f,
-                    "the request has the key {found} in {header}, and no route here has it"
-                )
+                write!(f, "the request has the key {found} in {header}, and no route here has it")
             }
             Self::Misplaced { header, key, .. } => {
-                write!(
-                    f,
-                    "the request has the key {key} in {header}, where no route here looks for it"
-                )
+                write!(f, "the request has the key {key} in {header}, where no route here looks for it")
             }
             Self::Invalid { value } => {
                 write!(
@@ -126,16 +113,9 @@ pub(crate) fn find(table: &RouteTable, head: &RequestHead<'_, '_>) -> Option<Nea
     {
         return Some(narrowed(table, head, *route));
     }
-    let looked_at = || {
-        head.headers
-            .iter()
-            .filter(|header| table.sources.include(header.name))
-    };
+    let looked_at = || head.headers.iter().filter(|header| table.sources.include(header.name));
     for token in looked_at().flat_map(|header| tokens(header.value)) {
-        if let Some(route) = table
-            .of_key(token)
-            .iter()
-            .find(|route| table.routes[**route].matcher.is_some())
+        if let Some(route) = table.of_key(token).iter().find(|route| table.routes[**route].matcher.is_some())
         {
             return Some(narrowed(table, head, *route));
         }
@@ -143,18 +123,13 @@ pub(crate) fn find(table: &RouteTable, head: &RequestHead<'_, '_>) -> Option<Nea
     if let Some(carried) = &carried {
         let (found, header) = (carried.key.to_string(), carried.carrier.header().to_owned());
         return Some(match most_alike(table, carried.key.as_bytes()) {
-            Some((_, route)) => NearMiss::Similar {
-                found,
-                header,
-                route,
-                key: table.routes[route].key.to_string(),
-            },
+            Some((_, route)) => {
+                NearMiss::Similar { found, header, route, key: table.routes[route].key.to_string() }
+            }
             None => NearMiss::Unknown { found, header },
         });
     }
-    misplaced(table, head)
-        .or_else(|| similar(table, head))
-        .or_else(|| invalid(head))
+    misplaced(table, head).or_else(|| similar(table, head)).or_else(|| invalid(head))
 }
 
 fn narrowed(table: &RouteTable, head: &RequestHead<'_, '_>, route: usize) -> NearMiss {
@@ -162,15 +137,8 @@ fn narrowed(table: &RouteTable, head: &RequestHead<'_, '_>, route: usize) -> Nea
     NearMiss::Narrowed {
         route,
         key: it.key.to_string(),
-        wanted: it
-            .matcher
-            .as_ref()
-            .map_or_else(|| "default carriers".to_owned(), ToString::to_string),
-        request: format!(
-            "{} {}",
-            shown(head.method.as_bytes()),
-            shown(head.path().as_bytes())
-        ),
+        wanted: it.matcher.as_ref().map_or_else(|| "default carriers".to_owned(), ToString::to_string),
+        request: format!("{} {}", shown(head.method.as_bytes()), shown(head.path().as_bytes())),
     }
 }
 
@@ -187,10 +155,7 @@ fn misplaced(table: &RouteTable, head: &RequestHead<'_, '_>) -> Option<NearMiss>
 
 /// Among the headers that matches look at, the token most like a key.
 fn similar(table: &RouteTable, head: &RequestHead<'_, '_>) -> Option<NearMiss> {
-    let looked_at = head
-        .headers
-        .iter()
-        .filter(|header| table.sources.names(header.name));
+    let looked_at = head.headers.iter().filter(|header| table.sources.names(header.name));
     let found = looked_at.flat_map(|header| tokens(header.value).map(move |token| (header.name, token)));
     let (_, route, name, token) = found
         .filter(|(_, token)| Key::is_valid(token))
@@ -208,13 +173,8 @@ fn similar(table: &RouteTable, head: &RequestHead<'_, '_>) -> Option<NearMiss> {
 }
 
 fn invalid(head: &RequestHead<'_, '_>) -> Option<NearMiss> {
-    let header = head
-        .headers
-        .iter()
-        .find(|header| header.name.eq_ignore_ascii_case(HEADER))?;
-    Some(NearMiss::Invalid {
-        value: shown(header.value),
-    })
+    let header = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(HEADER))?;
+    Some(NearMiss::Invalid { value: shown(header.value) })
 }
 
 /// The route whose key is most like `found`, if any is alike: another case, one the beginning of the other, or
@@ -236,9 +196,7 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
         let mut diagonal = row[0];
         row[0] = i + 1;
         for (j, y) in b.iter().enumerate() {
-            let next = (diagonal + usize::from(x != y))
-                .min(row[j] + 1)
-                .min(row[j + 1] + 1);
+            let next = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
             diagonal = row[j + 1];
             row[j + 1] = next;
         }

@@ -61,13 +61,11 @@ pub fn parse_request<'b, 'h>(
     space: &'h mut HeaderSpace<'b>,
 ) -> Result<RequestHead<'b, 'h>, Doubt> {
     let mut request = httparse::Request::new(&mut []);
-    let parsed = request
-        .parse_with_uninit_headers(head, space)
-        .map_err(|error| match error {
-            httparse::Error::Version => Doubt::BadVersion,
-            httparse::Error::TooManyHeaders => Doubt::HeadTooLong,
-            _ => Doubt::BadHead,
-        })?;
+    let parsed = request.parse_with_uninit_headers(head, space).map_err(|error| match error {
+        httparse::Error::Version => Doubt::BadVersion,
+        httparse::Error::TooManyHeaders => Doubt::HeadTooLong,
+        _ => Doubt::BadHead,
+    })?;
     if parsed != httparse::Status::Complete(head.len()) {
         return Err(Doubt::BadHead);
     }
@@ -156,11 +154,7 @@ fn is_or_looks_like(name: &str, known: &str) -> Result<bool, Doubt> {
         return Ok(true);
     }
     let same = |(a, b): (u8, u8)| a.eq_ignore_ascii_case(&b) || (a == b'_' && b == b'-');
-    if name.bytes().zip(known.bytes()).all(same) {
-        Err(Doubt::LookalikeHeader)
-    } else {
-        Ok(false)
-    }
+    if name.bytes().zip(known.bytes()).all(same) { Err(Doubt::LookalikeHeader) } else { Ok(false) }
 }
 
 /// RFC 9112, 3.2: which form goes with which method. Characters are not held to RFC 3986, since clients send
@@ -194,9 +188,7 @@ fn is_authority(text: &str) -> bool {
             }
             (address, port.strip_prefix(':').or(port.is_empty().then_some("0")))
         }
-        None => text
-            .split_once(':')
-            .map_or((text, Some("0")), |(host, port)| (host, Some(port))),
+        None => text.split_once(':').map_or((text, Some("0")), |(host, port)| (host, Some(port))),
     };
     let host_char = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b':');
     !host.is_empty()

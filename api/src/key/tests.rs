@@ -25,14 +25,7 @@ fn the_grammar() {
 #[test]
 fn a_token_has_no_key_character_beside_it() {
     let key: Key = "pr-1".parse().unwrap();
-    for yes in [
-        "pr-1",
-        "a=pr-1;b",
-        "\"pr-1\"",
-        "x,pr-1",
-        "pr-12 pr-1",
-        "\u{e9}pr-1",
-    ] {
+    for yes in ["pr-1", "a=pr-1;b", "\"pr-1\"", "x,pr-1", "pr-12 pr-1", "\u{e9}pr-1"] {
         assert!(key.is_token_of(yes.as_bytes()), "{yes}");
     }
     for no in ["", "pr-12", "xpr-1", "pr-1.", "pr-1-pr-1", "PR-1", "pr -1"] {

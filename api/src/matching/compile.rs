@@ -15,11 +15,7 @@ impl Match {
     pub fn compile(&self, key: &Key, allow_keyless: bool) -> Result<CompiledMatch, MatchError> {
         for (field, len) in [("all", self.all.len()), ("any", self.any.len())] {
             if len > MAX_ENTRIES {
-                return Err(MatchError::TooMany {
-                    field,
-                    len,
-                    max: MAX_ENTRIES,
-                });
+                return Err(MatchError::TooMany { field, len, max: MAX_ENTRIES });
             }
         }
         let own = Matcher {
@@ -39,19 +35,12 @@ impl Match {
             .map(|(i, matcher)| matcher.clause(&format!("any[{i}]"), key))
             .collect::<Result<Vec<_>, _>>()?;
         if all.is_empty() && any.is_empty() {
-            return Err(MatchError::Empty {
-                field: "match".to_owned(),
-            });
+            return Err(MatchError::Empty { field: "match".to_owned() });
         }
         let keyless_way = keyless_way(&all, &any);
         match keyless_way {
             Some(field) if !allow_keyless => Err(MatchError::Keyless { field }),
-            way => Ok(CompiledMatch {
-                key: key.clone(),
-                keyed: way.is_none(),
-                all,
-                any,
-            }),
+            way => Ok(CompiledMatch { key: key.clone(), keyed: way.is_none(), all, any }),
         }
     }
 }
@@ -60,10 +49,7 @@ impl Match {
 fn keyless_way(all: &[Test], any: &[Vec<Test>]) -> Option<String> {
     let keyed = |tests: &[Test]| {
         tests.iter().any(|test| {
-            matches!(
-                test,
-                Test::Header { keyed: true, .. } | Test::HeaderLine { keyed: true, .. }
-            )
+            matches!(test, Test::Header { keyed: true, .. } | Test::HeaderLine { keyed: true, .. })
         })
     };
     if keyed(all) {
@@ -72,9 +58,7 @@ fn keyless_way(all: &[Test], any: &[Vec<Test>]) -> Option<String> {
     if any.is_empty() {
         return Some("it".to_owned());
     }
-    any.iter()
-        .position(|clause| !keyed(clause))
-        .map(|i| format!("any[{i}]"))
+    any.iter().position(|clause| !keyed(clause)).map(|i| format!("any[{i}]"))
 }
 
 impl Matcher {
@@ -109,51 +93,36 @@ impl Matcher {
 impl HeaderMatch {
     fn test(&self, at: &str, key: &Key) -> Result<Test, MatchError> {
         if self.name.is_empty() || self.name.len() > MAX_NAME || !self.name.bytes().all(is_token_char) {
-            return Err(MatchError::BadName {
-                field: format!("{at}.name"),
-                name: self.name.clone(),
-            });
+            return Err(MatchError::BadName { field: format!("{at}.name"), name: self.name.clone() });
         }
         let (value, keyed) = match (&self.exact, &self.regex) {
             (Some(exact), None) => exact_value(format!("{at}.exact"), exact, key)?,
             (None, Some(regex)) => pattern::regex(&format!("{at}.regex"), regex, key, false)?,
             (exact, regex) => {
                 let found = usize::from(exact.is_some()) + usize::from(regex.is_some());
-                return Err(MatchError::NotOne {
-                    field: at.to_owned(),
-                    choices: "exact and regex",
-                    found,
-                });
+                return Err(MatchError::NotOne { field: at.to_owned(), choices: "exact and regex", found });
             }
         };
-        Ok(Test::Header {
-            name: self.name.to_ascii_lowercase().into(),
-            value,
-            keyed,
-        })
+        Ok(Test::Header { name: self.name.to_ascii_lowercase().into(), value, keyed })
     }
 }
 
 impl PathMatch {
     fn test(&self, at: &str, key: &Key) -> Result<PathTest, MatchError> {
         match (&self.exact, &self.prefix, &self.regex) {
-            (Some(exact), None, None) => Ok(PathTest::Pattern(Pattern::Exact(
-                literal_path(format!("{at}.exact"), exact, key)?.into(),
-            ))),
+            (Some(exact), None, None) => {
+                Ok(PathTest::Pattern(Pattern::Exact(literal_path(format!("{at}.exact"), exact, key)?.into())))
+            }
             (None, Some(prefix), None) => {
                 let path = literal_path(format!("{at}.prefix"), prefix, key)?;
                 Ok(PathTest::Prefix(path.strip_suffix('/').unwrap_or(&path).into()))
             }
-            (None, None, Some(regex)) => Ok(PathTest::Pattern(
-                pattern::regex(&format!("{at}.regex"), regex, key, false)?.0,
-            )),
+            (None, None, Some(regex)) => {
+                Ok(PathTest::Pattern(pattern::regex(&format!("{at}.regex"), regex, key, false)?.0))
+            }
             (exact, prefix, regex) => {
                 let found = [exact, prefix, regex].iter().filter(|it| it.is_some()).count();
-                Err(MatchError::NotOne {
-                    field: at.to_owned(),
-                    choices: "exact, prefix and regex",
-                    found,
-                })
+                Err(MatchError::NotOne { field: at.to_owned(), choices: "exact, prefix and regex", found })
             }
         }
     }
@@ -164,19 +133,14 @@ fn exact_value(field: String, exact: &str, key: &Key) -> Result<(Pattern, bool),
     let Filled { text, keys } = Filled::new(exact, key.as_str());
     let bare = |c: char| c == ' ' || c == '\t';
     if text.starts_with(bare) || text.ends_with(bare) || text.chars().any(|c| c.is_control() && c != '\t') {
-        return Err(MatchError::BadValue {
-            field,
-            value: exact.to_owned(),
-        });
+        return Err(MatchError::BadValue { field, value: exact.to_owned() });
     }
     // One occurrence that stands alone is enough: the whole value is given, so nothing else can.
     if !keys.is_empty() && !key.is_token_of(text.as_bytes()) {
         let (_, at) = &keys[0];
         let is_key_char = |c: &char| c.is_ascii() && Key::is_char(*c as u8);
         let before = text[..at.start].chars().next_back().filter(is_key_char);
-        let beside = before
-            .or_else(|| text[at.end..].chars().next())
-            .unwrap_or_default();
+        let beside = before.or_else(|| text[at.end..].chars().next()).unwrap_or_default();
         return Err(MatchError::KeyNotAlone { field, beside });
     }
     Ok((Pattern::Exact(text.into()), !keys.is_empty()))
@@ -187,10 +151,7 @@ fn literal_path(field: String, path: &str, key: &Key) -> Result<String, MatchErr
     let text = Filled::new(path, key.as_str()).text;
     let odd = |b: u8| b <= b' ' || b == b'?' || b == b'#' || b >= 0x7f;
     if !text.starts_with('/') || text.bytes().any(odd) {
-        return Err(MatchError::BadPath {
-            field,
-            path: path.to_owned(),
-        });
+        return Err(MatchError::BadPath { field, path: path.to_owned() });
     }
     Ok(text)
 }
@@ -198,29 +159,19 @@ fn literal_path(field: String, path: &str, key: &Key) -> Result<String, MatchErr
 fn method_test(field: String, method: &str) -> Result<Test, MatchError> {
     if method.is_empty()
         || method.len() > 32
-        || !method
-            .bytes()
-            .all(|b| is_token_char(b) && !b.is_ascii_lowercase())
+        || !method.bytes().all(|b| is_token_char(b) && !b.is_ascii_lowercase())
     {
         let capitals = method.to_ascii_uppercase();
         let usable = !capitals.is_empty() && capitals.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
         let suggestion = if usable { capitals } else { "GET".to_owned() };
-        return Err(MatchError::BadMethod {
-            field,
-            method: method.to_owned(),
-            suggestion,
-        });
+        return Err(MatchError::BadMethod { field, method: method.to_owned(), suggestion });
     }
     Ok(Test::Method(method.into()))
 }
 
 fn bounded(field: String, text: &str) -> Result<String, MatchError> {
     if text.len() > pattern::MAX_LEN {
-        return Err(MatchError::TooLong {
-            field,
-            len: text.len(),
-            max: pattern::MAX_LEN,
-        });
+        return Err(MatchError::TooLong { field, len: text.len(), max: pattern::MAX_LEN });
     }
     Ok(field)
 }

@@ -26,15 +26,8 @@ pub enum KeySource<'a> {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Test {
-    Header {
-        name: Box<str>,
-        value: Pattern,
-        keyed: bool,
-    },
-    HeaderLine {
-        line: Pattern,
-        keyed: bool,
-    },
+    Header { name: Box<str>, value: Pattern, keyed: bool },
+    HeaderLine { line: Pattern, keyed: bool },
     Path(PathTest),
     Method(Box<str>),
 }
@@ -61,10 +54,7 @@ impl CompiledMatch {
         path: &str,
         headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone,
     ) -> bool {
-        self.holds(&Ask {
-            request_line: Some((method, path)),
-            headers: Some(headers),
-        })
+        self.holds(&Ask { request_line: Some((method, path)), headers: Some(headers) })
     }
 
     /// Whether method and path match, whatever the headers: for requests that are keyed by their origin, which
@@ -72,18 +62,12 @@ impl CompiledMatch {
     #[must_use]
     pub fn matches_narrowing(&self, method: &str, path: &str) -> bool {
         let no_headers: Option<std::iter::Empty<(&str, &[u8])>> = None;
-        self.holds(&Ask {
-            request_line: Some((method, path)),
-            headers: no_headers,
-        })
+        self.holds(&Ask { request_line: Some((method, path)), headers: no_headers })
     }
 
     /// Whether the headers match, whatever method and path: for saying why a request did not match.
     pub fn matches_headers<'h>(&self, headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone) -> bool {
-        self.holds(&Ask {
-            request_line: None,
-            headers: Some(headers),
-        })
+        self.holds(&Ask { request_line: None, headers: Some(headers) })
     }
 
     /// Whether the key is required; `false` only where an administrator allows a match without one.
@@ -94,25 +78,17 @@ impl CompiledMatch {
 
     /// Where the key may stand: a request without it in any of these places does not match a keyed match.
     pub fn key_sources(&self) -> impl Iterator<Item = KeySource<'_>> {
-        self.all
-            .iter()
-            .chain(self.any.iter().flatten())
-            .filter_map(|test| match test {
-                Test::Header {
-                    name, keyed: true, ..
-                } => Some(KeySource::Header(name)),
-                Test::HeaderLine { keyed: true, .. } => Some(KeySource::AnyHeader),
-                _ => None,
-            })
+        self.all.iter().chain(self.any.iter().flatten()).filter_map(|test| match test {
+            Test::Header { name, keyed: true, .. } => Some(KeySource::Header(name)),
+            Test::HeaderLine { keyed: true, .. } => Some(KeySource::AnyHeader),
+            _ => None,
+        })
     }
 
     fn holds<'h, H: Iterator<Item = (&'h str, &'h [u8])> + Clone>(&self, ask: &Ask<'_, H>) -> bool {
         self.all.iter().all(|test| self.test(test, ask))
             && (self.any.is_empty()
-                || self
-                    .any
-                    .iter()
-                    .any(|clause| clause.iter().all(|test| self.test(test, ask))))
+                || self.any.iter().any(|clause| clause.iter().all(|test| self.test(test, ask))))
     }
 
     fn test<'h, H: Iterator<Item = (&'h str, &'h [u8])> + Clone>(
@@ -127,9 +103,7 @@ impl CompiledMatch {
                 })
             }),
             Test::HeaderLine { line, keyed } => ask.headers.as_ref().is_none_or(|headers| {
-                headers
-                    .clone()
-                    .any(|(n, v)| (!keyed || self.key.is_token_of(v)) && line.matches_line(n, v))
+                headers.clone().any(|(n, v)| (!keyed || self.key.is_token_of(v)) && line.matches_line(n, v))
             }),
             Test::Path(path) => ask.request_line.is_none_or(|(_, it)| path.matches(it)),
             Test::Method(method) => ask.request_line.is_none_or(|(it, _)| it == &**method),
@@ -141,9 +115,9 @@ impl PathTest {
     fn matches(&self, path: &str) -> bool {
         match self {
             Self::Pattern(pattern) => pattern.matches(path.as_bytes()),
-            Self::Prefix(prefix) => path
-                .strip_prefix(&**prefix)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+            Self::Prefix(prefix) => {
+                path.strip_prefix(&**prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
         }
     }
 }
@@ -161,9 +135,7 @@ impl fmt::Display for CompiledMatch {
             (false, _) => (" and (", ")"),
         };
         f.write_str(open)?;
-        join(f, &self.any, " or ", |clause, f| {
-            join(f, clause, " and ", fmt::Display::fmt)
-        })?;
+        join(f, &self.any, " or ", |clause, f| join(f, clause, " and ", fmt::Display::fmt))?;
         f.write_str(close)
     }
 }

@@ -81,10 +81,7 @@ pub(super) struct Filled {
 impl Filled {
     /// Puts `key` in wherever `template` has `{{ key }}`, with any blanks inside the braces.
     pub(super) fn new(template: &str, key: &str) -> Self {
-        let mut filled = Self {
-            text: String::with_capacity(template.len()),
-            keys: Vec::new(),
-        };
+        let mut filled = Self { text: String::with_capacity(template.len()), keys: Vec::new() };
         let mut done = 0;
         for (start, _) in template.match_indices("{{") {
             let Some(len) = template[start + 2..].find("}}") else {
@@ -128,11 +125,7 @@ pub(super) fn regex(
     any_case: bool,
 ) -> Result<(Pattern, bool), MatchError> {
     if template.len() > MAX_LEN {
-        return Err(MatchError::TooLong {
-            field: field.to_owned(),
-            len: template.len(),
-            max: MAX_LEN,
-        });
+        return Err(MatchError::TooLong { field: field.to_owned(), len: template.len(), max: MAX_LEN });
     }
     let filled = Filled::new(template, &regex::escape(key.as_str()));
     let syntax = regex_syntax::ParserBuilder::new()

@@ -18,23 +18,14 @@ fn compile(json: &str) -> Result<CompiledMatch, MatchError> {
 }
 
 fn asks(matcher: &CompiledMatch, method: &str, path: &str, headers: Headers<'_>) -> bool {
-    matcher.matches(
-        method,
-        path,
-        headers.iter().map(|(name, value)| (*name, value.as_bytes())),
-    )
+    matcher.matches(method, path, headers.iter().map(|(name, value)| (*name, value.as_bytes())))
 }
 
 #[test]
 fn header_values() {
     let exact = compile(r#"{"header": {"name": "X-Traffic", "exact": "{{ key }}"}}"#).unwrap();
     assert!(asks(&exact, "GET", "/", &[("x-traffic", "pr-1")]));
-    assert!(asks(
-        &exact,
-        "GET",
-        "/",
-        &[("a", "b"), ("X-TRAFFIC", "x"), ("X-Traffic", "pr-1")]
-    ));
+    assert!(asks(&exact, "GET", "/", &[("a", "b"), ("X-TRAFFIC", "x"), ("X-Traffic", "pr-1")]));
     for value in ["pr-12", "PR-1", "pr-1,pr-2", "", "xpr-1"] {
         assert!(!asks(&exact, "GET", "/", &[("x-traffic", value)]), "{value}");
     }
@@ -49,10 +40,7 @@ fn header_filter_is_mirrords() {
     let filter = compile(r#"{"headerFilter": "^x-traffic: {{ key }}$"}"#).unwrap();
     assert!(asks(&filter, "GET", "/", &[("X-Traffic", "pr-1")]));
     assert!(!asks(&filter, "GET", "/", &[("X-Traffic", "pr-1 ")]));
-    assert!(
-        !asks(&filter, "GET", "/", &[("X-Traffic", "PR-1")]),
-        "the key itself keeps its case"
-    );
+    assert!(!asks(&filter, "GET", "/", &[("X-Traffic", "PR-1")]), "the key itself keeps its case");
     let long = "x".repeat(2000);
     let tail = compile(r#"{"headerFilter": ": x+,{{ key }}$"}"#).unwrap();
     assert!(
@@ -63,25 +51,12 @@ fn header_filter_is_mirrords() {
 
 #[test]
 fn whatever_the_regex_says_the_key_must_be_there() {
-    for regex in [
-        "{{ key }}|.*",
-        ".*|{{key}}",
-        "({{ key }})?",
-        "[{{ key }}]*",
-        "{{ key }}{0}",
-    ] {
+    for regex in ["{{ key }}|.*", ".*|{{key}}", "({{ key }})?", "[{{ key }}]*", "{{ key }}{0}"] {
         let header = Match {
-            header: Some(HeaderMatch {
-                name: "h".into(),
-                regex: Some(regex.into()),
-                ..Default::default()
-            }),
+            header: Some(HeaderMatch { name: "h".into(), regex: Some(regex.into()), ..Default::default() }),
             ..Default::default()
         };
-        let filter = Match {
-            header_filter: Some(regex.into()),
-            ..Default::default()
-        };
+        let filter = Match { header_filter: Some(regex.into()), ..Default::default() };
         for it in [header, filter] {
             let it = it.compile(&key("pr-1"), false).unwrap();
             assert!(asks(&it, "GET", "/", &[("h", "pr-1")]), "{it}");
@@ -94,10 +69,7 @@ fn whatever_the_regex_says_the_key_must_be_there() {
 
 #[test]
 fn the_key_is_escaped_in_a_regex() {
-    let it = Match {
-        header_filter: Some("^h: {{ key }}$".into()),
-        ..Default::default()
-    };
+    let it = Match { header_filter: Some("^h: {{ key }}$".into()), ..Default::default() };
     let it = it.compile(&key("a.b"), false).unwrap();
     assert!(asks(&it, "GET", "/", &[("h", "a.b")]));
     assert!(!asks(&it, "GET", "/", &[("h", "axb")]));
@@ -106,26 +78,16 @@ fn the_key_is_escaped_in_a_regex() {
 #[test]
 fn paths() {
     let path = |json: &str| {
-        from_json(&format!(
-            r#"{{"path": {json}, "header": {{"name": "k", "exact": "{{{{key}}}}"}}}}"#
-        ))
-        .compile(&key("pr-1"), false)
-        .unwrap()
+        from_json(&format!(r#"{{"path": {json}, "header": {{"name": "k", "exact": "{{{{key}}}}"}}}}"#))
+            .compile(&key("pr-1"), false)
+            .unwrap()
     };
     let cases: [(&str, &[&str], &[&str]); 5] = [
         (r#"{"exact": "/a"}"#, &["/a"], &["/a/", "/ab", "/A", "/"]),
-        (
-            r#"{"prefix": "/a"}"#,
-            &["/a", "/a/", "/a/b"],
-            &["/ab", "/", "/b/a"],
-        ),
+        (r#"{"prefix": "/a"}"#, &["/a", "/a/", "/a/b"], &["/ab", "/", "/b/a"]),
         (r#"{"prefix": "/a/"}"#, &["/a", "/a/", "/a/b"], &["/ab"]),
         (r#"{"prefix": "/"}"#, &["/", "/x", "/x/y"], &["*"]),
-        (
-            r#"{"regex": "^/v[12]/{{ key }}"}"#,
-            &["/v1/pr-1"],
-            &["/v3/pr-1", "/x/v1/pr-1"],
-        ),
+        (r#"{"regex": "^/v[12]/{{ key }}"}"#, &["/v1/pr-1"], &["/v3/pr-1", "/x/v1/pr-1"]),
     ];
     for (json, yes, no) in cases {
         let it = path(json);
@@ -158,10 +120,7 @@ fn all_and_any() {
     );
     let sources: Vec<_> = it.key_sources().collect();
     assert_eq!(sources, [KeySource::Header("a"), KeySource::Header("b")]);
-    assert!(
-        it.matches_narrowing("GET", "/elsewhere"),
-        "the second entry has no path"
-    );
+    assert!(it.matches_narrowing("GET", "/elsewhere"), "the second entry has no path");
     assert!(it.matches_headers([("env", &b"qa"[..]), ("b", b"pr-1")].into_iter()));
     assert!(!it.matches_headers([("b", &b"pr-1"[..])].into_iter()));
 }
@@ -180,12 +139,7 @@ fn keyless_only_by_the_administrators_word() {
         assert!(error.to_string().contains("`{{ key }}`"), "{error}");
         assert!(!from_json(json).compile(&key("pr-1"), true).unwrap().is_keyed());
     }
-    assert!(
-        compile(keyless[3])
-            .unwrap_err()
-            .to_string()
-            .starts_with("any[1] ")
-    );
+    assert!(compile(keyless[3]).unwrap_err().to_string().starts_with("any[1] "));
     let through_all =
         r#"{"all": [{"header": {"name": "a", "exact": "{{key}}"}}], "any": [{"method": "GET"}]}"#;
     assert!(compile(through_all).unwrap().is_keyed());
@@ -198,56 +152,20 @@ fn refusals_say_where_and_what_to_do() {
     let cases = [
         ("{}".to_owned(), "Empty", "match is empty"),
         (r#"{"any": [{}]}"#.into(), "Empty", "any[0] is empty"),
-        (
-            header(r#""exact": "x-{{key}}""#),
-            "KeyNotAlone",
-            "has the key character '-'",
-        ),
-        (
-            header(r#""exact": "{{ key }}2""#),
-            "KeyNotAlone",
-            "has the key character '2'",
-        ),
+        (header(r#""exact": "x-{{key}}""#), "KeyNotAlone", "has the key character '-'"),
+        (header(r#""exact": "{{ key }}2""#), "KeyNotAlone", "has the key character '2'"),
         (header(r#""exact": "a", "regex": "b""#), "NotOne", "it has 2"),
-        (
-            r#"{"header": {"name": "h"}}"#.into(),
-            "NotOne",
-            "exactly one of exact and regex: it has 0",
-        ),
+        (r#"{"header": {"name": "h"}}"#.into(), "NotOne", "exactly one of exact and regex: it has 0"),
         (r#"{"path": {}}"#.into(), "NotOne", "exact, prefix and regex"),
-        (
-            r#"{"header": {"name": "a b", "exact": "x"}}"#.into(),
-            "BadHeaderName",
-            "\"a b\"",
-        ),
-        (
-            r#"{"header": {"name": "{{key}}", "exact": "x"}}"#.into(),
-            "BadHeaderName",
-            "header.name",
-        ),
+        (r#"{"header": {"name": "a b", "exact": "x"}}"#.into(), "BadHeaderName", "\"a b\""),
+        (r#"{"header": {"name": "{{key}}", "exact": "x"}}"#.into(), "BadHeaderName", "header.name"),
         (r#"{"method": "post"}"#.into(), "BadMethod", "e.g. POST"),
         (r#"{"method": "G T"}"#.into(), "BadMethod", "e.g. GET"),
-        (
-            r#"{"path": {"prefix": "api"}}"#.into(),
-            "BadPath",
-            "begins with `/`",
-        ),
+        (r#"{"path": {"prefix": "api"}}"#.into(), "BadPath", "begins with `/`"),
         (r#"{"path": {"exact": "/a?b=c"}}"#.into(), "BadPath", "no `?`"),
-        (
-            header(r#""exact": " {{key}}""#),
-            "BadHeaderValue",
-            "no blanks at their ends",
-        ),
-        (
-            format!(r#"{{"headerFilter": "{long}"}}"#),
-            "TooLong",
-            "1025 bytes, at most 1024",
-        ),
-        (
-            header(&format!(r#""exact": "{long}""#)),
-            "TooLong",
-            "header.exact",
-        ),
+        (header(r#""exact": " {{key}}""#), "BadHeaderValue", "no blanks at their ends"),
+        (format!(r#"{{"headerFilter": "{long}"}}"#), "TooLong", "1025 bytes, at most 1024"),
+        (header(&format!(r#""exact": "{long}""#)), "TooLong", "header.exact"),
         (
             r#"{"headerFilter": "(?:(?:a{1000}){1000}){1000}{{key}}"}"#.into(),
             "RegexTooBig",
@@ -260,13 +178,7 @@ fn refusals_say_where_and_what_to_do() {
         assert!(error.to_string().contains(says), "{json}: {error}");
     }
     let many = Match {
-        any: vec![
-            Matcher {
-                method: Some("GET".into()),
-                ..Default::default()
-            };
-            33
-        ],
+        any: vec![Matcher { method: Some("GET".into()), ..Default::default() }; 33],
         ..Default::default()
     };
     assert_eq!(many.compile(&key("a"), true).unwrap_err().code(), "TooMany");
@@ -289,18 +201,9 @@ fn a_bad_regex_is_refused_with_position_and_reason() {
         (r"\pL", 1, "Unicode"),
     ];
     for (pattern, column, says) in cases {
-        let it = Match {
-            header_filter: Some(pattern.into()),
-            ..Default::default()
-        };
+        let it = Match { header_filter: Some(pattern.into()), ..Default::default() };
         let error = it.compile(&key("pr-1"), false).unwrap_err();
-        let MatchError::BadRegex {
-            column: found,
-            reason,
-            offset,
-            ..
-        } = &error
-        else {
+        let MatchError::BadRegex { column: found, reason, offset, .. } = &error else {
             panic!("{pattern}: {error}")
         };
         assert!(reason.contains(says), "{pattern}: {reason}");
@@ -308,29 +211,15 @@ fn a_bad_regex_is_refused_with_position_and_reason() {
         assert!(pattern.is_char_boundary(*offset));
     }
     let deep = format!("{}{}", "(".repeat(40), ")".repeat(40));
-    let it = Match {
-        header_filter: Some(deep),
-        ..Default::default()
-    };
-    assert!(
-        it.compile(&key("a"), false)
-            .unwrap_err()
-            .to_string()
-            .contains("nest deeper than 32")
-    );
+    let it = Match { header_filter: Some(deep), ..Default::default() };
+    assert!(it.compile(&key("a"), false).unwrap_err().to_string().contains("nest deeper than 32"));
 }
 
 #[test]
 fn equality_is_by_what_is_said() {
     let json = r#"{"headerFilter": "a: {{key}}", "path": {"prefix": "/a"}}"#;
-    assert_eq!(
-        compile(json).unwrap(),
-        compile(&json.replace("/a", "/a/")).unwrap()
-    );
-    assert_ne!(
-        compile(json).unwrap(),
-        compile(&json.replace("/a", "/b")).unwrap()
-    );
+    assert_eq!(compile(json).unwrap(), compile(&json.replace("/a", "/a/")).unwrap());
+    assert_ne!(compile(json).unwrap(), compile(&json.replace("/a", "/b")).unwrap());
 }
 
 fn patterns() -> impl Strategy<Value = String> {

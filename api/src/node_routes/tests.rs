@@ -30,10 +30,7 @@ fn one_preview_that_cannot_be_read_takes_no_other_down() {
         assert_eq!(error.code(), "TooNew");
         assert!(error.to_string().contains(says), "{error}");
     }
-    assert_eq!(
-        document.spec.previews[1].revision, "b2",
-        "it can still be named in the status"
-    );
+    assert_eq!(document.spec.previews[1].revision, "b2", "it can still be named in the status");
 }
 
 #[test]
@@ -41,10 +38,7 @@ fn what_is_written_is_read_again() {
     let mut document: NodeRoutes = serde_json::from_str(DOCUMENT).unwrap();
     document.spec.previews.truncate(1);
     document.status = Some(NodeRoutesStatus {
-        instance: Some(Instance {
-            pod_uid: "u".into(),
-            started_at: "2030-01-01T00:00:00Z".parse().unwrap(),
-        }),
+        instance: Some(Instance { pod_uid: "u".into(), started_at: "2030-01-01T00:00:00Z".parse().unwrap() }),
         observed_generation: Some(3),
         previews: vec![PreviewStatus {
             name: "staging/good".into(),

@@ -12,10 +12,6 @@ fn each_reason_has_its_code() {
     assert_eq!(code(r#"{"name": "a/b"}"#), "TooNew");
     assert_eq!(code(r#"{"name": "a/b", "key": "pr-1", "match": {}}"#), "BadMatch");
     for name in ["", "b", "a/", "/b", "a/b\\r\\nx: y", "a/B"] {
-        assert_eq!(
-            code(&format!(r#"{{"name": "{name}", "key": "pr-1"}}"#)),
-            "BadName",
-            "{name}"
-        );
+        assert_eq!(code(&format!(r#"{{"name": "{name}", "key": "pr-1"}}"#)), "BadName", "{name}");
     }
 }

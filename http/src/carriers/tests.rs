@@ -3,13 +3,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn carried(headers: &[(&str, &str)]) -> Option<(String, Carrier)> {
-    let headers: Vec<_> = headers
-        .iter()
-        .map(|(name, value)| Header {
-            name,
-            value: value.as_bytes(),
-        })
-        .collect();
+    let headers: Vec<_> =
+        headers.iter().map(|(name, value)| Header { name, value: value.as_bytes() }).collect();
     carried_key(&headers).map(|it| (it.key.into_owned(), it.carrier))
 }
 
@@ -21,15 +16,7 @@ fn of(name: &str, value: &str) -> Option<String> {
 fn the_header() {
     assert_eq!(of("X-Byway-Key", "pr-1"), Some("pr-1".into()));
     assert_eq!(of("x-byway-key", " pr-1\t"), Some("pr-1".into()));
-    for value in [
-        "",
-        "pr 1",
-        "pr-1,pr-2",
-        "\"pr-1\"",
-        "-a",
-        "\u{e9}",
-        &"x".repeat(64),
-    ] {
+    for value in ["", "pr 1", "pr-1,pr-2", "\"pr-1\"", "-a", "\u{e9}", &"x".repeat(64)] {
         assert_eq!(of("x-byway-key", value), None, "{value}");
     }
     assert_eq!(of("x-byway-keys", "pr-1"), None);
@@ -68,10 +55,7 @@ fn baggage() {
         carried(&[("baggage", "a=b"), ("Baggage", "byway-key=x")]),
         Some(("x".into(), Carrier::Baggage))
     );
-    assert_eq!(
-        of("baggage", &format!("byway-key={}", "%41".repeat(63))),
-        Some("A".repeat(63))
-    );
+    assert_eq!(of("baggage", &format!("byway-key={}", "%41".repeat(63))), Some("A".repeat(63)));
     assert_eq!(of("baggage", &format!("byway-key={}", "%41".repeat(64))), None);
 }
 
@@ -86,33 +70,19 @@ fn cookies() {
     ] {
         assert_eq!(of("cookie", value), Some("pr-1".into()), "{value}");
     }
-    for value in [
-        "byway-key=\"pr-1",
-        "byway-key=pr%2D1",
-        "BYWAY-KEY=pr-1",
-        "xbyway-key=pr-1",
-        "byway-key",
-    ] {
+    for value in ["byway-key=\"pr-1", "byway-key=pr%2D1", "BYWAY-KEY=pr-1", "xbyway-key=pr-1", "byway-key"] {
         assert_eq!(of("cookie", value), None, "{value}");
     }
 }
 
 #[test]
 fn the_first_valid_one_wins_in_order_of_precedence() {
-    let all = [
-        ("cookie", "byway-key=c"),
-        ("baggage", "byway-key=b"),
-        ("x-byway-key", "h"),
-        ("x-byway-key", "h2"),
-    ];
+    let all =
+        [("cookie", "byway-key=c"), ("baggage", "byway-key=b"), ("x-byway-key", "h"), ("x-byway-key", "h2")];
     assert_eq!(carried(&all), Some(("h".into(), Carrier::Header)));
     assert_eq!(carried(&all[..2]), Some(("b".into(), Carrier::Baggage)));
     assert_eq!(carried(&all[..1]), Some(("c".into(), Carrier::Cookie)));
-    let broken = [
-        ("x-byway-key", "not one"),
-        ("baggage", "byway-key=;"),
-        ("cookie", "byway-key=c"),
-    ];
+    let broken = [("x-byway-key", "not one"), ("baggage", "byway-key=;"), ("cookie", "byway-key=c")];
     assert_eq!(carried(&broken), Some(("c".into(), Carrier::Cookie)));
     let two = [("x-byway-key", ""), ("x-byway-key", "h2")];
     assert_eq!(carried(&two), Some(("h2".into(), Carrier::Header)));

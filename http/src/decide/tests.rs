@@ -15,12 +15,8 @@ pub(crate) fn key(text: &str) -> Key {
 /// Routes as (key, match or nothing).
 pub(crate) fn table(routes: &[(&str, &str)]) -> RouteTable {
     let route = |(k, json): &(&str, &str)| {
-        let matcher = (!json.is_empty()).then(|| {
-            serde_json::from_str::<Match>(json)
-                .unwrap()
-                .compile(&key(k), true)
-                .unwrap()
-        });
+        let matcher = (!json.is_empty())
+            .then(|| serde_json::from_str::<Match>(json).unwrap().compile(&key(k), true).unwrap());
         Route { key: key(k), matcher }
     };
     RouteTable::new(routes.iter().map(route).collect())
@@ -45,23 +41,11 @@ fn get(table: &RouteTable, headers: &[&str], origin: Option<&str>) -> Decision {
 fn default_carriers() {
     let table = table(&[("pr-1", ""), ("pr-2", "")]);
     let cases = [
-        (
-            &["x-byway-key: pr-1"][..],
-            Decision::Preview(0, PreviewReason::Header),
-        ),
-        (
-            &["Baggage: a=b, byway-key=pr-2"],
-            Decision::Preview(1, PreviewReason::Baggage),
-        ),
-        (
-            &["Cookie: byway-key=pr-2"],
-            Decision::Preview(1, PreviewReason::Cookie),
-        ),
+        (&["x-byway-key: pr-1"][..], Decision::Preview(0, PreviewReason::Header)),
+        (&["Baggage: a=b, byway-key=pr-2"], Decision::Preview(1, PreviewReason::Baggage)),
+        (&["Cookie: byway-key=pr-2"], Decision::Preview(1, PreviewReason::Cookie)),
         (&["x-byway-key: pr-12"], Decision::App(AppReason::UnknownKey)),
-        (
-            &["x-byway-key: pr-12", "cookie: byway-key=pr-1"],
-            Decision::App(AppReason::UnknownKey),
-        ),
+        (&["x-byway-key: pr-12", "cookie: byway-key=pr-1"], Decision::App(AppReason::UnknownKey)),
         (&[], Decision::App(AppReason::NoKey)),
         (&["x-traffic: pr-1"], Decision::App(AppReason::NoKey)),
     ];
@@ -74,30 +58,15 @@ fn default_carriers() {
 fn a_match_names_its_own_carrier() {
     let table = table(&[
         ("pr-1", HEADER),
-        (
-            "pr-2",
-            r#"{"headerFilter": "x-any: .*{{key}}", "path": {"prefix": "/api"}}"#,
-        ),
+        ("pr-2", r#"{"headerFilter": "x-any: .*{{key}}", "path": {"prefix": "/api"}}"#),
         ("pr-3", ""),
     ]);
-    assert_eq!(
-        get(&table, &["x-traffic: pr-1"], None),
-        Decision::Preview(0, PreviewReason::Match)
-    );
-    assert_eq!(
-        get(&table, &["x-byway-key: pr-1"], None),
-        Decision::App(AppReason::Narrowed)
-    );
-    assert_eq!(
-        get(&table, &["X-Any: a=pr-2"], None),
-        Decision::App(AppReason::Narrowed)
-    );
+    assert_eq!(get(&table, &["x-traffic: pr-1"], None), Decision::Preview(0, PreviewReason::Match));
+    assert_eq!(get(&table, &["x-byway-key: pr-1"], None), Decision::App(AppReason::Narrowed));
+    assert_eq!(get(&table, &["X-Any: a=pr-2"], None), Decision::App(AppReason::Narrowed));
     let api = decide(&table, "GET /api/x?y", &["X-Any: a=pr-2"], None);
     assert_eq!(api.decision, Decision::Preview(1, PreviewReason::Match));
-    assert_eq!(
-        get(&table, &["x-traffic: pr-3"], None),
-        Decision::App(AppReason::NoKey)
-    );
+    assert_eq!(get(&table, &["x-traffic: pr-3"], None), Decision::App(AppReason::NoKey));
 }
 
 #[test]
@@ -105,31 +74,12 @@ fn the_first_of_the_table_wins_and_the_next_is_told() {
     let both = ["x-traffic: pr-1", "x-byway-key: pr-2"];
     let verdict = |table: &RouteTable| decide(table, "GET /", &both, None);
     let it = verdict(&table(&[("pr-1", HEADER), ("pr-2", "")]));
-    assert_eq!(
-        (it.decision, it.overlapped),
-        (Decision::Preview(0, PreviewReason::Match), Some(1))
-    );
+    assert_eq!((it.decision, it.overlapped), (Decision::Preview(0, PreviewReason::Match), Some(1)));
     let it = verdict(&table(&[("pr-2", ""), ("pr-1", HEADER)]));
-    assert_eq!(
-        (it.decision, it.overlapped),
-        (Decision::Preview(0, PreviewReason::Header), Some(1))
-    );
-    let it = verdict(&table(&[
-        ("pr-9", ""),
-        ("pr-1", HEADER),
-        ("pr-2", ""),
-        ("pr-2", ""),
-    ]));
-    assert_eq!(
-        (it.decision, it.overlapped),
-        (Decision::Preview(1, PreviewReason::Match), Some(2))
-    );
-    let it = decide(
-        &table(&[("pr-1", HEADER)]),
-        "GET /",
-        &["x-traffic: pr-1", "x-traffic: pr-1"],
-        None,
-    );
+    assert_eq!((it.decision, it.overlapped), (Decision::Preview(0, PreviewReason::Header), Some(1)));
+    let it = verdict(&table(&[("pr-9", ""), ("pr-1", HEADER), ("pr-2", ""), ("pr-2", "")]));
+    assert_eq!((it.decision, it.overlapped), (Decision::Preview(1, PreviewReason::Match), Some(2)));
+    let it = decide(&table(&[("pr-1", HEADER)]), "GET /", &["x-traffic: pr-1", "x-traffic: pr-1"], None);
     assert_eq!(it.overlapped, None, "hit twice is not an overlap");
 }
 
@@ -139,16 +89,8 @@ fn what_leaves_an_environment_is_keyed_by_its_origin() {
     let table = table(&[("pr-1", ""), ("pr-2", narrowed), ("pr-3", HEADER)]);
     let home = |i| Decision::Preview(i, PreviewReason::Origin);
     assert_eq!(get(&table, &[], Some("pr-1")), home(0));
-    assert_eq!(
-        get(&table, &[], Some("pr-3")),
-        home(2),
-        "the header of the match is replaced"
-    );
-    assert_eq!(
-        get(&table, &[], Some("pr-2")),
-        Decision::App(AppReason::Narrowed),
-        "its path is not"
-    );
+    assert_eq!(get(&table, &[], Some("pr-3")), home(2), "the header of the match is replaced");
+    assert_eq!(get(&table, &[], Some("pr-2")), Decision::App(AppReason::Narrowed), "its path is not");
     assert_eq!(decide(&table, "GET /api", &[], Some("pr-2")).decision, home(1));
     assert_eq!(get(&table, &[], Some("pr-4")), Decision::App(AppReason::NoKey));
 
@@ -158,59 +100,29 @@ fn what_leaves_an_environment_is_keyed_by_its_origin() {
         Decision::Preview(0, PreviewReason::Header)
     );
     assert_eq!(get(&table, &["x-byway-key: pr-3"], Some("pr-3")), home(2));
-    assert_eq!(
-        get(&table, &["x-traffic: pr-3"], Some("pr-1")),
-        Decision::Preview(2, PreviewReason::Match)
-    );
-    assert_eq!(
-        get(&table, &["x-byway-key: pr-9"], Some("pr-1")),
-        Decision::App(AppReason::UnknownKey)
-    );
-    assert_eq!(
-        get(&table, &["x-traffic: pr-2"], Some("pr-1")),
-        Decision::App(AppReason::Narrowed)
-    );
-    assert_eq!(
-        get(&table, &["x-traffic: xx"], Some("pr-1")),
-        home(0),
-        "no key at all"
-    );
+    assert_eq!(get(&table, &["x-traffic: pr-3"], Some("pr-1")), Decision::Preview(2, PreviewReason::Match));
+    assert_eq!(get(&table, &["x-byway-key: pr-9"], Some("pr-1")), Decision::App(AppReason::UnknownKey));
+    assert_eq!(get(&table, &["x-traffic: pr-2"], Some("pr-1")), Decision::App(AppReason::Narrowed));
+    assert_eq!(get(&table, &["x-traffic: xx"], Some("pr-1")), home(0), "no key at all");
 
-    assert_eq!(
-        table.home(&key("pr-2")),
-        Some(1),
-        "opaque traffic cannot be narrowed"
-    );
+    assert_eq!(table.home(&key("pr-2")), Some(1), "opaque traffic cannot be narrowed");
     assert_eq!(table.home(&key("pr-4")), None);
 }
 
 #[test]
 fn routes_without_a_key() {
     let table = table(&[("pr-1", ""), ("pr-2", r#"{"path": {"prefix": "/beta"}}"#)]);
-    assert_eq!(
-        decide(&table, "GET /beta", &[], None).decision,
-        Decision::Preview(1, PreviewReason::Match)
-    );
+    assert_eq!(decide(&table, "GET /beta", &[], None).decision, Decision::Preview(1, PreviewReason::Match));
     assert_eq!(get(&table, &[], None), Decision::App(AppReason::NoKey));
     let both = decide(&table, "GET /beta", &["x-byway-key: pr-1"], None);
-    assert_eq!(
-        (both.decision, both.overlapped),
-        (Decision::Preview(0, PreviewReason::Header), Some(1))
-    );
+    assert_eq!((both.decision, both.overlapped), (Decision::Preview(0, PreviewReason::Header), Some(1)));
 }
 
 #[test]
 fn losers_are_known_beforehand() {
     let api = r#"{"header": {"name": "x-traffic", "exact": "{{key}}"}, "path": {"prefix": "/api"}}"#;
-    let table = table(&[
-        ("a", ""),
-        ("b", ""),
-        ("a", HEADER),
-        ("a", ""),
-        ("a", HEADER),
-        ("a", api),
-        ("a", ""),
-    ]);
+    let table =
+        table(&[("a", ""), ("b", ""), ("a", HEADER), ("a", ""), ("a", HEADER), ("a", api), ("a", "")]);
     assert_eq!(table.losers(), [(3, 0), (4, 2), (6, 0)]);
 }
 
@@ -218,20 +130,8 @@ fn losers_are_known_beforehand() {
 fn a_request_with_very_many_keys_costs_little() {
     let filter = r#"{"headerFilter": "(x|y)+{{key}}$"}"#;
     let names: Vec<_> = (0..1000).map(|i| format!("k{i}")).collect();
-    let table = table(
-        &names
-            .iter()
-            .map(|name| (name.as_str(), filter))
-            .collect::<Vec<_>>(),
-    );
-    let header = format!(
-        "a: {}",
-        names
-            .iter()
-            .flat_map(|it| [it, " "])
-            .collect::<String>()
-            .repeat(10)
-    );
+    let table = table(&names.iter().map(|name| (name.as_str(), filter)).collect::<Vec<_>>());
+    let header = format!("a: {}", names.iter().flat_map(|it| [it, " "]).collect::<String>().repeat(10));
     let start = Instant::now();
     assert_eq!(get(&table, &[&header], None), Decision::App(AppReason::Narrowed));
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
@@ -242,11 +142,7 @@ fn by_asking_all(routes: &[Route], head: &RequestHead<'_, '_>) -> Option<usize> 
     let carried = carried_key(head.headers);
     routes.iter().position(|route| match &route.matcher {
         None => carried.as_ref().is_some_and(|it| it.key == route.key.as_str()),
-        Some(it) => it.matches(
-            head.method,
-            head.path(),
-            head.headers.iter().map(|h| (h.name, h.value)),
-        ),
+        Some(it) => it.matches(head.method, head.path(), head.headers.iter().map(|h| (h.name, h.value))),
     })
 }
 

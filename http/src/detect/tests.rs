@@ -39,11 +39,7 @@ fn what_the_first_bytes_say() {
         assert_eq!(detect(bytes), wanted, "{}", bytes.escape_ascii());
     }
     let long = format!("GET /{} HTTP/9", "x".repeat(2000));
-    assert_eq!(
-        detect(long.as_bytes()),
-        Http1,
-        "enough of a line is not looked at further"
-    );
+    assert_eq!(detect(long.as_bytes()), Http1, "enough of a line is not looked at further");
     assert_eq!(detect(&[b'A'; 40]), Opaque(Doubt::NotHttp));
 }
 

@@ -30,28 +30,10 @@ fn bodies_in_chunks() {
     ];
     for body in good {
         let bytes = format!("{body}GET / HTTP/1.1\r\n");
-        assert_eq!(
-            whole(Body::Chunked, bytes.as_bytes()),
-            (Ok(body.len()), true),
-            "{body:?}"
-        );
+        assert_eq!(whole(Body::Chunked, bytes.as_bytes()), (Ok(body.len()), true), "{body:?}");
     }
-    for part in [
-        "",
-        "3",
-        "3\r",
-        "3\r\nab",
-        "3\r\nabc",
-        "3\r\nabc\r",
-        "0\r\n",
-        "0\r\n\r",
-        "0\r\nA: b\r\n",
-    ] {
-        assert_eq!(
-            whole(Body::Chunked, part.as_bytes()),
-            (Ok(part.len()), false),
-            "{part:?}"
-        );
+    for part in ["", "3", "3\r", "3\r\nab", "3\r\nabc", "3\r\nabc\r", "0\r\n", "0\r\n\r", "0\r\nA: b\r\n"] {
+        assert_eq!(whole(Body::Chunked, part.as_bytes()), (Ok(part.len()), false), "{part:?}");
     }
 }
 
@@ -91,17 +73,9 @@ fn chunks_in_doubt() {
         &trailers,
     ];
     for body in bad {
-        assert_eq!(
-            whole(Body::Chunked, body.as_bytes()).0,
-            Err(Doubt::BadChunk),
-            "{body:?}"
-        );
+        assert_eq!(whole(Body::Chunked, body.as_bytes()).0, Err(Doubt::BadChunk), "{body:?}");
     }
-    assert_eq!(
-        whole(Body::Chunked, b"FFFFFFFFFFFFFFFF\r\n").0,
-        Ok(18),
-        "as large as it can be"
-    );
+    assert_eq!(whole(Body::Chunked, b"FFFFFFFFFFFFFFFF\r\n").0, Ok(18), "as large as it can be");
 }
 
 #[test]

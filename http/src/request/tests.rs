@@ -21,10 +21,7 @@ fn framing(headers: &[&str]) -> Result<Body, Doubt> {
 fn a_plain_request() {
     let head = with("GET /a/b?c=d HTTP/1.1", &["Host: x", "A:  b \t", "A:"]);
     parse(&head, |it| {
-        assert_eq!(
-            (it.method, it.target, it.path(), it.version),
-            ("GET", "/a/b?c=d", "/a/b", 1)
-        );
+        assert_eq!((it.method, it.target, it.path(), it.version), ("GET", "/a/b?c=d", "/a/b", 1));
         let headers: Vec<_> = it.headers.iter().map(|h| (h.name, h.value)).collect();
         assert_eq!(headers, [("Host", &b"x"[..]), ("A", b"b"), ("A", b"")]);
         assert_eq!((it.body, it.kind), (Body::Empty, RequestKind::Other));
@@ -37,10 +34,7 @@ fn a_plain_request() {
 fn lengths_beyond_doubt() {
     assert_eq!(framing(&[]), Ok(Body::Empty));
     assert_eq!(framing(&["Content-Length: 0"]), Ok(Body::Length(0)));
-    assert_eq!(
-        framing(&["content-length: 18446744073709551615"]),
-        Ok(Body::Length(u64::MAX))
-    );
+    assert_eq!(framing(&["content-length: 18446744073709551615"]), Ok(Body::Length(u64::MAX)));
     assert_eq!(framing(&["Content-Length:  007 "]), Ok(Body::Length(7)));
     assert_eq!(framing(&["Transfer-Encoding: Chunked"]), Ok(Body::Chunked));
 }
@@ -48,14 +42,8 @@ fn lengths_beyond_doubt() {
 #[test]
 fn lengths_in_doubt() {
     let cases: [(&[&str], Doubt); 21] = [
-        (
-            &["Content-Length: 1", "Transfer-Encoding: chunked"],
-            Doubt::BothLengths,
-        ),
-        (
-            &["Transfer-Encoding: chunked", "Content-Length: 0"],
-            Doubt::BothLengths,
-        ),
+        (&["Content-Length: 1", "Transfer-Encoding: chunked"], Doubt::BothLengths),
+        (&["Transfer-Encoding: chunked", "Content-Length: 0"], Doubt::BothLengths),
         (&["Content-Length: 1", "Content-Length: 1"], Doubt::BadLength),
         (&["Content-Length: 1", "Content-Length: 2"], Doubt::BadLength),
         (&["Content-Length: 1, 1"], Doubt::BadLength),
@@ -71,10 +59,7 @@ fn lengths_in_doubt() {
         (&["Transfer-Encoding: xchunked"], Doubt::TransferEncoding),
         (&["Transfer-Encoding: \"chunked\""], Doubt::TransferEncoding),
         (&["Transfer-Encoding:"], Doubt::TransferEncoding),
-        (
-            &["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
-            Doubt::TransferEncoding,
-        ),
+        (&["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], Doubt::TransferEncoding),
         (&["Content_Length: 1"], Doubt::LookalikeHeader),
         (&["TRANSFER_ENCODING: chunked"], Doubt::LookalikeHeader),
         (&["Transfer-Encoding: chunked\u{b}"], Doubt::BadHead),
@@ -83,8 +68,7 @@ fn lengths_in_doubt() {
         assert_eq!(framing(headers), Err(doubt), "{headers:?}");
     }
     assert_eq!(
-        parse(&with("POST / HTTP/1.0", &["Transfer-Encoding: chunked"]), |it| it
-            .body),
+        parse(&with("POST / HTTP/1.0", &["Transfer-Encoding: chunked"]), |it| it.body),
         Err(Doubt::TransferEncoding)
     );
 }
@@ -112,10 +96,7 @@ fn heads_in_doubt() {
         (with("GET http://u@a/ HTTP/1.1", &[]), Doubt::BadTarget),
         (with("CONNECT /a HTTP/1.1", &[]), Doubt::BadTarget),
         (with("CONNECT a HTTP/1.1", &[]), Doubt::BadTarget),
-        (
-            with("CONNECT a:1 HTTP/1.1", &["Content-Length: 5"]),
-            Doubt::BadLength,
-        ),
+        (with("CONNECT a:1 HTTP/1.1", &["Content-Length: 5"]), Doubt::BadLength),
         (with("GET / HTTP/1.1", &["A: b"; 129]), Doubt::HeadTooLong),
     ];
     for (head, doubt) in cases {
@@ -138,9 +119,7 @@ fn targets_and_their_paths() {
         ("CONNECT", "h:443", ""),
     ];
     for (method, target, path) in cases {
-        let found = parse(&with(&format!("{method} {target} HTTP/1.1"), &[]), |it| {
-            it.path().to_owned()
-        });
+        let found = parse(&with(&format!("{method} {target} HTTP/1.1"), &[]), |it| it.path().to_owned());
         assert_eq!(found, Ok(path.to_owned()), "{target}");
     }
 }
@@ -148,51 +127,21 @@ fn targets_and_their_paths() {
 #[test]
 fn the_connection() {
     let asks = |line: &str, headers: &[&str]| {
-        parse(&with(line, headers), |it| {
-            (it.keep_alive, it.upgrade, it.expects_continue)
-        })
-        .unwrap()
+        parse(&with(line, headers), |it| (it.keep_alive, it.upgrade, it.expects_continue)).unwrap()
     };
-    assert_eq!(
-        asks("GET / HTTP/1.1", &["Connection: a, Close"]),
-        (false, false, false)
-    );
+    assert_eq!(asks("GET / HTTP/1.1", &["Connection: a, Close"]), (false, false, false));
     assert_eq!(asks("GET / HTTP/1.0", &[]), (false, false, false));
+    assert_eq!(asks("GET / HTTP/1.0", &["Connection: keep-alive"]), (true, false, false));
+    assert_eq!(asks("GET / HTTP/1.0", &["Connection: keep-alive, close"]), (false, false, false));
     assert_eq!(
-        asks("GET / HTTP/1.0", &["Connection: keep-alive"]),
-        (true, false, false)
-    );
-    assert_eq!(
-        asks("GET / HTTP/1.0", &["Connection: keep-alive, close"]),
-        (false, false, false)
-    );
-    assert_eq!(
-        asks(
-            "GET / HTTP/1.1",
-            &["Connection: keep-alive, Upgrade", "Upgrade: websocket"]
-        ),
+        asks("GET / HTTP/1.1", &["Connection: keep-alive, Upgrade", "Upgrade: websocket"]),
         (true, true, false)
     );
-    assert_eq!(
-        asks("GET / HTTP/1.1", &["Connection: Upgrade"]),
-        (true, false, false)
-    );
-    assert_eq!(
-        asks("GET / HTTP/1.1", &["Upgrade: websocket"]),
-        (true, false, false)
-    );
-    assert_eq!(
-        asks("GET / HTTP/1.0", &["Connection: upgrade", "Upgrade: a"]),
-        (false, false, false)
-    );
-    assert_eq!(
-        asks("PUT / HTTP/1.1", &["Expect: 100-Continue"]),
-        (true, false, true)
-    );
-    assert_eq!(
-        asks("PUT / HTTP/1.0", &["Expect: 100-continue"]),
-        (false, false, false)
-    );
+    assert_eq!(asks("GET / HTTP/1.1", &["Connection: Upgrade"]), (true, false, false));
+    assert_eq!(asks("GET / HTTP/1.1", &["Upgrade: websocket"]), (true, false, false));
+    assert_eq!(asks("GET / HTTP/1.0", &["Connection: upgrade", "Upgrade: a"]), (false, false, false));
+    assert_eq!(asks("PUT / HTTP/1.1", &["Expect: 100-Continue"]), (true, false, true));
+    assert_eq!(asks("PUT / HTTP/1.0", &["Expect: 100-continue"]), (false, false, false));
 }
 
 #[test]
@@ -201,8 +150,5 @@ fn kinds() {
     assert_eq!(kind("HEAD / HTTP/1.1", &[]), RequestKind::Head);
     assert_eq!(kind("head / HTTP/1.1", &[]), RequestKind::Other);
     assert_eq!(kind("CONNECT a:1 HTTP/1.1", &[]), RequestKind::Connect);
-    assert_eq!(
-        kind("GET / HTTP/1.1", &["Connection: upgrade", "Upgrade: x"]),
-        RequestKind::Upgrade
-    );
+    assert_eq!(kind("GET / HTTP/1.1", &["Connection: upgrade", "Upgrade: x"]), RequestKind::Upgrade);
 }

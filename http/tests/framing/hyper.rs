@@ -26,10 +26,7 @@ fn requests() {
             assert_eq!(theirs.get(i), Some(&wanted), "message {i} of {ours:?}");
         }
         let all_read = ours.messages.last().is_some_and(|it| it.end == bytes.len());
-        assert!(
-            !all_read || theirs.len() == ours.messages.len(),
-            "hyper read more: {theirs:?}"
-        );
+        assert!(!all_read || theirs.len() == ours.messages.len(), "hyper read more: {theirs:?}");
         ours.messages.len()
     });
     assert!(accepted > INPUTS / 8, "only {accepted} messages were compared");
@@ -39,10 +36,7 @@ fn requests() {
 fn responses() {
     let accepted = each_input(false, |runtime, bytes| {
         let mut compared = 0;
-        for (kind, method) in [
-            (RequestKind::Other, Method::GET),
-            (RequestKind::Head, Method::HEAD),
-        ] {
+        for (kind, method) in [(RequestKind::Other, Method::GET), (RequestKind::Head, Method::HEAD)] {
             let ours = invariants::responses(bytes, kind, None);
             let Some(last) = ours.messages.last().filter(|it| it.last) else {
                 continue;
@@ -98,14 +92,8 @@ async fn served_by_hyper(bytes: &[u8]) -> Vec<Seen> {
         async move {
             let (head, body) = request.into_parts();
             if let Ok(body) = body.collect().await {
-                let path = head
-                    .uri
-                    .path_and_query()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                seen.lock()
-                    .unwrap()
-                    .push((head.method.to_string(), path, body.to_bytes().to_vec()));
+                let path = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
+                seen.lock().unwrap().push((head.method.to_string(), path, body.to_bytes().to_vec()));
             }
             Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
         }
@@ -130,22 +118,11 @@ async fn read_by_hyper(bytes: &[u8], method: Method) -> Result<(String, Vec<u8>)
         .handshake(TokioIo::new(client))
         .await
         .map_err(|error| error.to_string())?;
-    let request = Request::builder()
-        .method(method)
-        .uri("/")
-        .body(Empty::<Bytes>::new())
-        .unwrap();
+    let request = Request::builder().method(method).uri("/").body(Empty::<Bytes>::new()).unwrap();
     let exchange = async {
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|error| error.to_string())?;
+        let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let status = response.status().as_u16().to_string();
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(|error| error.to_string())?;
+        let body = response.into_body().collect().await.map_err(|error| error.to_string())?;
         Ok((status, body.to_bytes().to_vec()))
     };
     let (result, _ended, ()) = tokio::join!(exchange, connection, answer(server, bytes));

@@ -26,10 +26,7 @@ impl Rng {
 /// The seeds, in the order of their names. The first byte of each is for the fuzz target.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/framing");
-    let mut paths: Vec<_> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut paths: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     assert!(paths.len() >= 20, "the seeds are in {}", folder.display());
     paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
@@ -122,14 +119,8 @@ pub(crate) fn built(rng: &mut Rng, request: bool) -> Vec<u8> {
                 " ?",
                 "  /",
             ]);
-            text += rng.one_of(&[
-                " HTTP/1.1",
-                " HTTP/1.1",
-                " HTTP/1.1",
-                " HTTP/1.0",
-                " HTTP/1.2",
-                " HTTP/1.1 ",
-            ]);
+            text +=
+                rng.one_of(&[" HTTP/1.1", " HTTP/1.1", " HTTP/1.1", " HTTP/1.0", " HTTP/1.2", " HTTP/1.1 "]);
         } else {
             text += rng.one_of(&["HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/2.0"]);
             text += rng.one_of(&[
