@@ -99,7 +99,14 @@ fn prepare(
     client.set_nodelay(true)?;
     target.count(Counter::Accepted);
     target.count(Counter::Open);
-    Ok(Connection { worker, target: target.clone(), client: Some(client), peer, local, admission: admission.clone() })
+    Ok(Connection {
+        worker,
+        target: target.clone(),
+        client: Some(client),
+        peer,
+        local,
+        admission: admission.clone(),
+    })
 }
 
 impl Drop for Connection {

@@ -17,7 +17,12 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use byway_api::NodeRoutesStatus;
 use http_body_util::Full;
-use hyper::{Request, Response, StatusCode, body::{Bytes, Incoming}, server::conn::http1, service::service_fn};
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use crate::{admission::Admission, control::Control, target::Target};
@@ -67,8 +72,9 @@ pub(crate) fn start(address: SocketAddr, health: &Arc<Health>) -> Result<()> {
     let passed = listenfd::ListenFd::from_env().take_tcp_listener(0).context("the listener passed on")?;
     let listener = match passed {
         Some(listener) => listener,
-        None => std::net::TcpListener::bind(address)
-            .with_context(|| format!("cannot listen on {address} for health and metrics: give another --admin"))?,
+        None => std::net::TcpListener::bind(address).with_context(|| {
+            format!("cannot listen on {address} for health and metrics: give another --admin")
+        })?,
     };
     listener.set_nonblocking(true)?;
     tracing::info!(admin = %listener.local_addr()?, "health and metrics");
@@ -108,13 +114,16 @@ fn answer(path: &str, health: &Health) -> Response<Full<Bytes>> {
     match path {
         "/healthz" => text(StatusCode::OK, "ok\n"),
         "/readyz" if health.ready.load(Relaxed) => text(StatusCode::OK, "ready\n"),
-        "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "not ready: targets are being attached or detached\n"),
+        "/readyz" => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "not ready: targets are being attached or detached\n")
+        }
         "/metrics" => {
             let body = metrics::encode(health);
             respond(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body)
         }
         "/status" => {
-            let body = serde_json::to_string_pretty(&**health.status.load()).unwrap_or_else(|e| e.to_string());
+            let body =
+                serde_json::to_string_pretty(&**health.status.load()).unwrap_or_else(|e| e.to_string());
             respond(StatusCode::OK, "application/json", body)
         }
         _ => text(StatusCode::NOT_FOUND, "try /healthz, /readyz, /metrics or /status\n"),

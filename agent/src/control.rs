@@ -6,9 +6,7 @@ use std::{
 };
 
 use byway_abi::{RouteRecord, Text};
-use byway_api::{
-    NodeRoutesSpec, NodeRoutesStatus, PreviewStatus, Refusal, Target as Wanted, TargetFailure,
-};
+use byway_api::{NodeRoutesSpec, NodeRoutesStatus, PreviewStatus, Refusal, Target as Wanted, TargetFailure};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
@@ -63,8 +61,12 @@ impl Control {
     /// Whether anything did.
     pub(crate) fn tick(&mut self) -> bool {
         while self.detaching.try_join_next().is_some() {}
-        let gone: Vec<String> =
-            self.attached.iter().filter(|(_, a)| !a.attachment.target.netns.is_current()).map(|(n, _)| n.clone()).collect();
+        let gone: Vec<String> = self
+            .attached
+            .iter()
+            .filter(|(_, a)| !a.attachment.target.netns.is_current())
+            .map(|(n, _)| n.clone())
+            .collect();
         for name in &gone {
             if let Some(attached) = self.attached.remove(name) {
                 tracing::info!(target = name, "the pod has gone");
@@ -93,7 +95,10 @@ impl Control {
         let before: HashMap<&str, &Arc<Preview>> =
             self.snapshot.previews.iter().map(|p| (p.route.name.as_str(), p)).collect();
         for preview in &snapshot.previews {
-            if before.get(preview.route.name.as_str()).is_none_or(|b| b.route.revision != preview.route.revision) {
+            if before
+                .get(preview.route.name.as_str())
+                .is_none_or(|b| b.route.revision != preview.route.revision)
+            {
                 tracing::info!(preview = preview.route.name, key = %preview.route.key, "preview is live");
             }
         }
@@ -146,7 +151,8 @@ impl Control {
             }
         };
         let attached = self.attached.entry(wanted.name.clone()).or_insert(attached);
-        let previews: Vec<Arc<Preview>> = previews.iter().map(|i| self.snapshot.previews[*i].clone()).collect();
+        let previews: Vec<Arc<Preview>> =
+            previews.iter().map(|i| self.snapshot.previews[*i].clone()).collect();
         let tables = &self.attacher.tables;
         let target = &attached.attachment.target;
 
@@ -218,10 +224,16 @@ impl Control {
             let attached = self.attached.get(target)?;
             if attached.refused.contains(name) {
                 let most = byway_abi::MAX_ROUTES;
-                return failure("TooManyRoutes", format!("this node has {most} routes already, which is the most"));
+                return failure(
+                    "TooManyRoutes",
+                    format!("this node has {most} routes already, which is the most"),
+                );
             }
             let (_, winner) = attached.losers.iter().find(|(loser, _)| loser == name)?;
-            failure("Conflict", format!("{winner} has the same key and match here and comes first: change one of them"))
+            failure(
+                "Conflict",
+                format!("{winner} has the same key and match here and comes first: change one of them"),
+            )
         });
         PreviewStatus {
             name: name.clone(),

@@ -76,7 +76,9 @@ impl Connection {
     pub(crate) async fn dial(&self, place: &Place) -> io::Result<Server> {
         match place {
             Place::App => dial::app(self.worker, &self.target, self.peer, self.local).await.map(Server::App),
-            Place::Preview(leg) => backend::connect(leg.preview.clone(), self.local).await.map(Server::Preview),
+            Place::Preview(leg) => {
+                backend::connect(leg.preview.clone(), self.local).await.map(Server::Preview)
+            }
         }
     }
 

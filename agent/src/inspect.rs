@@ -6,12 +6,7 @@
 mod print;
 mod read;
 
-use std::{
-    io,
-    os::fd::OwnedFd,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{io, os::fd::OwnedFd, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use aya::maps::{MapData, MapInfo, loaded_maps};

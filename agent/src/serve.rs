@@ -106,7 +106,12 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
 type Log = aya_log::EbpfLogger<&'static dyn log::Log>;
 
 /// Follows the routes and the node until the process is told to stop.
-async fn follow(control: &mut Control, source: &mut FileSource, mut log: Option<Log>, health: &Health) -> Result<()> {
+async fn follow(
+    control: &mut Control,
+    source: &mut FileSource,
+    mut log: Option<Log>,
+    health: &Health,
+) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut tick = interval(TICK);

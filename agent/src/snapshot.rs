@@ -37,7 +37,8 @@ pub(crate) struct Preview {
 impl Preview {
     fn new(route: CompiledRoute) -> Self {
         let name = &route.name;
-        let header_line = if route.response_header { format!("x-byway-preview: {name}\r\n") } else { String::new() };
+        let header_line =
+            if route.response_header { format!("x-byway-preview: {name}\r\n") } else { String::new() };
         Self { header_line: header_line.into_bytes(), turn: AtomicUsize::new(0), route }
     }
 
@@ -97,7 +98,8 @@ impl Snapshot {
         }
         let mut targets = BTreeMap::new();
         for target in &spec.targets {
-            let mut live: Vec<usize> = target.previews.iter().filter_map(|n| by_name.get(n).copied()).collect();
+            let mut live: Vec<usize> =
+                target.previews.iter().filter_map(|n| by_name.get(n).copied()).collect();
             live.sort_unstable();
             live.dedup();
             if !live.is_empty() {

@@ -12,8 +12,8 @@ use std::{
 };
 
 use byway_abi::{
-    Addr, AgentInfo, DialKey, LAYOUT, ListenKey, Listeners, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS, Origin, PortKey,
-    RouteCounters, RouteRecord, TargetCounters, TargetRecord, Text, maps,
+    Addr, AgentInfo, DialKey, LAYOUT, ListenKey, Listeners, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS, Origin,
+    PortKey, RouteCounters, RouteRecord, TargetCounters, TargetRecord, Text, maps,
 };
 
 use crate::{
@@ -80,7 +80,9 @@ impl Tables {
     /// Takes over the maps of the object, by name.
     pub(crate) fn open(maps: &HashMap<String, OwnedFd>) -> io::Result<Self> {
         let fd = |name: &str| {
-            let fd = maps.get(name).ok_or_else(|| io::Error::other(format!("the eBPF object has no map {name}")))?;
+            let fd = maps
+                .get(name)
+                .ok_or_else(|| io::Error::other(format!("the eBPF object has no map {name}")))?;
             fd.try_clone()
         };
         let mut ids = [0; AgentInfo::MAPS.len()];
@@ -100,7 +102,9 @@ impl Tables {
             route_counters: Shared::map(fd(maps::ROUTE_COUNTERS)?.as_fd(), MAX_ROUTES as usize)?,
             target_counters: Shared::map(fd(maps::TGT_COUNTERS)?.as_fd(), MAX_TARGETS as usize)?,
             ids,
-            free: Mutex::new(Free { slots: (0..MAX_TARGETS).rev().collect(), routes: (0..MAX_ROUTES).rev().collect(),
+            free: Mutex::new(Free {
+                slots: (0..MAX_TARGETS).rev().collect(),
+                routes: (0..MAX_ROUTES).rev().collect(),
                 namespaces: HashMap::new(),
             }),
             instance: random()?,
@@ -137,7 +141,8 @@ impl Tables {
     pub(crate) fn sweep_dials(&self, living: &[u64]) -> io::Result<()> {
         let owner = |instance: &u64| *instance as u32;
         for key in self.dials.keys()? {
-            let dead = |o: &Origin| o.owner != owner(&self.instance) && !living.iter().any(|l| owner(l) == o.owner);
+            let dead =
+                |o: &Origin| o.owner != owner(&self.instance) && !living.iter().any(|l| owner(l) == o.owner);
             if self.dials.lookup(&key)?.as_ref().is_some_and(dead) {
                 self.dials.delete(&key)?;
             }
@@ -236,8 +241,15 @@ impl Tables {
             }
         }
         // All zero is how a free slot looks to readers.
-        let free_record =
-            TargetRecord { ns: 0, dev: 0, ino: 0, own_port: 0, port_count: 0, ports: [0; 32], name: Text::new("") };
+        let free_record = TargetRecord {
+            ns: 0,
+            dev: 0,
+            ino: 0,
+            own_port: 0,
+            port_count: 0,
+            ports: [0; 32],
+            name: Text::new(""),
+        };
         self.targets.update(&index, &free_record)?;
         clear(self.target_counters.words(index as usize));
         Ok(())

@@ -18,11 +18,14 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-pub(crate) use attach::{AttachError, Attachment, Attacher};
+pub(crate) use attach::{AttachError, Attacher, Attachment};
 pub(crate) use listening::Listening;
 pub(crate) use netns::Netns;
 
-use crate::{snapshot::Routes, tables::{Slot, Tables}};
+use crate::{
+    snapshot::Routes,
+    tables::{Slot, Tables},
+};
 
 /// What the workers share of a target.
 pub(crate) struct Target {

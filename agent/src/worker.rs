@@ -1,13 +1,7 @@
 //! The threads that accept and forward. Each has a runtime of its own and shares nothing on the request path but the
 //! routes: a connection stays on the worker whose listener accepted it.
 
-use std::{
-    io,
-    net::TcpListener,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{io, net::TcpListener, sync::Arc, thread, time::Duration};
 
 use tokio::{
     sync::mpsc::{UnboundedSender, unbounded_channel},

@@ -5,17 +5,17 @@
 //! 1. A route without a match is hit by its key in a default carrier ([`carried_key`]). A route with a match is
 //!    hit by its match alone, which names its own carriers; the key must be in one of them.
 //! 2. Without such a key the origin counts: a request from a pod of an environment hits the routes of that
-//!    environment's key. Path and method of a match still narrow it, its headers do not. A key of *another*
-//!    environment in the request switches the origin off, whether it leads to a route or not: a valid key in a
-//!    default carrier, even an unknown one, or the headers of a match. (An unknown key in the carrier of a match
-//!    cannot be told from any other text.)
+//!    environment's key. Path and method of a match still narrow it, its headers do not. *Another* key in the
+//!    request switches the origin off, whether it leads to a route or not: a valid key in a default carrier or in
+//!    a header that some match here wants to be exactly `{{ key }}`, even an unknown one, or headers that a match
+//!    wants. (An unknown key in the carrier of a regex cannot be told from any other text.)
 //! 3. Routes whose match needs no key, as an administrator may allow, are hit by their match.
 //! 4. Of all routes that are hit, the first one of the table gets the request; the next one is reported.
 //!
 //! The cost does not grow with the number of routes: a key must stand in a header as a token of its own, so
 //! tokens of the few headers that can hold one are looked up, and only the matches of those routes are asked.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use byway_api::matching::KeySource;
 use byway_api::{CompiledMatch, Key, key::tokens};
@@ -231,8 +231,10 @@ impl Search<'_, '_, '_> {
     fn matches(&mut self, origin: Option<&Key>) {
         let mut asked = Asked::default();
         for header in self.head.headers {
-            if !self.table.sources.include(header.name) {
-                continue;
+            match self.table.sources.place(header.name) {
+                None => continue,
+                Some(Place::Whole) if Key::is_valid(header.value) => self.named(header.value, origin),
+                Some(_) => {}
             }
             for token in tokens(header.value) {
                 for route in self.table.of_key(token) {
@@ -242,6 +244,13 @@ impl Search<'_, '_, '_> {
                 }
             }
         }
+    }
+
+    /// A header that is nothing but a key names one, be it known here or not.
+    fn named(&mut self, key: &[u8], origin: Option<&Key>) {
+        let unknown = self.table.of_key(key).is_empty();
+        self.why_not.get_or_insert(if unknown { AppReason::UnknownKey } else { AppReason::Narrowed });
+        self.other_key |= origin.is_some_and(|origin| origin.as_str().as_bytes() != key);
     }
 
     fn ask(&mut self, index: usize, origin: Option<&Key>) {
@@ -330,18 +339,31 @@ impl Asked {
 pub(crate) struct Sources {
     any: bool,
     /// In lower case.
-    names: HashSet<Box<[u8]>, Hasher>,
+    names: HashMap<Box<[u8]>, Place, Hasher>,
+}
+
+/// Where in a header's value the key may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// Somewhere.
+    Within,
+    /// The value is the key, for one match at least.
+    Whole,
 }
 
 impl Sources {
     fn add(&mut self, matcher: &CompiledMatch) {
         for source in matcher.key_sources() {
-            match source {
-                KeySource::AnyHeader => self.any = true,
-                KeySource::Header(name) => {
-                    self.names.insert(name.as_bytes().into());
+            let (name, place) = match source {
+                KeySource::AnyHeader => {
+                    self.any = true;
+                    continue;
                 }
-            }
+                KeySource::Header(name) => (name, Place::Within),
+                KeySource::WholeHeader(name) => (name, Place::Whole),
+            };
+            let known = self.names.entry(name.as_bytes().into()).or_insert(place);
+            *known = place.max(*known);
         }
     }
 
@@ -349,18 +371,21 @@ impl Sources {
         !self.any && self.names.is_empty()
     }
 
-    pub(crate) fn include(&self, name: &str) -> bool {
-        self.any || self.names(name)
+    fn place(&self, name: &str) -> Option<Place> {
+        self.named(name).or(self.any.then_some(Place::Within))
     }
 
-    /// Whether a match names this very header.
-    pub(crate) fn names(&self, name: &str) -> bool {
+    /// Where the key stands in a header that a match names, in whatever case.
+    pub(crate) fn named(&self, name: &str) -> Option<Place> {
         let mut lower = [0; MAX_NAME];
-        let Some(lower) = lower.get_mut(..name.len()) else {
-            return false;
-        };
+        let lower = lower.get_mut(..name.len())?;
         lower.copy_from_slice(name.as_bytes());
         lower.make_ascii_lowercase();
-        self.names.contains(&*lower)
+        self.names.get(&*lower).copied()
+    }
+
+    /// Whether a key is looked for in this header.
+    pub(crate) fn include(&self, name: &str) -> bool {
+        self.place(name).is_some()
     }
 }

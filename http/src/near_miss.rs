@@ -7,7 +7,8 @@ use std::fmt;
 use byway_api::{Key, key::tokens};
 
 use crate::carriers::HEADER;
-use crate::{RequestHead, RouteTable, carried_key};
+use crate::decide::Place;
+use crate::{Carried, RequestHead, RouteTable, carried_key};
 
 #[cfg(test)]
 mod tests;
@@ -120,9 +121,9 @@ pub(crate) fn find(table: &RouteTable, head: &RequestHead<'_, '_>) -> Option<Nea
             return Some(narrowed(table, head, *route));
         }
     }
-    if let Some(carried) = &carried {
-        let (found, header) = (carried.key.to_string(), carried.carrier.header().to_owned());
-        return Some(match most_alike(table, carried.key.as_bytes()) {
+    if let Some((found, header)) = named_key(&carried, table, head) {
+        let (found, header) = (found.to_owned(), header.to_owned());
+        return Some(match most_alike(table, found.as_bytes()) {
             Some((_, route)) => {
                 NearMiss::Similar { found, header, route, key: table.routes[route].key.to_string() }
             }
@@ -130,6 +131,20 @@ pub(crate) fn find(table: &RouteTable, head: &RequestHead<'_, '_>) -> Option<Nea
         });
     }
     misplaced(table, head).or_else(|| similar(table, head)).or_else(|| invalid(head))
+}
+
+/// The key in a header that is there for keys, and that header.
+fn named_key<'a>(
+    carried: &'a Option<Carried<'_>>,
+    table: &RouteTable,
+    head: &'a RequestHead<'_, '_>,
+) -> Option<(&'a str, &'a str)> {
+    if let Some(carried) = carried {
+        return Some((&carried.key, carried.carrier.header()));
+    }
+    let whole = |name| table.sources.named(name) == Some(Place::Whole);
+    let header = head.headers.iter().find(|header| whole(header.name) && Key::is_valid(header.value))?;
+    Some((std::str::from_utf8(header.value).ok()?, header.name))
 }
 
 fn narrowed(table: &RouteTable, head: &RequestHead<'_, '_>, route: usize) -> NearMiss {
@@ -155,7 +170,7 @@ fn misplaced(table: &RouteTable, head: &RequestHead<'_, '_>) -> Option<NearMiss>
 
 /// Among the headers that matches look at, the token most like a key.
 fn similar(table: &RouteTable, head: &RequestHead<'_, '_>) -> Option<NearMiss> {
-    let looked_at = head.headers.iter().filter(|header| table.sources.names(header.name));
+    let looked_at = head.headers.iter().filter(|header| table.sources.named(header.name).is_some());
     let found = looked_at.flat_map(|header| tokens(header.value).map(move |token| (header.name, token)));
     let (_, route, name, token) = found
         .filter(|(_, token)| Key::is_valid(token))

@@ -48,11 +48,7 @@ impl Agent {
     /// To start one with other arguments.
     #[must_use]
     pub fn builder(net: &Net) -> AgentBuilder<'_> {
-        AgentBuilder {
-            net,
-            args: Vec::new(),
-            env: Vec::new(),
-        }
+        AgentBuilder { net, args: Vec::new(), env: Vec::new() }
     }
 
     /// The binary: `$BYWAY_AGENT`, else what `cargo xtask build` made.
@@ -192,10 +188,7 @@ impl AgentBuilder<'_> {
     pub fn start(self, routes: &impl Serialize) -> Result<Agent> {
         let mut agent = self.spawn(routes)?;
         let ready = eventually(Duration::from_secs(20), || match agent.ended() {
-            Ok(None) => agent
-                .get("/readyz")
-                .is_ok_and(|r| r.status == 200)
-                .then_some(true),
+            Ok(None) => agent.get("/readyz").is_ok_and(|r| r.status == 200).then_some(true),
             _ => Some(false),
         });
         match ready {
@@ -204,10 +197,7 @@ impl AgentBuilder<'_> {
             None => bail!("the agent is not ready after 20 s:\n{}", agent.log()),
         }
         // Without a child it serves itself.
-        agent.serving = children(agent.running.pid())
-            .first()
-            .copied()
-            .unwrap_or(agent.running.pid());
+        agent.serving = children(agent.running.pid()).first().copied().unwrap_or(agent.running.pid());
         Ok(agent)
     }
 
@@ -236,13 +226,7 @@ impl AgentBuilder<'_> {
             .envs(self.env);
         spawn::with_listener(&mut command, listener.into());
         let running = Running::spawn("agent", &mut command)?;
-        Ok(Agent {
-            serving: running.pid(),
-            running,
-            admin,
-            routes: file,
-            _scratch: scratch,
-        })
+        Ok(Agent { serving: running.pid(), running, admin, routes: file, _scratch: scratch })
     }
 }
 

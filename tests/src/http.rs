@@ -21,10 +21,7 @@ impl Response {
     /// The first header of that name; `name` in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as text.
@@ -121,25 +118,16 @@ impl Http {
         loop {
             let line = self.line()?;
             if line.is_empty() {
-                return Ok(Response {
-                    status,
-                    headers,
-                    body: Vec::new(),
-                });
+                return Ok(Response { status, headers, body: Vec::new() });
             }
-            let (name, value) = line
-                .split_once(':')
-                .with_context(|| format!("not a header: {line:?}"))?;
+            let (name, value) = line.split_once(':').with_context(|| format!("not a header: {line:?}"))?;
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
     }
 
     fn body(&mut self, head: &Response) -> Result<Vec<u8>> {
         let mut body = Vec::new();
-        if head
-            .header("transfer-encoding")
-            .is_some_and(|v| v.eq_ignore_ascii_case("chunked"))
-        {
+        if head.header("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case("chunked")) {
             loop {
                 let line = self.line()?;
                 let size = line.split(';').next().unwrap_or_default().trim();

@@ -21,10 +21,6 @@ pub(crate) fn batch(netns: &Netns, lines: &str) -> Result<()> {
         stdin.write_all(lines.as_bytes())?;
     }
     let output = child.wait_with_output()?;
-    ensure!(
-        output.status.success(),
-        "ip -batch: {}\n{lines}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    ensure!(output.status.success(), "ip -batch: {}\n{lines}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }

@@ -59,10 +59,7 @@ pub fn needs_root() -> bool {
     if nix::unistd::geteuid().is_root() {
         return false;
     }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "this test needs root, and CI is set: run it as root"
-    );
+    assert!(std::env::var_os("CI").is_none(), "this test needs root, and CI is set: run it as root");
     eprintln!("\n!!! SKIPPED: this test needs root (it makes network namespaces)\n");
     true
 }

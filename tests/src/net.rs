@@ -59,10 +59,7 @@ impl Net {
                 Self::GATEWAY_V6
             ),
         )?;
-        Ok(Self {
-            node,
-            pods: AtomicU16::new(2),
-        })
+        Ok(Self { node, pods: AtomicU16::new(2) })
     }
 
     /// The node's namespace.
@@ -96,11 +93,7 @@ impl Net {
                 ipv6: Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, n),
                 netns: Netns::new(name.as_ref())?,
             };
-            writeln!(
-                links,
-                "link add v{n} type veth peer name eth0 netns {}",
-                pod.netns().display()
-            )?;
+            writeln!(links, "link add v{n} type veth peer name eth0 netns {}", pod.netns().display())?;
             writeln!(links, "link set v{n} master br0 up")?;
             pods.push(pod);
         }

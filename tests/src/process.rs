@@ -38,11 +38,7 @@ impl Running {
             .stderr(log)
             .spawn()
             .with_context(|| format!("cannot start {name}: {}", command.get_program().display()))?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-            scratch,
-        })
+        Ok(Self { name: name.to_owned(), child, scratch })
     }
 
     /// The process that was started.
@@ -80,18 +76,10 @@ impl Running {
         let until = Instant::now() + Duration::from_secs(20);
         while !self.listens(port) {
             if let Some(status) = self.ended()? {
-                bail!(
-                    "{} ended with {status} before it listened on port {port}:\n{}",
-                    self.name,
-                    self.log()
-                );
+                bail!("{} ended with {status} before it listened on port {port}:\n{}", self.name, self.log());
             }
             if Instant::now() > until {
-                bail!(
-                    "{} does not listen on port {port} after 20 s:\n{}",
-                    self.name,
-                    self.log()
-                );
+                bail!("{} does not listen on port {port} after 20 s:\n{}", self.name, self.log());
             }
             thread::sleep(Duration::from_millis(5));
         }
@@ -105,21 +93,13 @@ impl Running {
 
     /// Which of its processes holds the listening socket of `port`: itself, or the first of its descendants.
     pub fn listening_pid(&self, port: u16) -> Option<u32> {
-        let sockets: Vec<_> = listeners(self.pid(), port)
-            .iter()
-            .map(|ino| format!("socket:[{ino}]"))
-            .collect();
+        let sockets: Vec<_> =
+            listeners(self.pid(), port).iter().map(|ino| format!("socket:[{ino}]")).collect();
         let mut queue = VecDeque::from([self.pid()]);
         while let Some(pid) = queue.pop_front() {
-            let fds = fs::read_dir(format!("/proc/{pid}/fd"))
-                .into_iter()
-                .flatten()
-                .filter_map(Result::ok);
+            let fds = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().filter_map(Result::ok);
             let mut links = fds.filter_map(|fd| fs::read_link(fd.path()).ok());
-            if links.any(|link| {
-                link.to_str()
-                    .is_some_and(|link| sockets.iter().any(|s| s == link))
-            }) {
+            if links.any(|link| link.to_str().is_some_and(|link| sockets.iter().any(|s| s == link))) {
                 return Some(pid);
             }
             queue.extend(children(pid));
@@ -155,9 +135,7 @@ impl Running {
         let _ = killpg(pid(self.pid()), Signal::SIGKILL);
         let _ = self.child.wait();
         // The rest belongs to init now, which takes its time; without life they hold no socket any more.
-        eventually(Duration::from_secs(5), || {
-            family.iter().all(|pid| !lives(*pid)).then_some(())
-        });
+        eventually(Duration::from_secs(5), || family.iter().all(|pid| !lives(*pid)).then_some(()));
     }
 }
 
@@ -189,17 +167,10 @@ pub fn eventually<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> 
 
 /// The children of a process.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
-    let tasks = fs::read_dir(format!("/proc/{parent}/task"))
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok);
+    let tasks = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().filter_map(Result::ok);
     let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
     lists
-        .flat_map(|list| {
-            list.split_whitespace()
-                .filter_map(|p| p.parse().ok())
-                .collect::<Vec<_>>()
-        })
+        .flat_map(|list| list.split_whitespace().filter_map(|p| p.parse().ok()).collect::<Vec<_>>())
         .collect()
 }
 
@@ -217,19 +188,13 @@ fn descendants(ancestor: u32) -> Vec<u32> {
 /// False for a zombie, too: proc_pid_stat(5), the state follows the name in brackets.
 fn lives(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ")
-        .next()
-        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
 }
 
 /// Kills what runs in a network namespace of ours.
 pub(crate) fn kill_all_in(dev: u64, ino: u64) {
     for entry in fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {
-        let Some(number) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
+        let Some(number) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
         let inside =

@@ -70,10 +70,7 @@ impl Routes {
     #[must_use]
     pub fn environment(mut self, key: &str, pods: &[&Pod]) -> Self {
         let ips = pods.iter().flat_map(|pod| pod.ips()).collect();
-        self.0.environments.push(Environment {
-            key: key.parse().expect("a key"),
-            ips,
-        });
+        self.0.environments.push(Environment { key: key.parse().expect("a key"), ips });
         self
     }
 
@@ -83,9 +80,7 @@ impl Routes {
         NodeRoutes {
             api_version: NodeRoutes::API_VERSION.to_owned(),
             kind: NodeRoutes::KIND.to_owned(),
-            metadata: Metadata {
-                name: Self::NODE.to_owned(),
-            },
+            metadata: Metadata { name: Self::NODE.to_owned() },
             spec: self.0.clone(),
             status: None,
         }
@@ -119,10 +114,7 @@ impl Preview {
     /// Adds a pod that answers for it.
     #[must_use]
     pub fn backend(mut self, pod: &Pod) -> Self {
-        self.0.backends.push(Backend {
-            name: Some(pod.name.clone()),
-            ips: pod.ips().to_vec(),
-        });
+        self.0.backends.push(Backend { name: Some(pod.name.clone()), ips: pod.ips().to_vec() });
         self
     }
 

@@ -45,11 +45,7 @@ impl Drop for Scratch {
 
 /// Removes the folders of processes that are gone.
 fn remove_stale() {
-    for entry in fs::read_dir(std::env::temp_dir())
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok)
-    {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().filter_map(Result::ok) {
         if is_stale(&entry.file_name()) {
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -58,10 +54,7 @@ fn remove_stale() {
 
 /// True for `bw-PID-...` of a process that is gone.
 pub(crate) fn is_stale(name: &OsStr) -> bool {
-    let owner = name
-        .to_str()
-        .and_then(|n| n.strip_prefix("bw-"))
-        .and_then(|n| n.split('-').next());
+    let owner = name.to_str().and_then(|n| n.strip_prefix("bw-")).and_then(|n| n.split('-').next());
     let owner = owner.and_then(|pid| pid.parse::<u32>().ok());
     owner.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists())
 }

@@ -27,9 +27,7 @@ fn pods_reach_each_other_by_both_families() {
         client.connect((ip, 8080)).unwrap();
         let (_, from) = listener.accept().unwrap();
         assert!(client.ips().contains(&from.ip().to_canonical()), "{from}");
-        net.node()
-            .run(|| std::net::TcpStream::connect((ip, 8080)))
-            .unwrap();
+        net.node().run(|| std::net::TcpStream::connect((ip, 8080))).unwrap();
         listener.accept().unwrap();
     }
     let refused = client.connect((app.ipv4, 8081)).unwrap_err();
@@ -69,11 +67,8 @@ fn a_command_changes_only_its_network() {
     let links = readlink.args(["/proc/self/ns/net", "/proc/self/ns/cgroup", "/proc/self/ns/mnt"]);
     let out = String::from_utf8(out_of(links)).unwrap();
     let inode = fs::metadata(netns.path()).unwrap().ino();
-    let expected = [
-        format!("net:[{inode}]"),
-        ns("cgroup").display().to_string(),
-        ns("mnt").display().to_string(),
-    ];
+    let expected =
+        [format!("net:[{inode}]"), ns("cgroup").display().to_string(), ns("mnt").display().to_string()];
     assert_eq!(out.lines().collect::<Vec<_>>(), expected);
 
     // And other programs find it by its path.
@@ -89,11 +84,8 @@ fn what_runs_is_ended_with_all_its_children() {
     }
     let netns = Netns::new("children").unwrap();
     let mut shell = netns.command("sh");
-    let running = Running::spawn(
-        "shell",
-        shell.args(["-c", "sleep 1000 & echo $!; echo late >&2; wait"]),
-    )
-    .unwrap();
+    let running =
+        Running::spawn("shell", shell.args(["-c", "sleep 1000 & echo $!; echo late >&2; wait"])).unwrap();
     let child = eventually(SOON, || running.log().lines().next().map(str::to_owned)).unwrap();
     assert!(Path::new("/proc").join(&child).exists());
     eventually(SOON, || running.log().contains("late").then_some(())).unwrap();
@@ -118,10 +110,7 @@ fn a_server_is_waited_for_without_touching_it() {
 
     let mut failing = Running::spawn("failing", netns.command("sh").args(["-c", "echo no; exit 3"])).unwrap();
     let error = failing.wait_listening(8081).unwrap_err().to_string();
-    assert!(
-        error.contains("exit status: 3") && error.ends_with("no\n"),
-        "{error}"
-    );
+    assert!(error.contains("exit status: 3") && error.ends_with("no\n"), "{error}");
 }
 
 #[test]
@@ -133,16 +122,9 @@ fn what_a_killed_process_left_is_removed() {
     let path = Path::new("/run/netns/bw-4194305-0-stale");
     fs::create_dir_all("/run/netns").unwrap();
     fs::write(path, "").unwrap();
-    out_of(
-        Command::new("unshare")
-            .args(["--net", "mount", "--bind", "/proc/self/ns/net"])
-            .arg(path),
-    );
+    out_of(Command::new("unshare").args(["--net", "mount", "--bind", "/proc/self/ns/net"]).arg(path));
     let in_it = format!("--net={}", path.display());
-    let mut left = Command::new("nsenter")
-        .args([in_it.as_str(), "sleep", "1000"])
-        .spawn()
-        .unwrap();
+    let mut left = Command::new("nsenter").args([in_it.as_str(), "sleep", "1000"]).spawn().unwrap();
     let inode = fs::metadata(path).unwrap().ino();
     eventually(SOON, || {
         let ns = fs::metadata(format!("/proc/{}/ns/net", left.id())).ok()?;
@@ -165,19 +147,14 @@ fn the_raw_client_tells_the_ends_apart() {
     };
 
     let (mut client, mut server) = connect();
-    client
-        .send_pieces(["he", "llo"], Duration::from_millis(1))
-        .unwrap();
+    client.send_pieces(["he", "llo"], Duration::from_millis(1)).unwrap();
     assert_eq!(server.receive_exact(5, SOON).bytes, b"hello");
     client.finish().unwrap();
     assert_eq!(server.receive(SOON).end, End::Fin);
     server.send("bye").unwrap();
     drop(server);
     let received = client.receive(SOON);
-    assert_eq!(
-        (received.bytes.as_slice(), received.end),
-        (b"bye".as_slice(), End::Fin)
-    );
+    assert_eq!((received.bytes.as_slice(), received.end), (b"bye".as_slice(), End::Fin));
 
     let (mut client, server) = connect();
     server.reset().unwrap();
@@ -206,10 +183,7 @@ fn the_http_client_reads_every_framing() {
     let mut http = Http::new(std::net::TcpStream::connect(to).unwrap());
     assert_eq!(http.get("/", &[]).unwrap().text(), "ok");
     let chunked = http.request("POST", "/", &[], b"body").unwrap();
-    assert_eq!(
-        (chunked.status, chunked.text().as_str(), chunked.header("x-a")),
-        (201, "abcd", Some("b"))
-    );
+    assert_eq!((chunked.status, chunked.text().as_str(), chunked.header("x-a")), (201, "abcd", Some("b")));
     assert_eq!(http.request("HEAD", "/", &[], b"").unwrap().body, b"");
     assert_eq!(http.get("/", &[]).unwrap().status, 204);
     assert_eq!(http.get("/", &[]).unwrap().text(), "to the end");
@@ -235,26 +209,13 @@ fn the_routes_document_names_pods_as_the_agent_expects() {
     let document = serde_json::to_value(routes).unwrap();
     assert_eq!(document["kind"], "NodeRoutes");
     assert_eq!(document["spec"]["previews"][0]["onUnreachable"], "stable");
-    assert_eq!(
-        document["spec"]["previews"][0]["backends"][0]["ips"][0],
-        preview.ipv4.to_string()
-    );
-    assert_eq!(
-        document["spec"]["targets"][0]["netns"],
-        app.netns().to_str().unwrap()
-    );
-    assert_eq!(
-        document["spec"]["environments"][0]["ips"][1],
-        preview.ipv6.to_string()
-    );
+    assert_eq!(document["spec"]["previews"][0]["backends"][0]["ips"][0], preview.ipv4.to_string());
+    assert_eq!(document["spec"]["targets"][0]["netns"], app.netns().to_str().unwrap());
+    assert_eq!(document["spec"]["environments"][0]["ips"][1], preview.ipv6.to_string());
 }
 
 fn out_of(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }

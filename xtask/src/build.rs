@@ -14,12 +14,7 @@ pub(crate) fn agent() -> Result<PathBuf> {
         return Ok(binary.into());
     }
     ebpf::build()?;
-    let status = workspace::cargo()
-        .args(["build", "--release", "-p", "byway-agent"])
-        .status()?;
-    ensure!(
-        status.success(),
-        "the agent does not build; the compiler's message is above"
-    );
+    let status = workspace::cargo().args(["build", "--release", "-p", "byway-agent"]).status()?;
+    ensure!(status.success(), "the agent does not build; the compiler's message is above");
     Ok(workspace::target_dir().join("release/byway-agent"))
 }

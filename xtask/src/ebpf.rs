@@ -26,21 +26,10 @@ pub(crate) fn build() -> Result<PathBuf> {
     let work = out.join("build");
     let status = cargo(&Toolchain::find()?)?
         .current_dir(workspace::root().join("agent-ebpf"))
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "--locked",
-            "--target",
-            TARGET,
-            "--target-dir",
-        ])
+        .args(["build", "--quiet", "--release", "--locked", "--target", TARGET, "--target-dir"])
         .arg(&work)
         .status()?;
-    ensure!(
-        status.success(),
-        "the eBPF programs do not build; the compiler's message is above"
-    );
+    ensure!(status.success(), "the eBPF programs do not build; the compiler's message is above");
 
     let built = work.join(TARGET).join("release/byway");
     let object = out.join("byway.o");
@@ -57,9 +46,7 @@ fn cargo(toolchain: &Toolchain) -> Result<Command> {
     let mut cargo = match toolchain {
         Toolchain::Distribution { .. } => {
             let mut cargo = workspace::foreign_cargo("/usr/bin/cargo");
-            cargo
-                .env("RUSTC", "/usr/bin/rustc")
-                .env("RUSTC_BOOTSTRAP", BOOTSTRAP);
+            cargo.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", BOOTSTRAP);
             cargo
         }
         Toolchain::Nightly { .. } => {
@@ -69,14 +56,8 @@ fn cargo(toolchain: &Toolchain) -> Result<Command> {
         }
     };
     let path = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths(
-        [toolchain.root()?.join("bin")]
-            .into_iter()
-            .chain(env::split_paths(&path)),
-    )?;
-    cargo
-        .env("PATH", path)
-        .env("CARGO_ENCODED_RUSTFLAGS", flags()?.join("\x1f"));
+    let path = env::join_paths([toolchain.root()?.join("bin")].into_iter().chain(env::split_paths(&path)))?;
+    cargo.env("PATH", path).env("CARGO_ENCODED_RUSTFLAGS", flags()?.join("\x1f"));
     Ok(cargo)
 }
 

@@ -3,10 +3,7 @@
 //! This file only wires. Each command is a file of its own, and each calls [`setup`] for what it needs, so
 //! that none of them asks a newcomer to have read anything first.
 #![forbid(unsafe_code)]
-#![allow(
-    clippy::print_stdout,
-    reason = "these are commands for a terminal; what they say is their output"
-)]
+#![allow(clippy::print_stdout, reason = "these are commands for a terminal; what they say is their output")]
 
 mod build;
 mod demo;
@@ -22,11 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    about = "What a developer can do here"
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "What a developer can do here")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

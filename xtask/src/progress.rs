@@ -34,12 +34,7 @@ impl Step {
         if bar.is_none() {
             eprintln!("· {title} ...");
         }
-        Self {
-            title,
-            bar,
-            started: Instant::now(),
-            finished: false,
-        }
+        Self { title, bar, started: Instant::now(), finished: false }
     }
 
     /// Ends the step well.
@@ -81,11 +76,7 @@ impl Step {
         let bar = self.bar.clone();
         let output = Arc::clone(output);
         thread::spawn(move || {
-            for line in pipe
-                .into_iter()
-                .flat_map(|p| BufReader::new(p).lines())
-                .map_while(Result::ok)
-            {
+            for line in pipe.into_iter().flat_map(|p| BufReader::new(p).lines()).map_while(Result::ok) {
                 if let Some(bar) = &bar {
                     bar.set_message(line.trim().to_owned());
                 }

@@ -38,11 +38,7 @@ pub(crate) fn watch() -> Result<()> {
 
 /// Fails with [`Interrupted`] once the user has asked to end.
 pub(crate) fn check() -> Result<()> {
-    if ASKED.load(Ordering::Relaxed) {
-        Err(Interrupted.into())
-    } else {
-        Ok(())
-    }
+    if ASKED.load(Ordering::Relaxed) { Err(Interrupted.into()) } else { Ok(()) }
 }
 
 /// Sleeps, but not beyond the user's asking.

@@ -22,23 +22,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.filter.is_none() {
         stage("formatting", workspace::cargo().args(["fmt", "--all", "--check"]))?;
         let programs = ["fmt", "--manifest-path", "agent-ebpf/Cargo.toml", "--check"];
-        stage(
-            "formatting of the eBPF programs",
-            workspace::cargo().args(programs),
-        )?;
+        stage("formatting of the eBPF programs", workspace::cargo().args(programs))?;
     }
     // The lints of the agent and the datapath tests need the object and the agent.
     build::agent()?;
     if args.filter.is_none() {
-        let lints = [
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ];
+        let lints = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
         stage("lints", workspace::cargo().args(lints))?;
         dependencies()?;
     }
@@ -47,10 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     stage("tests", workspace::cargo().args(pure).args(filter))?;
     let datapath = ["test", "--package", "byway-tests", "--locked"];
     let threads = ["--", "--test-threads", DATAPATH_THREADS];
-    stage(
-        "datapath tests",
-        workspace::cargo().args(datapath).args(filter).args(threads),
-    )
+    stage("datapath tests", workspace::cargo().args(datapath).args(filter).args(threads))
 }
 
 /// Licences, sources and bans of what we depend on. Compiling the tool takes minutes, so a developer's

@@ -49,7 +49,11 @@ pub(super) fn encode(health: &Health) -> String {
     };
     counter("connections_accepted", "Connections accepted on attached targets", sum(Counter::Accepted));
     counter("dials_failed", "Dials of an app that were refused, and passed on so", sum(Counter::DialFailed));
-    counter("unknown_keys", "Requests to the app that carried a key without a route", sum(Counter::UnknownKey));
+    counter(
+        "unknown_keys",
+        "Requests to the app that carried a key without a route",
+        sum(Counter::UnknownKey),
+    );
     counter("bad_documents", "Routes documents that could not be read", health.bad_documents.load(Relaxed));
 
     let requests = Family::<To, Count>::default();

@@ -21,13 +21,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::{
-    Connection, Place, Server,
-    away::Away,
-    counter, ending,
-    outbox::Outbox,
-    tunnel,
-};
+use super::{Connection, Place, Server, away::Away, counter, ending, outbox::Outbox, tunnel};
 use crate::target::Counter;
 
 /// A head that takes longer goes to the app as it is.
@@ -139,7 +133,8 @@ impl<'a> Exchange<'a> {
             Ok(Stop::Done) => {}
             Ok(Stop::Close) => ending::close(&mut self.client).await,
             Ok(Stop::Tunnel) => {
-                let Self { client, home, mut away, to_server, to_client, client_ended, home_ended, .. } = self;
+                let Self { client, home, mut away, to_server, to_client, client_ended, home_ended, .. } =
+                    self;
                 // The other connections have no part in what follows.
                 let mut server = away.take_active().unwrap_or(home);
                 let up = tunnel::Way { outbox: to_server, ended: client_ended };

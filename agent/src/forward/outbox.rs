@@ -28,7 +28,11 @@ impl Scratch {
     }
 
     /// Reads what is there; an empty slice is the end.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, from: &mut TcpStream) -> Poll<io::Result<&[u8]>> {
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut TcpStream,
+    ) -> Poll<io::Result<&[u8]>> {
         let Some(bytes) = &mut self.0 else { return Poll::Pending };
         let mut buffer = ReadBuf::new(bytes);
         ready!(Pin::new(from).poll_read(cx, &mut buffer))?;
@@ -56,7 +60,12 @@ impl Outbox {
     }
 
     /// Writes the parts, in order, behind what waits already; keeps what is not taken.
-    pub(super) fn send(&mut self, cx: &mut Context<'_>, to: &mut TcpStream, parts: &[&[u8]]) -> io::Result<()> {
+    pub(super) fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut TcpStream,
+        parts: &[&[u8]],
+    ) -> io::Result<()> {
         let mut taken = 0;
         if self.is_empty() && !parts.iter().all(|p| p.is_empty()) {
             let written = match parts {

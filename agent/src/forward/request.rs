@@ -9,7 +9,8 @@ use std::{
 };
 
 use byway_http::{
-    AppReason, BodyScan, Decision, Detected, Doubt, RequestHead, RequestKind, detect, header_space, parse_request,
+    AppReason, BodyScan, Decision, Detected, Doubt, RequestHead, RequestKind, detect, header_space,
+    parse_request,
 };
 
 use super::{
@@ -154,7 +155,9 @@ impl Exchange<'_> {
         }
         if at > 0 {
             let away = self.away.is_active();
-            let Some(server) = (if away { self.away.server() } else { Some(&mut self.home) }) else { return Ok(0) };
+            let Some(server) = (if away { self.away.server() } else { Some(&mut self.home) }) else {
+                return Ok(0);
+            };
             if self.to_server.send(cx, server.stream(), &[&bytes[..at]]).is_err() {
                 self.cannot_send();
             }
@@ -178,7 +181,9 @@ impl Exchange<'_> {
         let origin = routes.origins.get(&self.connection.peer.ip());
         let verdict = routes.table.decide(&head, origin);
         let place = match verdict.decision {
-            Decision::Preview(i, _) => routes.legs.get(i).map_or(Place::App, |leg| Place::Preview(leg.clone())),
+            Decision::Preview(i, _) => {
+                routes.legs.get(i).map_or(Place::App, |leg| Place::Preview(leg.clone()))
+            }
             Decision::App(_) => Place::App,
         };
         let away = !place.is(&self.place);
@@ -215,7 +220,8 @@ impl Exchange<'_> {
     /// The request has been sent to its end.
     fn body_sent(&mut self) {
         // What follows an Upgrade or CONNECT is HTTP or not: the answer tells.
-        let asks_for_tunnel = matches!(self.waiting.back(), Some(RequestKind::Upgrade | RequestKind::Connect));
+        let asks_for_tunnel =
+            matches!(self.waiting.back(), Some(RequestKind::Upgrade | RequestKind::Connect));
         self.up = if self.away.is_active() || asks_for_tunnel { Up::Wait } else { Up::Head };
     }
 
@@ -225,7 +231,8 @@ impl Exchange<'_> {
             target.count(Counter::UnknownKey);
         }
         if reason != AppReason::NoKey
-            && let Some(near) = tracing::enabled!(tracing::Level::DEBUG).then(|| routes.table.near_miss(head)).flatten()
+            && let Some(near) =
+                tracing::enabled!(tracing::Level::DEBUG).then(|| routes.table.near_miss(head)).flatten()
         {
             tracing::debug!(target = target.name, reason = reason.code(), "to the app: {near}");
         }
@@ -258,4 +265,3 @@ impl Exchange<'_> {
         false
     }
 }
-

@@ -173,7 +173,10 @@ impl Exchange<'_> {
                     Ok(used) => {
                         at += used;
                         if scan.done() && self.answered(at == bytes.len()) {
-                            return self.to_client.send(cx, &mut self.client, &[&bytes[sent..at]]).map(|()| None);
+                            return self
+                                .to_client
+                                .send(cx, &mut self.client, &[&bytes[sent..at]])
+                                .map(|()| None);
                         }
                     }
                     Err(_) if self.away.is_active() => {
@@ -197,7 +200,9 @@ impl Exchange<'_> {
 
     /// Whether heads are held until they are complete.
     fn holds(&self) -> bool {
-        self.away.is_active() || matches!(self.place, Place::Preview(_)) || self.connection.admission.draining()
+        self.away.is_active()
+            || matches!(self.place, Place::Preview(_))
+            || self.connection.admission.draining()
     }
 
     /// Home sent something that nobody asked for.

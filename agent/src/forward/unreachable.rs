@@ -2,7 +2,10 @@
 
 use std::{io, sync::atomic::Ordering::Relaxed, task::Context};
 
-use super::{Place, counter, ending, exchange::{Down, Exchange, Up}};
+use super::{
+    Place, counter, ending,
+    exchange::{Down, Exchange, Up},
+};
 
 impl Exchange<'_> {
     /// No backend takes a connection.
@@ -37,7 +40,13 @@ impl Exchange<'_> {
         self.connection.target.tables.route_counters(route)[counter::UNREACHABLE].fetch_add(1, Relaxed);
     }
 
-    fn bad_gateway(&mut self, cx: &mut Context<'_>, who: &str, has_body: bool, error: &io::Error) -> io::Result<()> {
+    fn bad_gateway(
+        &mut self,
+        cx: &mut Context<'_>,
+        who: &str,
+        has_body: bool,
+        error: &io::Error,
+    ) -> io::Result<()> {
         // Part of a body may have come, and where the next request begins is not worth finding out.
         self.last |= has_body || self.connection.admission.draining();
         let text = format!("byway: {who} could not be reached: {error}\n");

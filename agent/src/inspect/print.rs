@@ -18,7 +18,10 @@ pub(super) fn print(report: &Report, format: Format) -> Result<()> {
             writeln!(out)?;
         }
         Format::Table if report.agents.is_empty() => {
-            writeln!(out, "No byway agent runs on this machine (no map named BYWAY_AGENT): nothing is steered.")?;
+            writeln!(
+                out,
+                "No byway agent runs on this machine (no map named BYWAY_AGENT): nothing is steered."
+            )?;
         }
         Format::Table => report.agents.iter().try_for_each(|agent| print_agent(&mut out, agent))?,
     }
@@ -54,7 +57,8 @@ fn print_target(out: &mut impl io::Write, target: &TargetReport) -> io::Result<(
     }
     let rows: Vec<[String; 6]> = target.routes.iter().map(row).collect();
     let titles = ["KEY", "PREVIEW", "MATCH", "BACKENDS", "EXPIRES", "REQUESTS"];
-    let width = |i: usize| rows.iter().map(|r| r[i].chars().count()).chain([titles[i].len()]).max().unwrap_or(0);
+    let width =
+        |i: usize| rows.iter().map(|r| r[i].chars().count()).chain([titles[i].len()]).max().unwrap_or(0);
     let widths: [usize; 6] = std::array::from_fn(width);
     for row in std::iter::once(&titles.map(str::to_owned)).chain(&rows) {
         let cells: Vec<String> = row.iter().zip(widths).map(|(cell, w)| format!("{cell:w$}")).collect();
@@ -74,7 +78,9 @@ fn row(route: &RouteReport) -> [String; 6] {
     );
     let backends = if route.backends.is_empty() { "none ready".to_owned() } else { route.backends.join(" ") };
     let mut requests = route.requests.to_string();
-    for (n, what) in [(route.unreachable, "unreachable"), (route.overlapped, "overlapped"), (route.opaque, "opaque")] {
+    for (n, what) in
+        [(route.unreachable, "unreachable"), (route.overlapped, "overlapped"), (route.opaque, "opaque")]
+    {
         if n > 0 {
             requests = format!("{requests}, {n} {what}");
         }

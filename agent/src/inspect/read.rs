@@ -1,15 +1,12 @@
 //! From the maps to a report.
 
-use std::{
-    collections::BTreeMap,
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{Map, MapData, PerCpuArray};
 use byway_abi::{
-    Addr, ListenKey, Listeners, MAPPED, MAX_TARGETS, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters,
-    TargetRecord, maps,
+    Addr, ListenKey, Listeners, MAPPED, MAX_TARGETS, PortKey, RouteCounters, RouteRecord, Steer,
+    TargetCounters, TargetRecord, maps,
 };
 use byway_http::Doubt;
 use jiff::Timestamp;
@@ -181,7 +178,13 @@ fn routes(agent: &Agent) -> Result<Vec<(u32, RouteReport)>> {
                 preview: r.preview.as_str().to_owned(),
                 key: r.key.as_str().to_owned(),
                 matcher: r.matcher.as_str().to_owned(),
-                backends: r.backends.as_str().split(' ').filter(|b| !b.is_empty()).map(str::to_owned).collect(),
+                backends: r
+                    .backends
+                    .as_str()
+                    .split(' ')
+                    .filter(|b| !b.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
                 expires_at: timestamp_ms(r.expires_at.saturating_mul(1000)),
                 requests: c.requests,
                 unreachable: c.unreachable,

@@ -7,7 +7,9 @@ pub(crate) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 /// Why there are no offsets.
 #[derive(Debug, thiserror::Error)]
-#[error("NoBtf: {0}; without kernel BTF (CONFIG_DEBUG_INFO_BTF) the agent does not steer: use a kernel that has it")]
+#[error(
+    "NoBtf: {0}; without kernel BTF (CONFIG_DEBUG_INFO_BTF) the agent does not steer: use a kernel that has it"
+)]
 pub(crate) struct NoBtf(String);
 
 /// Offsets in bytes.

@@ -42,7 +42,11 @@ unsafe fn bpf(command: u32, attr: &mut Attr) -> io::Result<RawFd> {
 }
 
 /// Attaches a program by a link of our own, whose closing detaches it (`BPF_LINK_CREATE`, kernel 5.7).
-pub(crate) fn link_create(program: BorrowedFd<'_>, target: BorrowedFd<'_>, attach_type: u32) -> io::Result<OwnedFd> {
+pub(crate) fn link_create(
+    program: BorrowedFd<'_>,
+    target: BorrowedFd<'_>,
+    attach_type: u32,
+) -> io::Result<OwnedFd> {
     let mut attr = [0; 128];
     put_fd(&mut attr, 0, program.as_raw_fd());
     put_fd(&mut attr, 4, target.as_raw_fd());
@@ -207,7 +211,8 @@ impl<T> Shared<T> {
         let bytes = len * size_of::<T>();
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice.
-        let base = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, libc::MAP_SHARED, fd.as_raw_fd(), 0) };
+        let base =
+            unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, libc::MAP_SHARED, fd.as_raw_fd(), 0) };
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
@@ -222,7 +227,10 @@ impl<T> Shared<T> {
         assert!(index < self.len);
         // SAFETY: in bounds, aligned to a page, and never accessed but atomically.
         unsafe {
-            std::slice::from_raw_parts(self.base.add(index).cast::<std::sync::atomic::AtomicU64>().as_ptr().cast_const(), size_of::<T>() / 8)
+            std::slice::from_raw_parts(
+                self.base.add(index).cast::<std::sync::atomic::AtomicU64>().as_ptr().cast_const(),
+                size_of::<T>() / 8,
+            )
         }
     }
 }

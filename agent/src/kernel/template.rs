@@ -61,7 +61,11 @@ impl Template {
     }
 
     /// Loads the program and attaches it to the namespace; closing what comes back detaches it.
-    pub(crate) fn attach(&self, netns: impl AsFd, constants: SteerConstants) -> Result<OwnedFd, TemplateError> {
+    pub(crate) fn attach(
+        &self,
+        netns: impl AsFd,
+        constants: SteerConstants,
+    ) -> Result<OwnedFd, TemplateError> {
         let program = self.load(constants)?;
         Ok(sys::link_create(program.as_fd(), netns.as_fd(), BPF_SK_LOOKUP)?)
     }

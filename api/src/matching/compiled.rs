@@ -20,6 +20,8 @@ pub struct CompiledMatch {
 pub enum KeySource<'a> {
     /// In the values of the header of this name (lower case).
     Header(&'a str),
+    /// It is the whole value of the header of this name (lower case), so any other key there is another key.
+    WholeHeader(&'a str),
     /// In any header's value.
     AnyHeader,
 }
@@ -79,6 +81,9 @@ impl CompiledMatch {
     /// Where the key may stand: a request without it in any of these places does not match a keyed match.
     pub fn key_sources(&self) -> impl Iterator<Item = KeySource<'_>> {
         self.all.iter().chain(self.any.iter().flatten()).filter_map(|test| match test {
+            Test::Header { name, value, keyed: true } if value.is_exactly(self.key.as_str()) => {
+                Some(KeySource::WholeHeader(name))
+            }
             Test::Header { name, keyed: true, .. } => Some(KeySource::Header(name)),
             Test::HeaderLine { keyed: true, .. } => Some(KeySource::AnyHeader),
             _ => None,

@@ -46,6 +46,10 @@ impl Pattern {
         self.matches(&short[..len])
     }
 
+    pub(super) fn is_exactly(&self, text: &str) -> bool {
+        matches!(self, Self::Exact(exact) if **exact == *text)
+    }
+
     fn text(&self) -> &str {
         match self {
             Self::Exact(exact) => exact,

@@ -119,7 +119,7 @@ fn all_and_any() {
         "method is GET and header env is \"qa\" and (path under \"/a\" and header a is \"pr-1\" or header b matches /^pr\\-1$/)"
     );
     let sources: Vec<_> = it.key_sources().collect();
-    assert_eq!(sources, [KeySource::Header("a"), KeySource::Header("b")]);
+    assert_eq!(sources, [KeySource::WholeHeader("a"), KeySource::Header("b")]);
     assert!(it.matches_narrowing("GET", "/elsewhere"), "the second entry has no path");
     assert!(it.matches_headers([("env", &b"qa"[..]), ("b", b"pr-1")].into_iter()));
     assert!(!it.matches_headers([("b", &b"pr-1"[..])].into_iter()));

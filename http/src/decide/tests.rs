@@ -66,7 +66,9 @@ fn a_match_names_its_own_carrier() {
     assert_eq!(get(&table, &["X-Any: a=pr-2"], None), Decision::App(AppReason::Narrowed));
     let api = decide(&table, "GET /api/x?y", &["X-Any: a=pr-2"], None);
     assert_eq!(api.decision, Decision::Preview(1, PreviewReason::Match));
-    assert_eq!(get(&table, &["x-traffic: pr-3"], None), Decision::App(AppReason::NoKey));
+    assert_eq!(get(&table, &["x-traffic: pr-3"], None), Decision::App(AppReason::Narrowed));
+    assert_eq!(get(&table, &["x-traffic: pr-12"], None), Decision::App(AppReason::UnknownKey));
+    assert_eq!(get(&table, &["x-any: pr-12"], None), Decision::App(AppReason::NoKey), "could be any text");
 }
 
 #[test]
@@ -103,7 +105,9 @@ fn what_leaves_an_environment_is_keyed_by_its_origin() {
     assert_eq!(get(&table, &["x-traffic: pr-3"], Some("pr-1")), Decision::Preview(2, PreviewReason::Match));
     assert_eq!(get(&table, &["x-byway-key: pr-9"], Some("pr-1")), Decision::App(AppReason::UnknownKey));
     assert_eq!(get(&table, &["x-traffic: pr-2"], Some("pr-1")), Decision::App(AppReason::Narrowed));
-    assert_eq!(get(&table, &["x-traffic: xx"], Some("pr-1")), home(0), "no key at all");
+    assert_eq!(get(&table, &["x-traffic: xx"], Some("pr-1")), Decision::App(AppReason::UnknownKey));
+    assert_eq!(get(&table, &["x-traffic: pr-1"], Some("pr-1")), home(0), "its own key in another's carrier");
+    assert_eq!(get(&table, &["x-traffic: no key"], Some("pr-1")), home(0));
 
     assert_eq!(table.home(&key("pr-2")), Some(1), "opaque traffic cannot be narrowed");
     assert_eq!(table.home(&key("pr-4")), None);

@@ -20,6 +20,7 @@ fn what_came_closest() {
         (&["x-byway-key: elsewhere"], "UnknownKey", "the key elsewhere in x-byway-key"),
         (&["x-traffic: shop"], "Narrowed", "GET /x does not match its route: path under \"/api\""),
         (&["x-byway-key: shop"], "Narrowed", "header x-traffic is \"shop\""),
+        (&["x-traffic: elsewhere"], "UnknownKey", "the key elsewhere in x-traffic"),
         (&["x-traffic: shopp"], "SimilarKey", "the key shopp in x-traffic"),
         (&["x-preview: pr-1"], "MisplacedKey", "the key pr-1 in x-preview, where no route here looks"),
         (&["x-byway-key: pr 7"], "InvalidKey", "\"pr 7\", which is no key"),

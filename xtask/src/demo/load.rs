@@ -57,21 +57,14 @@ impl Load {
                     let mut next = Instant::now();
                     while !stop.load(Ordering::Relaxed) {
                         let outcome = ask(to);
-                        count(
-                            &mut counts.lock().unwrap_or_else(PoisonError::into_inner),
-                            &outcome,
-                        );
+                        count(&mut counts.lock().unwrap_or_else(PoisonError::into_inner), &outcome);
                         next += pause;
                         thread::sleep(next.saturating_duration_since(Instant::now()));
                     }
                 })
             })
             .collect();
-        Self {
-            stop,
-            counts,
-            threads,
-        }
+        Self { stop, counts, threads }
     }
 
     /// The counts so far.
@@ -95,11 +88,7 @@ fn ask(to: SocketAddr) -> std::io::Result<()> {
     stream.write_all(b"GET / HTTP/1.1\r\nhost: byway.test\r\nconnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    if answer.starts_with(b"HTTP/1.1 ") {
-        Ok(())
-    } else {
-        Err(ErrorKind::UnexpectedEof.into())
-    }
+    if answer.starts_with(b"HTTP/1.1 ") { Ok(()) } else { Err(ErrorKind::UnexpectedEof.into()) }
 }
 
 fn count(counts: &mut Counts, outcome: &std::io::Result<()>) {

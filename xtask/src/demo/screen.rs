@@ -29,25 +29,12 @@ pub(super) fn show(stage: &mut Stage) -> Result<()> {
     for key in [None, Some(KEY), None, Some(KEY), None] {
         let response = ask(stage, &mut http, key)?;
         paint.exchange(stage, key, &response, "");
-        expect(
-            stage,
-            key,
-            &response,
-            if routed && key.is_some() {
-                "PREVIEW"
-            } else {
-                "STABLE"
-            },
-        )?;
+        expect(stage, key, &response, if routed && key.is_some() { "PREVIEW" } else { "STABLE" })?;
         signals::check()?;
     }
 
     paint.title("A wrong key");
-    let why = if routed {
-        "no preview has this key: keys are compared whole"
-    } else {
-        "nobody reads keys"
-    };
+    let why = if routed { "no preview has this key: keys are compared whole" } else { "nobody reads keys" };
     let response = ask(stage, &mut http, Some(WRONG_KEY))?;
     paint.exchange(stage, Some(WRONG_KEY), &response, why);
     expect(stage, Some(WRONG_KEY), &response, "STABLE")?;
@@ -70,10 +57,7 @@ pub(super) fn invite(stage: &Stage) {
     paint.title("It stays up until Ctrl-C. Try, as root:");
     println!("  {enter} {url}");
     println!("  {enter} {url} -H '{HEADER}: {KEY}'");
-    println!(
-        "  {enter} 'http://[{}]:{PORT}/' -H 'baggage: byway-key={KEY}'",
-        stage.app.ipv6
-    );
+    println!("  {enter} 'http://[{}]:{PORT}/' -H 'baggage: byway-key={KEY}'", stage.app.ipv6);
     if let Some(admin) = stage.describe()["admin"].as_str() {
         println!("  curl -s {admin}/metrics");
     }
@@ -97,9 +81,7 @@ fn cast(stage: &mut Stage, paint: &Paint) {
 }
 
 fn kill_under_load(stage: &mut Stage, paint: &Paint) -> Result<()> {
-    paint.title(&format!(
-        "kill -9 of the agent, under {RATE} new connections a second to the app"
-    ));
+    paint.title(&format!("kill -9 of the agent, under {RATE} new connections a second to the app"));
     let load = Load::start(&stage.client, app(stage), RATE);
     signals::sleep(Duration::from_millis(1_500))?;
     let before = load.counts();
@@ -114,36 +96,20 @@ fn kill_under_load(stage: &mut Stage, paint: &Paint) -> Result<()> {
 
     let mut http = connect(stage)?;
     let response = ask(stage, &mut http, Some(KEY))?;
-    paint.exchange(
-        stage,
-        Some(KEY),
-        &response,
-        "no agent, no route: straight to the app",
-    );
+    paint.exchange(stage, Some(KEY), &response, "no agent, no route: straight to the app");
     expect(stage, Some(KEY), &response, "STABLE")
 }
 
 fn tally(when: &str, counts: Counts, paint: &Paint) {
     let failed = format!("{} failed", counts.failed());
-    let failed = if counts.failed() == 0 {
-        paint.green(&failed)
-    } else {
-        paint.bold(&failed)
-    };
-    let Counts {
-        answered,
-        refused,
-        reset,
-        late,
-    } = counts;
+    let failed = if counts.failed() == 0 { paint.green(&failed) } else { paint.bold(&failed) };
+    let Counts { answered, refused, reset, late } = counts;
     println!("  {when:<18}{answered:>6} answered  {failed}  (refused {refused}, reset {reset}, late {late})");
 }
 
 fn routes() {
     let output = Command::new(Agent::binary()).args(["debug", "routes"]).output();
-    let said = output
-        .map(|o| [o.stdout, o.stderr].concat())
-        .unwrap_or_else(|e| e.to_string().into_bytes());
+    let said = output.map(|o| [o.stdout, o.stderr].concat()).unwrap_or_else(|e| e.to_string().into_bytes());
     for line in String::from_utf8_lossy(&said).lines() {
         println!("  {line}");
     }
@@ -154,10 +120,7 @@ fn app(stage: &Stage) -> SocketAddr {
 }
 
 fn connect(stage: &Stage) -> Result<Http> {
-    let stream = stage
-        .client
-        .connect(app(stage))
-        .context("the app does not accept a connection")?;
+    let stream = stage.client.connect(app(stage)).context("the app does not accept a connection")?;
     Ok(Http::new(stream))
 }
 
@@ -212,23 +175,11 @@ impl Paint {
         let body = response.text();
         let line = body.lines().next().unwrap_or_default();
         let who = answered_by(stage, response);
-        let says = if stage.own_servers {
-            line.split_once(' ').map_or("", |(_, says)| says)
-        } else {
-            line
-        };
+        let says = if stage.own_servers { line.split_once(' ').map_or("", |(_, says)| says) } else { line };
         let painted = format!("{who:<8}");
-        let painted = if who == "PREVIEW" {
-            self.magenta(&painted)
-        } else {
-            self.green(&painted)
-        };
+        let painted = if who == "PREVIEW" { self.magenta(&painted) } else { self.green(&painted) };
         let says: String = says.chars().take(60).collect();
-        let why = if why.is_empty() {
-            String::new()
-        } else {
-            format!("  {}", self.dim(why))
-        };
+        let why = if why.is_empty() { String::new() } else { format!("  {}", self.dim(why)) };
         println!("  GET /  {asked:<20} {painted} {}  {says}{why}", response.status);
     }
 
@@ -249,10 +200,6 @@ impl Paint {
     }
 
     fn style(&self, code: &str, text: &str) -> String {
-        if self.0 {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.0 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }

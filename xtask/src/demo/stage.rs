@@ -54,9 +54,11 @@ impl Stage {
         let preview_pid = wait(&mut preview_server, "preview")?;
         step.done();
 
-        let routes = Routes::new()
-            .preview(Preview::new("demo/redesign", KEY).backend(&preview))
-            .target(&app, &[PORT], &["demo/redesign"]);
+        let routes = Routes::new().preview(Preview::new("demo/redesign", KEY).backend(&preview)).target(
+            &app,
+            &[PORT],
+            &["demo/redesign"],
+        );
         let own_servers = app_cmd.is_none() && preview_cmd.is_none();
         let mut stage = Self {
             agent: None,
@@ -84,10 +86,7 @@ impl Stage {
 
     /// Starts the agent again if it was there and has ended.
     pub(super) fn revive_agent(&mut self) -> Result<()> {
-        let ended = self
-            .agent
-            .as_mut()
-            .is_some_and(|agent| !matches!(agent.ended(), Ok(None)));
+        let ended = self.agent.as_mut().is_some_and(|agent| !matches!(agent.ended(), Ok(None)));
         if ended { self.start_agent() } else { Ok(()) }
     }
 
@@ -145,16 +144,10 @@ fn wait(server: &mut Running, name: &str) -> Result<u32> {
             return Ok(server.listening_pid(PORT).unwrap_or(server.pid()));
         }
         if let Some(status) = server.ended()? {
-            bail!(
-                "the {name} ended with {status} before it listened on port {PORT}:\n{}",
-                server.log()
-            );
+            bail!("the {name} ended with {status} before it listened on port {PORT}:\n{}", server.log());
         }
         if Instant::now() > until {
-            bail!(
-                "the {name} does not listen on port {PORT} after {PATIENCE:?}:\n{}",
-                server.log()
-            );
+            bail!("the {name} does not listen on port {PORT} after {PATIENCE:?}:\n{}", server.log());
         }
         signals::sleep(Duration::from_millis(20))?;
     }

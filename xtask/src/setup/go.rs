@@ -31,23 +31,15 @@ pub(super) fn ensure() -> Result<()> {
         return Ok(());
     }
     if ARCH != "x86_64" {
-        bail!(
-            "the tests need Go {}.{} or newer: install it from https://go.dev/dl",
-            OLDEST.0,
-            OLDEST.1
-        );
+        bail!("the tests need Go {}.{} or newer: install it from https://go.dev/dl", OLDEST.0, OLDEST.1);
     }
     let tools = workspace::tools_dir()?;
     fs::create_dir_all(&tools)?;
     let zip = tools.join("go.zip");
     let (path, version) = MODULE.split_once('@').unwrap_or_default();
     let url = format!("{}/{path}/@v/{version}.zip", proxy());
-    Step::start("Fetching Go, once").run(
-        Command::new("curl")
-            .args(["-sSfL", "--retry", "3", "-o"])
-            .arg(&zip)
-            .arg(url),
-    )?;
+    Step::start("Fetching Go, once")
+        .run(Command::new("curl").args(["-sSfL", "--retry", "3", "-o"]).arg(&zip).arg(url))?;
 
     let sum = Command::new("sha256sum").arg(&zip).output()?.stdout;
     ensure!(
@@ -74,20 +66,13 @@ fn on_path() -> bool {
     let Some(go) = workspace::find("go") else {
         return false;
     };
-    let said = Command::new(go)
-        .args(["env", "GOVERSION"])
-        .output()
-        .map(|output| output.stdout);
+    let said = Command::new(go).args(["env", "GOVERSION"]).output().map(|output| output.stdout);
     said.is_ok_and(|said| version(&String::from_utf8_lossy(&said)).is_some_and(|v| v >= OLDEST))
 }
 
 /// (1, 24) out of "go1.24.4".
 fn version(said: &str) -> Option<(u32, u32)> {
-    let digits = |text: &str| {
-        text.split(|c: char| !c.is_ascii_digit())
-            .next()
-            .and_then(|n| n.parse().ok())
-    };
+    let digits = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next().and_then(|n| n.parse().ok());
     let (major, rest) = said.trim().strip_prefix("go")?.split_once('.')?;
     Some((digits(major)?, digits(rest)?))
 }
@@ -96,10 +81,7 @@ fn version(said: &str) -> Option<(u32, u32)> {
 fn proxy() -> String {
     let set = env::var("GOPROXY").unwrap_or_default();
     let first = set.split([',', '|']).find(|entry| entry.starts_with("http"));
-    first
-        .unwrap_or("https://proxy.golang.org")
-        .trim_end_matches('/')
-        .to_owned()
+    first.unwrap_or("https://proxy.golang.org").trim_end_matches('/').to_owned()
 }
 
 #[cfg(test)]

@@ -40,11 +40,7 @@ pub(crate) struct Args {
 
 /// `cargo xtask setup`.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let groups = if args.groups.is_empty() {
-        Group::value_variants()
-    } else {
-        &args.groups
-    };
+    let groups = if args.groups.is_empty() { Group::value_variants() } else { &args.groups };
     ensure(groups)?;
     if groups.contains(&Group::Build) {
         eprintln!("✓ eBPF programs are built with {}", Toolchain::find()?);
@@ -78,23 +74,14 @@ pub(crate) fn tools_bin() -> Result<PathBuf> {
 /// `PATH`, with what this command built and fetched in front.
 pub(crate) fn path_with_tools() -> Result<OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
-    Ok(env::join_paths(
-        [tools_bin()?].into_iter().chain(env::split_paths(&path)),
-    )?)
+    Ok(env::join_paths([tools_bin()?].into_iter().chain(env::split_paths(&path)))?)
 }
 
 /// Builds cargo-deny.
 pub(crate) fn install_cargo_deny() -> Result<()> {
     let mut install = workspace::foreign_cargo("cargo");
     install
-        .args([
-            "install",
-            "cargo-deny",
-            "--version",
-            "0.20.2",
-            "--locked",
-            "--root",
-        ])
+        .args(["install", "cargo-deny", "--version", "0.20.2", "--locked", "--root"])
         .arg(workspace::tools_dir()?);
     Step::start("Building cargo-deny, once").run(&mut install)
 }

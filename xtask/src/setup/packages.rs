@@ -33,25 +33,17 @@ const TOOLS: &[Tool] = &[
 ];
 
 const fn tool(program: &'static str, package: &'static str, groups: &'static [Group]) -> Tool {
-    Tool {
-        program,
-        package,
-        groups,
-    }
+    Tool { program, package, groups }
 }
 
 /// The programs that the groups need.
 pub(super) fn wanted(groups: &[Group]) -> impl Iterator<Item = &'static Tool> {
-    TOOLS
-        .iter()
-        .filter(move |tool| tool.groups.iter().any(|group| groups.contains(group)))
+    TOOLS.iter().filter(move |tool| tool.groups.iter().any(|group| groups.contains(group)))
 }
 
 /// Installs the programs that are missing.
 pub(super) fn ensure(groups: &[Group]) -> Result<()> {
-    let missing: Vec<_> = wanted(groups)
-        .filter(|tool| workspace::find(tool.program).is_none())
-        .collect();
+    let missing: Vec<_> = wanted(groups).filter(|tool| workspace::find(tool.program).is_none()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -75,11 +67,8 @@ pub(super) fn is_debian() -> bool {
 /// Installs packages, with fresh lists: those of a new machine are empty.
 pub(super) fn install(packages: &[&str]) -> Result<()> {
     Step::start("Refreshing the package lists").run(apt_get()?.arg("update"))?;
-    Step::start(format!("Installing {}", packages.join(", "))).run(
-        apt_get()?
-            .args(["install", "-y", "--no-install-recommends"])
-            .args(packages),
-    )
+    Step::start(format!("Installing {}", packages.join(", ")))
+        .run(apt_get()?.args(["install", "-y", "--no-install-recommends"]).args(packages))
 }
 
 fn apt_get() -> Result<Command> {

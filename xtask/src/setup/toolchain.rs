@@ -48,15 +48,11 @@ impl Toolchain {
     pub(crate) fn find() -> Result<Self> {
         if let Some(sysroot) = nightly_with_source() {
             let rustc = sysroot.join("bin/rustc");
-            return Ok(Self::Nightly {
-                llvm: Llvm::of(&rustc, &sysroot.join("lib"))?,
-            });
+            return Ok(Self::Nightly { llvm: Llvm::of(&rustc, &sysroot.join("lib"))? });
         }
         if Path::new("/usr/lib/rustlib/bpfel-unknown-none").is_dir() {
             let libraries = Path::new("/usr/lib").join(format!("{ARCH}-linux-gnu"));
-            return Ok(Self::Distribution {
-                llvm: Llvm::of(Path::new("/usr/bin/rustc"), &libraries)?,
-            });
+            return Ok(Self::Distribution { llvm: Llvm::of(Path::new("/usr/bin/rustc"), &libraries)? });
         }
         bail!(
             "no Rust compiler with `core` for BPF. Either\n\
@@ -91,22 +87,12 @@ impl Toolchain {
         llvm.link(&prefix)?;
         let mut install = workspace::foreign_cargo("cargo");
         install
-            .args([
-                "install",
-                "bpf-linker",
-                "--version",
-                BPF_LINKER,
-                "--locked",
-                "--force",
-            ])
+            .args(["install", "bpf-linker", "--version", BPF_LINKER, "--locked", "--force"])
             .args(["--no-default-features", "--features", &llvm.feature(), "--root"])
             .arg(&root)
             .env("LLVM_PREFIX", &prefix);
-        Step::start(format!(
-            "Building bpf-linker {BPF_LINKER} for LLVM {}, once",
-            llvm.version
-        ))
-        .run(&mut install)
+        Step::start(format!("Building bpf-linker {BPF_LINKER} for LLVM {}, once", llvm.version))
+            .run(&mut install)
     }
 }
 
@@ -128,11 +114,7 @@ impl Llvm {
         let start = format!("libLLVM.so.{version}");
         let library = fs::read_dir(libraries)?
             .filter_map(Result::ok)
-            .find(|file| {
-                file.file_name()
-                    .to_str()
-                    .is_some_and(|name| name.starts_with(&start))
-            })
+            .find(|file| file.file_name().to_str().is_some_and(|name| name.starts_with(&start)))
             .with_context(|| format!("no {start} in {}", libraries.display()))?
             .path();
         Ok(Self { version, library })
@@ -156,19 +138,14 @@ impl Llvm {
         }
         fs::create_dir_all(&lib)?;
         symlink(&self.library, lib.join("libLLVM.so"))?;
-        symlink(
-            &self.library,
-            lib.join(self.library.file_name().unwrap_or_default()),
-        )?;
+        symlink(&self.library, lib.join(self.library.file_name().unwrap_or_default()))?;
         Ok(())
     }
 }
 
 /// "22.1" out of the line "LLVM version: 22.1.8".
 fn major_minor(said: &str) -> Option<String> {
-    let version = said
-        .lines()
-        .find_map(|line| line.strip_prefix("LLVM version: "))?;
+    let version = said.lines().find_map(|line| line.strip_prefix("LLVM version: "))?;
     let mut parts = version.split('.');
     Some(format!("{}.{}", parts.next()?, parts.next()?))
 }
@@ -176,14 +153,9 @@ fn major_minor(said: &str) -> Option<String> {
 /// The nightly's folder, if its rust-src is there too.
 fn nightly_with_source() -> Option<PathBuf> {
     let mut rustc = Command::new("rustup");
-    rustc
-        .args(["run", "nightly", "rustc", "--print", "sysroot"])
-        .env_remove("RUSTUP_TOOLCHAIN");
+    rustc.args(["run", "nightly", "rustc", "--print", "sysroot"]).env_remove("RUSTUP_TOOLCHAIN");
     let sysroot = PathBuf::from(stdout(&mut rustc)?.trim());
-    sysroot
-        .join("lib/rustlib/src/rust/library/core")
-        .is_dir()
-        .then_some(sysroot)
+    sysroot.join("lib/rustlib/src/rust/library/core").is_dir().then_some(sysroot)
 }
 
 /// True if `root` holds the bpf-linker that we would install. Cargo writes down what it installed and how.
@@ -195,25 +167,16 @@ fn has_linker(root: &Path, feature: &str) -> bool {
         return false;
     };
     let wanted = format!("bpf-linker {BPF_LINKER} ");
-    let right = record["installs"]
-        .as_object()
-        .into_iter()
-        .flatten()
-        .any(|(name, how)| {
-            name.starts_with(&wanted)
-                && how["features"]
-                    .as_array()
-                    .is_some_and(|all| all.contains(&feature.into()))
-        });
+    let right = record["installs"].as_object().into_iter().flatten().any(|(name, how)| {
+        name.starts_with(&wanted)
+            && how["features"].as_array().is_some_and(|all| all.contains(&feature.into()))
+    });
     right && root.join("bin/bpf-linker").is_file()
 }
 
 fn stdout(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).stdin(Stdio::null()).output().ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]
