@@ -228,7 +228,7 @@ impl<'de> Deserialize<'de> for PreviewRoute {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let entry = serde_json::Value::deserialize(deserializer)?;
         // The derived function, not this one: `remote` makes it inherent.
-        Ok(Self::deserialize(&entry).unwrap_or_else(|error| Self::unreadable(&entry, &error)))
+        Ok(Self::deserialize(&entry).unwrap_or_else(|error| Self::kept(&entry, &error)))
     }
 }
 
@@ -239,7 +239,7 @@ impl Serialize for PreviewRoute {
 }
 
 impl PreviewRoute {
-    fn unreadable(entry: &serde_json::Value, error: &serde_json::Error) -> Self {
+    fn kept(entry: &serde_json::Value, error: &serde_json::Error) -> Self {
         let text = |field: &str| entry[field].as_str().unwrap_or_default().to_owned();
         Self {
             name: text("name"),

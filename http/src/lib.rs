@@ -1,6 +1,6 @@
 //! From bytes to a decision: is this HTTP/1, where does the message end, whose request is it?
 //!
-//! In the order that data flows: [`detect`] looks at the first bytes of a connection, [`head`] finds the end of
+//! In the order that data flows: [`mod@detect`] looks at the first bytes of a connection, [`head`] finds the end of
 //! a head, [`request`] and [`response`] read it, [`framing`] follows the body, [`carriers`] finds the key and
 //! [`decide`] picks the route. Everything is a function of values: no I/O by construction, no clock, and no
 //! allocation per request unless a rare form demands it.

@@ -1,0 +1,67 @@
+//! Which headers have to be looked at for keys at all, beside the default carriers.
+
+use std::collections::HashMap;
+
+use byway_api::CompiledMatch;
+use byway_api::matching::KeySource;
+
+use super::Hasher;
+
+/// Longest header name in a match; the limit of the match language.
+const MAX_NAME: usize = 128;
+
+/// The headers in which the key of a route with a match may stand.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    any: bool,
+    /// In lower case.
+    names: HashMap<Box<[u8]>, Place, Hasher>,
+}
+
+/// Where in a header's value the key may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Place {
+    /// Somewhere.
+    Within,
+    /// The value is the key, for one match at least.
+    Whole,
+}
+
+impl Sources {
+    pub(super) fn add(&mut self, matcher: &CompiledMatch) {
+        for source in matcher.key_sources() {
+            let (name, place) = match source {
+                KeySource::AnyHeader => {
+                    self.any = true;
+                    continue;
+                }
+                KeySource::Header(name) => (name, Place::Within),
+                KeySource::WholeHeader(name) => (name, Place::Whole),
+            };
+            let known = self.names.entry(name.as_bytes().into()).or_insert(place);
+            *known = place.max(*known);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        !self.any && self.names.is_empty()
+    }
+
+    pub(super) fn place(&self, name: &str) -> Option<Place> {
+        self.named(name).or(self.any.then_some(Place::Within))
+    }
+
+    /// Where the key stands in a header that a match names, in whatever case.
+    pub(crate) fn named(&self, name: &str) -> Option<Place> {
+        let mut lower = [0; MAX_NAME];
+        let lower = lower.get_mut(..name.len())?;
+        lower.copy_from_slice(name.as_bytes());
+        lower.make_ascii_lowercase();
+        self.names.get(&*lower).copied()
+    }
+
+    /// Whether a key is looked for in this header.
+    pub(crate) fn include(&self, name: &str) -> bool {
+        self.place(name).is_some()
+    }
+}
