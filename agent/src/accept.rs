@@ -39,6 +39,12 @@ pub(crate) async fn serve(
     let mut phase = target.phase();
     let mut connections = JoinSet::new();
     loop {
+        match *phase.borrow_and_update() {
+            Phase::Accepting => {}
+            Phase::Closed if connections.is_empty() => return,
+            Phase::Closed => listener = None,
+            Phase::Gone => return,
+        }
         tokio::select! {
             accepted = accept(listener.as_ref()) => match accepted {
                 Ok((client, peer)) => {
@@ -61,12 +67,6 @@ pub(crate) async fn serve(
                     tracing::error!(%error, "a connection ended by a fault of the agent");
                 }
             }
-        }
-        match *phase.borrow_and_update() {
-            Phase::Accepting => {}
-            Phase::Closed if connections.is_empty() => return,
-            Phase::Closed => listener = None,
-            Phase::Gone => return,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use byway_abi::{RouteRecord, Text};
@@ -15,6 +16,9 @@ use crate::{
     target::{AttachError, Attacher, Attachment, Target},
 };
 
+/// How long a target that could not be attached is left alone.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// What is programmed on this node.
 pub(crate) struct Control {
     attacher: Attacher,
@@ -23,6 +27,8 @@ pub(crate) struct Control {
     /// Targets that could not be attached, and why.
     failed: BTreeMap<String, AttachError>,
     snapshot: Snapshot,
+    /// When the targets that failed are tried again.
+    retry_at: Instant,
     /// Detaches under way.
     detaching: JoinSet<()>,
 }
@@ -47,6 +53,7 @@ impl Control {
             spec,
             attached: BTreeMap::new(),
             failed: BTreeMap::new(),
+            retry_at: Instant::now(),
             detaching: JoinSet::new(),
         }
     }
@@ -75,7 +82,8 @@ impl Control {
             }
         }
         let expired = self.snapshot.next_expiry.is_some_and(|at| at <= Timestamp::now());
-        let changed = !gone.is_empty() || expired || !self.failed.is_empty();
+        let changed =
+            !gone.is_empty() || expired || (!self.failed.is_empty() && self.retry_at <= Instant::now());
         if changed {
             self.program();
         }
@@ -107,6 +115,7 @@ impl Control {
         }
         self.snapshot = snapshot;
         self.failed.clear();
+        self.retry_at = Instant::now() + RETRY;
 
         let stale: Vec<String> = self
             .attached
