@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "these are commands for a terminal; what they say is their output")]
 
 mod build;
+mod debug;
 mod demo;
 mod ebpf;
 mod progress;
@@ -35,6 +36,8 @@ enum Command {
     Build,
     /// See it work: a stable app, a preview and the real agent, each in a network namespace
     Demo(demo::Args),
+    /// Look into the live BPF maps of this machine
+    Debug(debug::Args),
     /// Check formatting and lints, then run all tests, the datapath's included
     Test(test::Args),
     /// The web server of the demo
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Ebpf => ebpf::build().map(drop),
         Command::Build => build::agent().map(drop),
         Command::Demo(args) => demo::run(&args),
+        Command::Debug(args) => debug::run(&args),
         Command::Test(args) => test::run(&args),
         Command::DemoApp(args) => demo::app::serve(&args),
     };
