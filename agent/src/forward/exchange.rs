@@ -137,8 +137,8 @@ impl<'a> Exchange<'a> {
                     self;
                 // The other connections have no part in what follows.
                 let mut server = away.take_active().unwrap_or(home);
-                let up = tunnel::Way { outbox: to_server, ended: client_ended };
-                let down = tunnel::Way { outbox: to_client, ended: home_ended };
+                let up = tunnel::Way::new(to_server, client_ended);
+                let down = tunnel::Way::new(to_client, home_ended);
                 tunnel::run(client, server.stream(), up, down).await;
             }
             Ok(Stop::Reset) | Err(_) => {

@@ -17,6 +17,7 @@ use super::{
     Place, counter, ending,
     exchange::{Ended, Exchange, Stop, Up},
     outbox::{Outbox, SCRATCH, Scratch},
+    splice,
 };
 use crate::{snapshot::Routes, target::Counter};
 
@@ -59,6 +60,17 @@ impl Exchange<'_> {
             }
             if self.inbox.len() >= SCRATCH {
                 return Ok(None); // the client sends ahead of its answers
+            }
+            if let Up::Body(scan) = &mut self.up
+                && scan.opaque_run() >= splice::FROM
+            {
+                // All but the last byte: only what is read can be seen to end.
+                match self.to_server.poll_splice(cx, &self.client, scan.opaque_run() - 1)? {
+                    Poll::Pending => return Ok(None),
+                    Poll::Ready(0) => self.client_ended = Ended::Seen,
+                    Poll::Ready(moved) => scan.skip(moved as u64),
+                }
+                continue;
             }
             let mut scratch = Scratch::take();
             match scratch.poll_read(cx, &mut self.client)? {
