@@ -33,7 +33,8 @@ pub mod maps {
     pub const LISTENING: &str = "LISTENING";
     /// Hash: namespace cookie -> number of changes seen: the namespaces whose listeners are recorded.
     pub const NAMESPACES: &str = "NAMESPACES";
-    /// Array of `u64`, one per worker: `CLOCK_MONOTONIC` nanoseconds, or 0 when the worker takes no more.
+    /// Array of `u64`: per worker the time of its last beat, `CLOCK_MONOTONIC` nanoseconds, or 0 when it takes no
+    /// more connections; behind these, per worker the time of its last beat whether it takes more or not.
     pub const HEARTBEAT: &str = "HEARTBEAT";
     /// Per-CPU array of `u64`: slot × [`Steer::COUNT`](crate::Steer::COUNT) + [`Steer`](crate::Steer).
     pub const STEERED: &str = "STEERED";

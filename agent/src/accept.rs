@@ -16,6 +16,7 @@ use tokio::{
 
 use crate::{
     admission::Admission,
+    dial::is_shortage,
     forward::{self, Connection},
     target::{Counter, Phase, Target},
 };
@@ -79,8 +80,7 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
 }
 
 async fn refused(admission: &Admission, error: &io::Error) {
-    let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
-    if error.raw_os_error().is_some_and(|code| exhausted.contains(&code)) {
+    if is_shortage(error) {
         tracing::warn!(%error, "no room for a connection: new ones reach the app");
         admission.exhausted();
         sleep(Duration::from_millis(10)).await;
@@ -96,7 +96,6 @@ fn prepare(
 ) -> io::Result<Connection> {
     let (peer, local) = (unmap(peer), unmap(client.local_addr()?));
     target.own(&client, local);
-    client.set_nodelay(true)?;
     target.count(Counter::Accepted);
     target.count(Counter::Open);
     Ok(Connection {

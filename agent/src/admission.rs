@@ -59,7 +59,7 @@ impl Admission {
     }
 
     fn stop_steering(&self) {
-        (0..self.workers).for_each(|worker| self.tables.beat(worker, false));
+        (0..self.workers).for_each(|worker| self.tables.pass_by(worker));
     }
 
     /// Whether more connections may come.

@@ -8,16 +8,19 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     sync::Arc,
+    time::Duration,
 };
 
 use byway_abi::{DialKey, MAX_WORKERS};
 use socket2::{Domain, Socket, Type};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::sleep};
 
-use crate::{tables::mapped, target::Target};
+use crate::{admission::Admission, tables::mapped, target::Target};
 
 /// Sources tried before giving up.
 const TRIES: u32 = 512;
+/// Longest single wait for something that has run out.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// A connection to the app, and its entry in the map.
 pub(crate) struct AppStream {
@@ -40,7 +43,36 @@ impl Drop for Entry {
 }
 
 /// Connects to `local`, the address that the client wanted, in the name of `client`.
+///
+/// While the node has no descriptor, memory or source to spare it waits a moment: others end meanwhile, and the
+/// client, which was accepted already, is not to suffer.
 pub(crate) async fn app(
+    worker: u32,
+    target: &Arc<Target>,
+    admission: &Admission,
+    client: SocketAddr,
+    local: SocketAddr,
+) -> io::Result<AppStream> {
+    let mut wait = Duration::from_millis(5);
+    loop {
+        match dial(worker, target, client, local).await {
+            Err(error) if is_shortage(&error) && wait < LONGEST_WAIT => {
+                admission.exhausted();
+                sleep(wait).await;
+                wait *= 2;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Whether the error says that something of this node has run out, and nothing of the app.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    let codes = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::E2BIG, libc::EADDRNOTAVAIL];
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
+async fn dial(
     worker: u32,
     target: &Arc<Target>,
     client: SocketAddr,
@@ -65,7 +97,7 @@ pub(crate) async fn app(
             Err(e) => return Err(e),
         }
     }
-    Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "no source address is free for a dial of the app"))
+    Err(io::Error::from_raw_os_error(libc::EADDRNOTAVAIL))
 }
 
 fn connect(

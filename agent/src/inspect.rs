@@ -61,11 +61,20 @@ impl Agent {
         RawMap::new(descriptor(id)?)
     }
 
-    /// Age of the oldest worker's heartbeat; none while a worker takes no more connections.
+    /// Age of the oldest worker's heartbeat.
     pub(crate) fn heartbeat_age(&self) -> Option<Duration> {
-        let beats = (0..self.info.workers.min(MAX_WORKERS)).map(|w| self.heartbeat.lookup(&w).ok().flatten());
-        let oldest = beats.collect::<Option<Vec<u64>>>()?.into_iter().filter(|beat| *beat > 0).min()?;
+        let oldest = self.beats(MAX_WORKERS)?.into_iter().min().filter(|beat| *beat > 0)?;
         Some(Duration::from_nanos(monotonic_ns().saturating_sub(oldest)))
+    }
+
+    /// Whether all workers take more connections.
+    fn takes_more(&self) -> bool {
+        self.beats(0).is_some_and(|beats| !beats.contains(&0))
+    }
+
+    fn beats(&self, from: u32) -> Option<Vec<u64>> {
+        let workers = self.info.workers.min(MAX_WORKERS);
+        (from..from + workers).map(|index| self.heartbeat.lookup(&index).ok().flatten()).collect()
     }
 }
 

@@ -29,6 +29,8 @@ const MAX_AGE: Duration = Duration::from_millis(250);
 const TICK: Duration = Duration::from_millis(100);
 /// Descriptors that are not connections: programs, listeners, files.
 const OTHER_FILES: u64 = 2048;
+/// The map of dials is shared by two agents during an upgrade, so one must not fill it.
+const MOST_CONNECTIONS: u64 = byway_abi::MAX_DIALS as u64 / 2;
 /// Client, app, preview, and room for what is being closed.
 const FILES_PER_CONNECTION: u64 = 4;
 
@@ -51,7 +53,7 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
         n => n,
     };
     let limit = match args.max_connections {
-        0 => (files.saturating_sub(OTHER_FILES) / FILES_PER_CONNECTION).max(1) as usize,
+        0 => (files.saturating_sub(OTHER_FILES) / FILES_PER_CONNECTION).clamp(1, MOST_CONNECTIONS) as usize,
         n => n,
     };
 

@@ -98,7 +98,7 @@ impl Tables {
             namespaces: RawMap::new(fd(maps::NAMESPACES)?)?,
             targets: RawMap::new(fd(maps::TARGETS)?)?,
             routes: RawMap::new(fd(maps::ROUTES)?)?,
-            heartbeat: Shared::map(fd(maps::HEARTBEAT)?.as_fd(), MAX_WORKERS as usize)?,
+            heartbeat: Shared::map(fd(maps::HEARTBEAT)?.as_fd(), 2 * MAX_WORKERS as usize)?,
             route_counters: Shared::map(fd(maps::ROUTE_COUNTERS)?.as_fd(), MAX_ROUTES as usize)?,
             target_counters: Shared::map(fd(maps::TGT_COUNTERS)?.as_fd(), MAX_TARGETS as usize)?,
             ids,
@@ -131,10 +131,16 @@ impl Tables {
         self.agent.update(&0, &info)
     }
 
-    /// Tells the programs that the worker is alive; `open` is false when it takes no more connections.
+    /// Says that the worker is alive, and whether it takes more connections. By the worker only.
     pub(crate) fn beat(&self, worker: u32, open: bool) {
-        let beat = if open { monotonic_ns() } else { 0 };
-        self.heartbeat.words(worker as usize)[0].store(beat, Relaxed);
+        let now = monotonic_ns();
+        self.heartbeat.words((MAX_WORKERS + worker) as usize)[0].store(now, Relaxed);
+        self.heartbeat.words(worker as usize)[0].store(if open { now } else { 0 }, Relaxed);
+    }
+
+    /// Has new connections pass the worker by until its next beat.
+    pub(crate) fn pass_by(&self, worker: u32) {
+        self.heartbeat.words(worker as usize)[0].store(0, Relaxed);
     }
 
     /// Removes what agents that live no more left among the dials, which may be shared with a predecessor.
@@ -214,7 +220,7 @@ impl Tables {
     /// The user whose app listens at `local`.
     pub(crate) fn listening_uid(&self, ns: u64, local: SocketAddr) -> Option<u32> {
         let any: Addr = if local.is_ipv4() { mapped([0; 4].into()) } else { [0; 4] };
-        [mapped(local.ip()), any].into_iter().find_map(|addr| {
+        [any, mapped(local.ip())].into_iter().find_map(|addr| {
             let key = ListenKey { ns, addr, port: local.port().into(), pad: 0 };
             self.listening.lookup(&key).ok().flatten().filter(|l| l.count > 0).map(|l| l.uid)
         })

@@ -26,7 +26,9 @@ use crate::{
 };
 
 /// A heartbeat older than this is a hang.
-const HUNG: Duration = Duration::from_secs(1);
+const HUNG: Duration = Duration::from_millis(800);
+/// Seen so often in a row: after a freeze of the whole container both go on at once, and the child beats again.
+const SEEN: u32 = 3;
 const POLL: Duration = Duration::from_millis(100);
 
 /// Serves in a child process and watches its heartbeat; ends as the child does.
@@ -43,6 +45,7 @@ pub fn watch(_args: &ServeArgs) -> Result<ExitCode> {
     let mut child = start()?;
     let pid = Pid::from_raw(i32::try_from(child.id()).context("process id")?);
     let mut agent: Option<Agent> = None;
+    let mut hung = 0;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(exit_code(status));
@@ -54,7 +57,8 @@ pub fn watch(_args: &ServeArgs) -> Result<ExitCode> {
             agent = inspect::agent_of_process(child.id());
         }
         let age = agent.as_ref().and_then(Agent::heartbeat_age);
-        if age.is_some_and(|age| age > HUNG) {
+        hung = if age.is_some_and(|age| age > HUNG) { hung + 1 } else { 0 };
+        if hung >= SEEN {
             tracing::error!(?age, "the agent hangs: ending it; connections reach the app");
             child.kill()?;
             return Ok(exit_code(child.wait()?));

@@ -29,9 +29,11 @@ pub(super) struct AgentReport {
     pub(super) instance: String,
     pub(super) started_at: Timestamp,
     pub(super) workers: u32,
-    /// Milliseconds; none while it takes no more connections.
+    /// Milliseconds; none before the first beat.
     pub(super) heartbeat_age_ms: Option<u64>,
     pub(super) alive: bool,
+    /// Not at a limit of connections or memory.
+    pub(super) takes_more: bool,
     pub(super) targets: Vec<TargetReport>,
 }
 
@@ -100,6 +102,7 @@ fn agent_report(agent: &Agent) -> Result<AgentReport> {
         workers: info.workers,
         heartbeat_age_ms: age.map(|a| a.as_millis() as u64),
         alive: age.is_some_and(|a| a <= max_age),
+        takes_more: agent.takes_more(),
         targets: reports,
     })
 }
