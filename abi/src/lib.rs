@@ -33,8 +33,8 @@ pub mod maps {
     pub const LISTENING: &str = "LISTENING";
     /// Hash: namespace cookie -> number of changes seen: the namespaces whose listeners are recorded.
     pub const NAMESPACES: &str = "NAMESPACES";
-    /// Array of `u64`: per worker the time of its last beat, `CLOCK_MONOTONIC` nanoseconds, or 0 when it takes no
-    /// more connections; behind these, per worker the time of its last beat whether it takes more or not.
+    /// Array of `u64`, one per worker: `CLOCK_MONOTONIC` nanoseconds, with [`CLOSED`](crate::CLOSED) while the
+    /// worker takes no more; 0 before the first beat.
     pub const HEARTBEAT: &str = "HEARTBEAT";
     /// Per-CPU array of `u64`: slot × [`Steer::COUNT`](crate::Steer::COUNT) + [`Steer`](crate::Steer).
     pub const STEERED: &str = "STEERED";
@@ -49,6 +49,9 @@ pub mod maps {
     /// Socket storage: the app's accepted socket -> [`Origin`](crate::Origin).
     pub const ORIGIN: &str = "ORIGIN";
 }
+
+/// In a heartbeat: the worker lives, and takes no more connections for now.
+pub const CLOSED: u64 = 1 << 63;
 
 /// An address of 16 bytes in network order; IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2), so that the
 /// family is part of the address.

@@ -6,7 +6,7 @@
 use core::ptr::read_volatile as read;
 
 use aya_ebpf::{
-    Global, helpers::bpf_probe_read_kernel, macros::btf_tracepoint, programs::BtfTracePointContext,
+    Global, bindings::BPF_NOEXIST, helpers::bpf_probe_read_kernel, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
 use aya_log_ebpf::error;
 use byway_abi::{ListenKey, Listeners, MAPPED};
@@ -89,17 +89,33 @@ unsafe fn record(ctx: &BtfTracePointContext, change: i64) {
 
 #[inline(always)]
 fn bump(ctx: &BtfTracePointContext, key: &ListenKey, change: i64, uid: u32) {
-    if let Some(listeners) = LISTENING.get_ptr_mut(key) {
-        // SAFETY: a value of the map.
-        unsafe {
-            add(&raw mut (*listeners).count, change);
-            if change > 0 {
-                (*listeners).uid = uid;
-            }
-        }
-    } else if change > 0 && LISTENING.insert(key, Listeners { count: 1, uid, pad: 0 }, 0).is_err() {
-        error!(ctx, "the map of listening ports is full: port {} is not steered", key.port);
+    // Workers of one app listen on two CPUs at once: who finds the entry made meanwhile adds to it.
+    let fresh = Listeners { count: 1, uid, pad: 0 };
+    if change_count(key, change, uid)
+        || change < 0
+        || LISTENING.insert(key, fresh, BPF_NOEXIST.into()).is_ok()
+        || change_count(key, change, uid)
+    {
+        return;
     }
+    error!(ctx, "the map of listening ports is full: port {} is not steered", key.port);
+}
+
+/// Whether there is an entry to change.
+#[inline(always)]
+fn change_count(key: &ListenKey, change: i64, uid: u32) -> bool {
+    let Some(listeners) = LISTENING.get_ptr_mut(key) else { return false };
+    // SAFETY: a value of the map.
+    unsafe {
+        // listen() without bind() gets its port only after this hook, so its start was counted for no port.
+        if change > 0 || read(&raw const (*listeners).count) > 0 {
+            add(&raw mut (*listeners).count, change);
+        }
+        if change > 0 {
+            (*listeners).uid = uid;
+        }
+    }
+    true
 }
 
 #[inline(always)]

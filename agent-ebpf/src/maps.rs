@@ -27,7 +27,7 @@ pub(crate) static LISTENING: HashMap<ListenKey, Listeners> = HashMap::with_max_e
 #[map]
 pub(crate) static NAMESPACES: HashMap<u64, u64> = HashMap::with_max_entries(MAX_TARGETS, BPF_F_NO_PREALLOC);
 #[map]
-pub(crate) static HEARTBEAT: Array<u64> = Array::with_max_entries(2 * MAX_WORKERS, BPF_F_MMAPABLE);
+pub(crate) static HEARTBEAT: Array<u64> = Array::with_max_entries(MAX_WORKERS, BPF_F_MMAPABLE);
 /// Per slot, how many connections were handed out: workers take turns.
 #[map]
 pub(crate) static TURNS: Array<u32> = Array::with_max_entries(MAX_TARGETS, 0);

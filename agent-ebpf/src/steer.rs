@@ -16,7 +16,7 @@ use aya_ebpf::{
     programs::SkLookupContext,
 };
 use aya_log_ebpf::warn;
-use byway_abi::{Addr, DialKey, ListenKey, MAPPED, MAX_WORKERS, PortKey, Steer};
+use byway_abi::{Addr, CLOSED, DialKey, ListenKey, MAPPED, MAX_WORKERS, PortKey, Steer};
 
 use crate::maps::{DIALS, HEARTBEAT, LISTENERS, LISTENING, PORTS, STEERED, TURNS};
 
@@ -75,7 +75,7 @@ unsafe fn decide(ctx: &SkLookupContext) -> Option<Steer> {
         }
         let worker = turn();
         match HEARTBEAT.get(worker).map(|beat| read(beat)) {
-            Some(0) => return Some(Steer::Full),
+            Some(beat) if beat & CLOSED != 0 => return Some(Steer::Full),
             Some(beat) if bpf_ktime_get_ns().saturating_sub(beat) <= MAX_AGE_NS.load() => {}
             _ => return Some(Steer::Stale),
         }

@@ -15,8 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    admission::Admission,
-    dial::is_shortage,
+    admission::{Admission, is_exhausted},
     forward::{self, Connection},
     target::{Counter, Phase, Target},
 };
@@ -49,7 +48,7 @@ pub(crate) async fn serve(
         tokio::select! {
             accepted = accept(listener.as_ref()) => match accepted {
                 Ok((client, peer)) => {
-                    let ticket = admission.admit();
+                    let ticket = admission.admit(&client);
                     match prepare(worker, &target, client, peer, &admission) {
                         Ok(connection) => {
                             connections.spawn(async move {
@@ -80,7 +79,7 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
 }
 
 async fn refused(admission: &Admission, error: &io::Error) {
-    if is_shortage(error) {
+    if is_exhausted(error) {
         tracing::warn!(%error, "no room for a connection: new ones reach the app");
         admission.exhausted();
         sleep(Duration::from_millis(10)).await;

@@ -2,6 +2,9 @@
 //! connections on to the app.
 
 use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -14,6 +17,9 @@ use crate::{kernel::sys::monotonic_ns, tables::Tables};
 /// How long the agent takes no more connections when the kernel had no descriptor or memory left for one.
 const EXHAUSTED: Duration = Duration::from_secs(1);
 
+/// Descriptors kept for connections that are on their way when the others are in use.
+const RESERVE: u64 = 1024;
+
 /// Shared by the workers.
 pub(crate) struct Admission {
     tables: Arc<Tables>,
@@ -21,6 +27,10 @@ pub(crate) struct Admission {
     limit: usize,
     /// Most resident memory, in bytes.
     memory_limit: u64,
+    /// From this descriptor on no more connections are taken: the rest is for those that are on their way.
+    last_file: i32,
+    /// Duplicated to see which descriptor is free.
+    probe: OwnedFd,
     open: AtomicUsize,
     exhausted_until: AtomicU64,
     draining: AtomicBool,
@@ -31,25 +41,43 @@ pub(crate) struct Admission {
 pub(crate) struct Ticket(Arc<Admission>);
 
 impl Admission {
-    pub(crate) fn new(tables: Arc<Tables>, workers: u32, limit: usize, memory_limit: u64) -> Self {
-        Self {
+    /// `files` is the limit of open files.
+    pub(crate) fn new(
+        tables: Arc<Tables>,
+        workers: u32,
+        limit: usize,
+        memory_limit: u64,
+        files: u64,
+    ) -> io::Result<Self> {
+        let reserve = (files / 4).min(RESERVE);
+        Ok(Self {
             tables,
             workers,
             limit,
             memory_limit,
+            last_file: i32::try_from(files - reserve).unwrap_or(i32::MAX),
+            probe: File::open("/dev/null")?.into(),
             open: AtomicUsize::new(0),
             exhausted_until: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             over_memory: AtomicBool::new(false),
-        }
+        })
     }
 
     /// Counts a connection that was accepted; at the limit it is the last for now.
-    pub(crate) fn admit(self: &Arc<Self>) -> Ticket {
-        if self.open.fetch_add(1, Relaxed) + 1 >= self.limit {
+    pub(crate) fn admit(self: &Arc<Self>, client: impl AsFd) -> Ticket {
+        let full = self.open.fetch_add(1, Relaxed) + 1 >= self.limit;
+        if full || client.as_fd().as_raw_fd() >= self.last_file {
             self.stop_steering();
         }
         Ticket(self.clone())
+    }
+
+    /// Whether the process may still open a good number of files. The kernel gives out the lowest descriptor that is
+    /// free, so one number tells, unless something low was closed just now: then there is room indeed.
+    fn has_files(&self) -> bool {
+        let next = self.probe.as_fd().try_clone_to_owned();
+        next.is_ok_and(|next| next.as_raw_fd() < self.last_file)
     }
 
     /// The kernel has no descriptor or memory left: whoever waits is served, new connections reach the app.
@@ -59,12 +87,13 @@ impl Admission {
     }
 
     fn stop_steering(&self) {
-        (0..self.workers).for_each(|worker| self.tables.pass_by(worker));
+        (0..self.workers).for_each(|worker| self.tables.close(worker));
     }
 
     /// Whether more connections may come.
     pub(crate) fn has_room(&self) -> bool {
         self.open() < self.limit
+            && self.has_files()
             && !self.over_memory.load(Relaxed)
             && self.exhausted_until.load(Relaxed) <= monotonic_ns()
     }
@@ -104,4 +133,10 @@ pub(crate) fn resident_bytes() -> u64 {
         .ok()
         .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
     pages.unwrap_or(0) * 4096
+}
+
+/// Whether the kernel had no descriptor or memory left.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    let codes = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }

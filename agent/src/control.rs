@@ -1,8 +1,8 @@
 //! Brings the node to what a document wants: attaches, detaches, swaps routes, and says what is live.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct Control {
     retry_at: Instant,
     /// Detaches under way.
     detaching: JoinSet<()>,
+    /// Targets whose last connections may still be open.
+    departing: Vec<Weak<Target>>,
 }
 
 struct Attached {
@@ -55,6 +57,7 @@ impl Control {
             failed: BTreeMap::new(),
             retry_at: Instant::now(),
             detaching: JoinSet::new(),
+            departing: Vec::new(),
         }
     }
 
@@ -67,7 +70,31 @@ impl Control {
     /// Looks for what changes by itself: pods that went, previews that ended, targets that failed before.
     /// Whether anything did.
     pub(crate) fn tick(&mut self) -> bool {
+        let gone = self.let_go();
+        let expired = self.snapshot.next_expiry.is_some_and(|at| at <= Timestamp::now());
+        if gone || expired {
+            self.program();
+        } else if !self.failed.is_empty() && self.retry_at <= Instant::now() {
+            let failed: HashSet<String> = self.failed.keys().cloned().collect();
+            self.program_targets(|name| failed.contains(name));
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Drops everything of pods that went, also of targets that are detached already: their last connections would
+    /// keep the namespace alive. Whether one of them was attached.
+    fn let_go(&mut self) -> bool {
         while self.detaching.try_join_next().is_some() {}
+        self.departing.retain(|target| match target.upgrade() {
+            Some(target) if target.netns.is_current() => true,
+            Some(target) => {
+                target.let_go();
+                false
+            }
+            None => false,
+        });
         let gone: Vec<String> = self
             .attached
             .iter()
@@ -81,21 +108,20 @@ impl Control {
                 attached.attachment.abandon();
             }
         }
-        let expired = self.snapshot.next_expiry.is_some_and(|at| at <= Timestamp::now());
-        let changed =
-            !gone.is_empty() || expired || (!self.failed.is_empty() && self.retry_at <= Instant::now());
-        if changed {
-            self.program();
-        }
-        changed
+        !gone.is_empty()
     }
 
-    /// Detaches everything, and returns when the last listener is closed.
-    pub(crate) async fn detach_all(&mut self) {
+    /// Begins to detach everything; [`Control::is_detached`] says when it is done.
+    pub(crate) fn detach_all(&mut self) {
         for attached in std::mem::take(&mut self.attached).into_values() {
-            self.detaching.spawn(attached.attachment.detach());
+            self.detach(attached);
         }
-        while self.detaching.join_next().await.is_some() {}
+    }
+
+    /// Whether the last listener is closed. To be asked until it is: pods that go meanwhile are let go.
+    pub(crate) fn is_detached(&mut self) -> bool {
+        self.let_go();
+        self.detaching.is_empty()
     }
 
     fn program(&mut self) {
@@ -114,8 +140,6 @@ impl Control {
             tracing::warn!(preview = name, reason = error.code(), "preview is refused: {error}");
         }
         self.snapshot = snapshot;
-        self.failed.clear();
-        self.retry_at = Instant::now() + RETRY;
 
         let stale: Vec<String> = self
             .attached
@@ -126,40 +150,64 @@ impl Control {
         for name in stale {
             if let Some(attached) = self.attached.remove(&name) {
                 tracing::info!(target = name, "detaching");
-                attached.attachment.target.routes.store(Arc::default());
-                self.forget_routes(&attached);
-                self.detaching.spawn(attached.attachment.detach());
+                self.detach(attached);
             }
         }
-        let wanted: Vec<(Wanted, Vec<usize>)> = self.snapshot.targets.values().cloned().collect();
+        self.failed.retain(|name, _| self.snapshot.targets.contains_key(name));
+        self.program_targets(|_| true);
+    }
+
+    /// Programs those that `which` picks by name. Failures are said once, and tried again later.
+    fn program_targets(&mut self, which: impl Fn(&str) -> bool) {
+        self.retry_at = Instant::now() + RETRY;
+        let wanted: Vec<(Wanted, Vec<usize>)> =
+            self.snapshot.targets.values().filter(|(wanted, _)| which(&wanted.name)).cloned().collect();
         for (wanted, previews) in wanted {
-            if let Err(error) = self.program_target(&wanted, &previews) {
-                tracing::warn!(target = wanted.name, reason = error.code(), "target is not steered: {error}");
-                self.failed.insert(wanted.name.clone(), error);
+            let name = wanted.name.clone();
+            match self.program_target(&wanted, &previews) {
+                Ok(()) => drop(self.failed.remove(&name)),
+                Err(error) => {
+                    if self.failed.get(&name).is_none_or(|before| before.code() != error.code()) {
+                        tracing::warn!(
+                            target = name,
+                            reason = error.code(),
+                            "target is not steered: {error}"
+                        );
+                    }
+                    self.failed.insert(name, error);
+                }
             }
         }
     }
 
+    fn detach(&mut self, attached: Attached) {
+        attached.attachment.target.routes.store(Arc::default());
+        self.forget_routes(&attached);
+        self.departing.push(Arc::downgrade(&attached.attachment.target));
+        self.detaching.spawn(attached.attachment.detach());
+    }
+
     fn program_target(&mut self, wanted: &Wanted, previews: &[usize]) -> Result<(), AttachError> {
-        let attached = match self.attached.remove(&wanted.name) {
-            Some(mut attached) => {
-                self.attacher.change_ports(&mut attached.attachment, &wanted.ports)?;
-                attached.wanted = wanted.clone();
-                attached
-            }
-            None => {
-                let attachment = self.attacher.attach(wanted)?;
-                tracing::info!(target = wanted.name, ports = ?wanted.ports, netns = attachment.target.netns.id.ino, "attached");
-                Attached {
-                    attachment,
-                    wanted: wanted.clone(),
-                    routes: HashMap::new(),
-                    losers: Vec::new(),
-                    refused: Vec::new(),
-                }
-            }
-        };
-        let attached = self.attached.entry(wanted.name.clone()).or_insert(attached);
+        if let Some(attached) = self.attached.get_mut(&wanted.name) {
+            self.attacher.change_ports(&mut attached.attachment, &wanted.ports)?;
+            attached.wanted = wanted.clone();
+        } else {
+            let holder = |netns| {
+                let mut all = self.attached.iter();
+                all.find(|(_, a)| a.attachment.target.netns.id == netns).map(|(name, _)| name.clone())
+            };
+            let attachment = self.attacher.attach(wanted, holder)?;
+            tracing::info!(target = wanted.name, ports = ?wanted.ports, netns = attachment.target.netns.id.ino, "attached");
+            let attached = Attached {
+                attachment,
+                wanted: wanted.clone(),
+                routes: HashMap::new(),
+                losers: Vec::new(),
+                refused: Vec::new(),
+            };
+            self.attached.insert(wanted.name.clone(), attached);
+        }
+        let Some(attached) = self.attached.get_mut(&wanted.name) else { return Ok(()) };
         let previews: Vec<Arc<Preview>> =
             previews.iter().map(|i| self.snapshot.previews[*i].clone()).collect();
         let tables = &self.attacher.tables;
@@ -172,10 +220,10 @@ impl Control {
         for (rank, preview) in previews.iter().enumerate() {
             let name = &preview.route.name;
             let record = record(target.slot.index(), rank, preview);
-            let index = match attached.routes.remove(name) {
+            let index = match attached.routes.get(name) {
                 Some(index) => {
-                    tables.change_route(index, &record)?;
-                    index
+                    tables.change_route(*index, &record)?;
+                    *index
                 }
                 None => match tables.add_route(&record)? {
                     Some(index) => index,
@@ -188,12 +236,13 @@ impl Control {
             live.insert(name.clone(), index);
             legs.push(Arc::new(Leg { preview: preview.clone(), index }));
         }
-        let gone = std::mem::replace(&mut attached.routes, live);
+        let before = std::mem::replace(&mut attached.routes, live);
         let routes = Routes::new(legs, self.snapshot.origins.clone());
         let name_of = |i: usize| routes.legs[i].preview.route.name.clone();
         attached.losers = routes.table.losers().into_iter().map(|(l, w)| (name_of(l), name_of(w))).collect();
         target.routes.store(Arc::new(routes));
-        gone.values().try_for_each(|index| tables.remove_route(*index))?;
+        let gone = before.iter().filter(|(name, _)| !attached.routes.contains_key(*name));
+        gone.map(|(_, index)| index).try_for_each(|index| tables.remove_route(*index))?;
         Ok(())
     }
 
@@ -249,6 +298,15 @@ impl Control {
             revision: Some(preview.route.revision.clone()),
             refused: None,
             failures: failures.collect(),
+        }
+    }
+
+    /// Forgets ports that nobody listens on any more: an app may have had thousands.
+    pub(crate) fn tidy(&self) {
+        for attached in self.attached.values() {
+            if let Err(error) = self.attacher.recount(&attached.attachment) {
+                tracing::debug!(%error, target = attached.wanted.name, "cannot count the listeners anew");
+            }
         }
     }
 

@@ -8,19 +8,23 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use byway_abi::{DialKey, MAX_WORKERS};
 use socket2::{Domain, Socket, Type};
 use tokio::{net::TcpStream, time::sleep};
 
-use crate::{admission::Admission, tables::mapped, target::Target};
+use crate::{
+    admission::{Admission, is_exhausted},
+    tables::mapped,
+    target::Target,
+};
 
 /// Sources tried before giving up.
 const TRIES: u32 = 512;
-/// Longest single wait for something that has run out.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How long a dial waits for a descriptor or memory.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection to the app, and its entry in the map.
 pub(crate) struct AppStream {
@@ -43,44 +47,23 @@ impl Drop for Entry {
 }
 
 /// Connects to `local`, the address that the client wanted, in the name of `client`.
-///
-/// While the node has no descriptor, memory or source to spare it waits a moment: others end meanwhile, and the
-/// client, which was accepted already, is not to suffer.
 pub(crate) async fn app(
     worker: u32,
     target: &Arc<Target>,
+    client: SocketAddr,
+    local: SocketAddr,
     admission: &Admission,
-    client: SocketAddr,
-    local: SocketAddr,
 ) -> io::Result<AppStream> {
-    let mut wait = Duration::from_millis(5);
-    loop {
-        match dial(worker, target, client, local).await {
-            Err(error) if is_shortage(&error) && wait < LONGEST_WAIT => {
-                admission.exhausted();
-                sleep(wait).await;
-                wait *= 2;
-            }
-            done => return done,
-        }
-    }
-}
-
-/// Whether the error says that something of this node has run out, and nothing of the app.
-pub(crate) fn is_shortage(error: &io::Error) -> bool {
-    let codes = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::E2BIG, libc::EADDRNOTAVAIL];
-    error.raw_os_error().is_some_and(|code| codes.contains(&code))
-}
-
-async fn dial(
-    worker: u32,
-    target: &Arc<Target>,
-    client: SocketAddr,
-    local: SocketAddr,
-) -> io::Result<AppStream> {
-    for _ in 0..TRIES {
-        let source = source(worker, target, local);
+    let begun = Instant::now();
+    let mut tries = 0..TRIES;
+    while let Some(n) = tries.next() {
+        let source = source(worker, target, local, n);
         match connect(target, client, source, local) {
+            Err(e) if is_exhausted(&e) && begun.elapsed() < PATIENCE => {
+                admission.exhausted();
+                sleep(Duration::from_millis(10)).await;
+                tries = 0..TRIES;
+            }
             Ok((socket, entry)) => {
                 let stream = TcpStream::from_std(socket.into())?;
                 // A connect within one namespace has come to its end when the call returns; only a full backlog
@@ -93,11 +76,15 @@ async fn dial(
                 }
                 return Ok(AppStream { stream, _entry: entry });
             }
-            Err(e) if matches!(e.raw_os_error(), Some(libc::EADDRINUSE | libc::EADDRNOTAVAIL)) => {}
+            Err(e)
+                if matches!(
+                    e.raw_os_error(),
+                    Some(libc::EADDRINUSE | libc::EADDRNOTAVAIL | libc::EEXIST)
+                ) => {}
             Err(e) => return Err(e),
         }
     }
-    Err(io::Error::from_raw_os_error(libc::EADDRNOTAVAIL))
+    Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "no source address is free for a dial of the app"))
 }
 
 fn connect(
@@ -110,6 +97,10 @@ fn connect(
     let socket = target.netns.visit(|| Socket::new(Domain::for_address(local), kind, None))??;
     socket.set_reuse_address(true)?;
     socket.bind(&source.into())?;
+    let source = match source.port() {
+        0 => socket.local_addr()?.as_socket().unwrap_or(source),
+        _ => source,
+    };
     let key = DialKey {
         ns: target.ns,
         remote: mapped(source.ip()),
@@ -133,9 +124,12 @@ fn connect(
 ///
 /// IPv4 walks addresses of 127.64.0.0/10 at one port below 1024, so no dial takes a port that the app's own
 /// `connect` or `bind` could want, and a source in TIME_WAIT comes round only after half a million others. IPv6 has
-/// one loopback address, so there it walks the ports. Sources of loopback in TIME_WAIT may be used again after a
+/// one loopback address, so there it walks the ports, and where that is in use the port of the address called. Sources of loopback in TIME_WAIT may be used again after a
 /// second (`net.ipv4.tcp_tw_reuse` 2, the default since kernel 4.19).
-fn source(worker: u32, target: &Target, local: SocketAddr) -> SocketAddr {
+///
+/// After half of its `tries` the choice is the kernel's: the app may listen on the agent's port by now, or have most
+/// of the walked ones in use.
+fn source(worker: u32, target: &Target, local: SocketAddr, tries: u32) -> SocketAddr {
     thread_local!(static WALK: Cell<u32> = Cell::new(std::process::id().wrapping_mul(0x9e37_79b9)));
     let step = WALK.replace(WALK.get().wrapping_add(1));
     match local {
@@ -143,7 +137,8 @@ fn source(worker: u32, target: &Target, local: SocketAddr) -> SocketAddr {
             const PER_WORKER: u32 = (1 << 22) / MAX_WORKERS;
             let host = worker * PER_WORKER + step % PER_WORKER;
             let base = u32::from(Ipv4Addr::new(127, 64, 0, 0));
-            SocketAddr::new(IpAddr::V4((base + host).into()), target.dial_port)
+            let port = if tries < TRIES / 2 { target.dial_port } else { 0 };
+            SocketAddr::new(IpAddr::V4((base + host).into()), port)
         }
         SocketAddr::V6(local) => {
             const FIRST: u32 = 32_768;
@@ -152,7 +147,7 @@ fn source(worker: u32, target: &Target, local: SocketAddr) -> SocketAddr {
             let port = (FIRST + worker * per_worker + step % per_worker) as u16;
             // A link-local address is reached from itself only.
             let link_local = local.ip().is_unicast_link_local();
-            let ip = if link_local { *local.ip() } else { Ipv6Addr::LOCALHOST };
+            let ip = if link_local || tries % 2 == 1 { *local.ip() } else { Ipv6Addr::LOCALHOST };
             SocketAddrV6::new(ip, port, 0, local.scope_id()).into()
         }
     }

@@ -8,9 +8,9 @@ mod read;
 
 use std::{io, os::fd::OwnedFd, process::ExitCode, time::Duration};
 
-use anyhow::Result;
-use aya::maps::{MapData, MapInfo, loaded_maps};
-use byway_abi::{AgentInfo, LAYOUT, MAX_WORKERS, maps};
+use anyhow::{Context as _, Result};
+use aya::maps::{MapData, MapError, MapInfo, loaded_maps};
+use byway_abi::{AgentInfo, CLOSED, LAYOUT, MAX_WORKERS, maps};
 use clap::ValueEnum;
 
 use crate::kernel::sys::{RawMap, monotonic_ns};
@@ -47,12 +47,17 @@ impl Agent {
         self.info.instance
     }
 
+    /// Its serving process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.info.pid
+    }
+
     /// Its map of dials, for a successor to share.
     pub(crate) fn dials(&self) -> Option<MapData> {
         MapData::from_id(self.map_id(maps::DIALS)?).ok()
     }
 
-    fn map_id(&self, name: &str) -> Option<u32> {
+    pub(crate) fn map_id(&self, name: &str) -> Option<u32> {
         AgentInfo::MAPS.iter().position(|m| *m == name).map(|i| self.info.map_ids[i])
     }
 
@@ -61,20 +66,20 @@ impl Agent {
         RawMap::new(descriptor(id)?)
     }
 
-    /// Age of the oldest worker's heartbeat.
+    /// Age of the oldest worker's heartbeat; none before the first.
     pub(crate) fn heartbeat_age(&self) -> Option<Duration> {
-        let oldest = self.beats(MAX_WORKERS)?.into_iter().min().filter(|beat| *beat > 0)?;
+        let beats = self.beats()?;
+        let oldest = beats.into_iter().map(|beat| beat & !CLOSED).filter(|beat| *beat > 0).min()?;
         Some(Duration::from_nanos(monotonic_ns().saturating_sub(oldest)))
     }
 
-    /// Whether all workers take more connections.
+    /// Whether all workers take connections.
     fn takes_more(&self) -> bool {
-        self.beats(0).is_some_and(|beats| !beats.contains(&0))
+        self.beats().is_some_and(|beats| beats.iter().all(|beat| beat & CLOSED == 0))
     }
 
-    fn beats(&self, from: u32) -> Option<Vec<u64>> {
-        let workers = self.info.workers.min(MAX_WORKERS);
-        (from..from + workers).map(|index| self.heartbeat.lookup(&index).ok().flatten()).collect()
+    fn beats(&self) -> Option<Vec<u64>> {
+        (0..self.info.workers.min(MAX_WORKERS)).map(|w| self.heartbeat.lookup(&w).ok().flatten()).collect()
     }
 }
 
@@ -87,8 +92,17 @@ fn descriptor(map_id: u32) -> io::Result<OwnedFd> {
 /// All agents of this machine.
 pub(crate) fn agents() -> Result<Vec<Agent>> {
     let named = |map: &MapInfo| map.name_as_str() == Some(maps::AGENT);
-    let found = loaded_maps().collect::<Result<Vec<_>, _>>().unwrap_or_default();
-    Ok(found.iter().filter(|m| named(m)).filter_map(Agent::open).collect())
+    let mut found = Vec::new();
+    for map in loaded_maps() {
+        match map {
+            Ok(map) if named(&map) => found.extend(Agent::open(&map)),
+            Ok(_) => {}
+            // It went between its listing and its opening.
+            Err(MapError::SyscallError(e)) if e.io_error.raw_os_error() == Some(libc::ENOENT) => {}
+            Err(error) => return Err(error).context("cannot read the BPF maps: that needs CAP_SYS_ADMIN"),
+        }
+    }
+    Ok(found)
 }
 
 /// The agents of one node; nodes made of containers share a kernel.

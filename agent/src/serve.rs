@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
+use byway_abi::maps;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -27,10 +28,14 @@ use crate::{
 const MAX_AGE: Duration = Duration::from_millis(250);
 /// How often the agent looks for pods that went and previews that ended.
 const TICK: Duration = Duration::from_millis(100);
+/// Ticks between looks at the other agents of this node.
+const LOOK_ROUND: u32 = 20;
+/// Ticks between countings of the listeners anew.
+const TIDY: u32 = 600;
 /// Descriptors that are not connections: programs, listeners, files.
 const OTHER_FILES: u64 = 2048;
-/// The map of dials is shared by two agents during an upgrade, so one must not fill it.
-const MOST_CONNECTIONS: u64 = byway_abi::MAX_DIALS as u64 / 2;
+/// Each has a dial. The map of dials is shared with a predecessor or successor.
+const MOST_CONNECTIONS: usize = byway_abi::MAX_DIALS as usize / 2;
 /// Client, app, preview, and room for what is being closed.
 const FILES_PER_CONNECTION: u64 = 4;
 
@@ -53,23 +58,31 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
         n => n,
     };
     let limit = match args.max_connections {
-        0 => (files.saturating_sub(OTHER_FILES) / FILES_PER_CONNECTION).clamp(1, MOST_CONNECTIONS) as usize,
+        0 => ((files - (files / 2).min(OTHER_FILES)) / FILES_PER_CONNECTION).max(1) as usize,
         n => n,
-    };
+    }
+    .min(MOST_CONNECTIONS);
 
     let predecessors = inspect::agents_of(&node)?;
     let mut node_programs = Node::load(predecessors.iter().find_map(inspect::Agent::dials))?;
-    let maps = node_programs.maps()?;
-    let tables = Arc::new(Tables::open(&maps)?);
+    let shared = node_programs.maps()?;
+    let tables = Arc::new(Tables::open(&shared)?);
     let living: Vec<u64> = predecessors.iter().map(inspect::Agent::instance).collect();
     tables.sweep_dials(&living)?;
-    let template = Template::new(maps, &node_programs.offsets)?;
+    let template = Template::new(shared, &node_programs.offsets)?;
     let memory = if args.max_memory == 0 { memory_limit() } else { args.max_memory << 20 };
-    let admission = Arc::new(Admission::new(tables.clone(), workers, limit, memory));
+    let admission = Arc::new(Admission::new(tables.clone(), workers, limit, memory, files)?);
     let health = Arc::new(Health::new(admission.clone()));
     admin::start(args.admin, &health)?;
     let workers_started = Workers::start(workers, &tables, &admission)?;
     tables.announce(&node, workers, MAX_AGE.as_millis() as u32)?;
+    // Two that start at the same time do not see each other: without a common map of dials they would steer each
+    // other's dials for ever.
+    let stranger = |a: &inspect::Agent| a.map_id(maps::DIALS) != tables.id(maps::DIALS);
+    if let Some(other) = inspect::agents_of(&node)?.iter().find(|a| stranger(a)) {
+        bail!("agent {} of this node started at the same time: start again", other.pid());
+    }
+    let peer_tables = tables.clone();
     let attacher = Attacher {
         tables,
         template,
@@ -83,15 +96,16 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
             .map_err(|error| tracing::warn!(%error, "the programs in the kernel cannot log"))
             .ok();
         let mut control = Control::new(attacher);
+        let mut peers = Peers { node, tables: peer_tables, seen: living };
         let mut source = FileSource::new(routes);
-        follow(&mut control, &mut source, log, &health).await?;
+        follow(&mut control, &mut source, &mut peers, log, &health).await?;
         tracing::info!("stopping: new connections reach the app, those accepted are served on");
         admission.drain();
         health.set_ready(false);
-        control.detach_all().await;
+        control.detach_all();
         let end = Instant::now() + args.drain_deadline;
         let mut again = signal(SignalKind::terminate())?;
-        while admission.open() > 0 && Instant::now() < end {
+        while !control.is_detached() || (admission.open() > 0 && Instant::now() < end) {
             tokio::select! {
                 _ = again.recv() => break,
                 () = sleep(TICK) => {}
@@ -105,18 +119,41 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
     })
 }
 
+/// Other agents of this node: a predecessor, a successor.
+struct Peers {
+    node: String,
+    tables: Arc<Tables>,
+    /// Their instances.
+    seen: Vec<u64>,
+}
+
+impl Peers {
+    /// Removes the dials of those that have gone. One that was killed could not do so itself.
+    fn look_round(&mut self) {
+        let Ok(agents) = inspect::agents_of(&self.node) else { return };
+        let living: Vec<u64> = agents.iter().map(inspect::Agent::instance).collect();
+        if self.seen.iter().any(|peer| !living.contains(peer))
+            && let Err(error) = self.tables.sweep_dials(&living)
+        {
+            tracing::warn!(%error, "cannot remove the dials of an agent that has gone");
+        }
+        self.seen = living;
+    }
+}
+
 type Log = aya_log::EbpfLogger<&'static dyn log::Log>;
 
 /// Follows the routes and the node until the process is told to stop.
 async fn follow(
     control: &mut Control,
     source: &mut FileSource,
+    peers: &mut Peers,
     mut log: Option<Log>,
     health: &Health,
 ) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut tick = interval(TICK);
+    let (mut tick, mut ticks) = (interval(TICK), 0_u32);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     control.apply(source.changed().await?);
     health.publish(control);
@@ -136,6 +173,13 @@ async fn follow(
             },
             _ = tick.tick() => {
                 health.watch_memory();
+                ticks = ticks.wrapping_add(1);
+                if ticks % LOOK_ROUND == 0 {
+                    peers.look_round();
+                }
+                if ticks % TIDY == 0 {
+                    control.tidy();
+                }
                 if control.tick() {
                     health.publish(control);
                 }

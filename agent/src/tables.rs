@@ -12,12 +12,12 @@ use std::{
 };
 
 use byway_abi::{
-    Addr, AgentInfo, DialKey, LAYOUT, ListenKey, Listeners, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS, Origin,
-    PortKey, RouteCounters, RouteRecord, TargetCounters, TargetRecord, Text, maps,
+    Addr, AgentInfo, CLOSED, DialKey, LAYOUT, ListenKey, Listeners, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS,
+    Origin, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord, Text, maps,
 };
 
 use crate::{
-    kernel::sys::{RawMap, Shared, monotonic_ns},
+    kernel::sys::{PerCpuCounters, RawMap, Shared, monotonic_ns},
     target::Listening,
 };
 
@@ -31,6 +31,7 @@ pub(crate) struct Tables {
     namespaces: RawMap<u64, u64>,
     targets: RawMap<u32, TargetRecord>,
     routes: RawMap<u32, RouteRecord>,
+    steered: PerCpuCounters,
     heartbeat: Shared<u64>,
     route_counters: Shared<RouteCounters>,
     target_counters: Shared<TargetCounters>,
@@ -98,7 +99,8 @@ impl Tables {
             namespaces: RawMap::new(fd(maps::NAMESPACES)?)?,
             targets: RawMap::new(fd(maps::TARGETS)?)?,
             routes: RawMap::new(fd(maps::ROUTES)?)?,
-            heartbeat: Shared::map(fd(maps::HEARTBEAT)?.as_fd(), 2 * MAX_WORKERS as usize)?,
+            steered: PerCpuCounters::new(fd(maps::STEERED)?)?,
+            heartbeat: Shared::map(fd(maps::HEARTBEAT)?.as_fd(), MAX_WORKERS as usize)?,
             route_counters: Shared::map(fd(maps::ROUTE_COUNTERS)?.as_fd(), MAX_ROUTES as usize)?,
             target_counters: Shared::map(fd(maps::TGT_COUNTERS)?.as_fd(), MAX_TARGETS as usize)?,
             ids,
@@ -131,16 +133,20 @@ impl Tables {
         self.agent.update(&0, &info)
     }
 
-    /// Says that the worker is alive, and whether it takes more connections. By the worker only.
+    /// Tells the programs that the worker is alive; `open` is false when it takes no more connections.
     pub(crate) fn beat(&self, worker: u32, open: bool) {
-        let now = monotonic_ns();
-        self.heartbeat.words((MAX_WORKERS + worker) as usize)[0].store(now, Relaxed);
-        self.heartbeat.words(worker as usize)[0].store(if open { now } else { 0 }, Relaxed);
+        let beat = monotonic_ns() | if open { 0 } else { CLOSED };
+        self.heartbeat.words(worker as usize)[0].store(beat, Relaxed);
     }
 
-    /// Has new connections pass the worker by until its next beat.
-    pub(crate) fn pass_by(&self, worker: u32) {
-        self.heartbeat.words(worker as usize)[0].store(0, Relaxed);
+    /// Has the programs pass connections on until the worker's next beat. Says nothing about its life.
+    pub(crate) fn close(&self, worker: u32) {
+        self.heartbeat.words(worker as usize)[0].fetch_or(CLOSED, Relaxed);
+    }
+
+    /// The kernel's id of a map of [`AgentInfo::MAPS`].
+    pub(crate) fn id(&self, name: &str) -> Option<u32> {
+        AgentInfo::MAPS.iter().zip(self.ids).find(|(map, _)| **map == name).map(|(_, id)| id)
     }
 
     /// Removes what agents that live no more left among the dials, which may be shared with a predecessor.
@@ -156,14 +162,15 @@ impl Tables {
         Ok(())
     }
 
-    /// Writes the entry of a dial; without it the connection must not be made.
+    /// Writes the entry of a dial; without it the connection must not be made. An entry that is there already is
+    /// that of a connection which stands: `AlreadyExists`.
     pub(crate) fn dial(&self, key: &DialKey, client: SocketAddr) -> io::Result<()> {
         let origin = Origin {
             addr: mapped(client.ip()),
             port_be: client.port().to_be().into(),
             owner: self.instance as u32,
         };
-        self.dials.update(key, &origin)
+        self.dials.insert(key, &origin)
     }
 
     /// Forgets a dial.
@@ -187,6 +194,7 @@ impl Tables {
     /// Adds and removes steered ports.
     pub(crate) fn change_ports(&self, slot: u32, ns: u64, add: &[u16], remove: &[u16]) -> io::Result<()> {
         let key = |port: &u16| PortKey { ns, port: (*port).into(), pad: 0 };
+        let _free = self.free(); // not while a slot of the same namespace is released
         add.iter().try_for_each(|port| self.ports.update(&key(port), &slot))?;
         remove.iter().try_for_each(|port| self.ports.delete(&key(port)))
     }
@@ -200,7 +208,10 @@ impl Tables {
         dump: impl Fn() -> io::Result<Vec<Listening>>,
     ) -> io::Result<()> {
         const TRIES: usize = 100;
-        self.namespaces.update(&ns, &0)?;
+        match self.namespaces.insert(&ns, &0) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            _ => {} // another target of the same pod detaches
+        }
         for _ in 0..TRIES {
             let changes = self.namespaces.lookup(&ns)?;
             let counts = count(ns, &dump()?);
@@ -258,7 +269,7 @@ impl Tables {
         };
         self.targets.update(&index, &free_record)?;
         clear(self.target_counters.words(index as usize));
-        Ok(())
+        (0..Steer::COUNT).try_for_each(|what| self.steered.clear(index * Steer::COUNT + what))
     }
 
     /// Writes a route for readers; its index is where its counters are. `None` when there is no room.

@@ -65,6 +65,11 @@ impl Target {
         });
     }
 
+    /// The pod has gone: every socket is closed at once, for each would keep the namespace alive.
+    pub(crate) fn let_go(&self) {
+        self.advance(Phase::Gone);
+    }
+
     /// Gives an accepted socket to the user whose app listens at `local`, see [`listener::open`].
     pub(crate) fn own(&self, accepted: impl AsFd, local: SocketAddr) {
         if let Some(uid) = self.tables.listening_uid(self.ns, local) {

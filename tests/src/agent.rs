@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use serde::Serialize;
 
 use crate::process::{children, eventually, pid};
-use crate::{Net, Response, Routes, Running, Scratch, http, spawn};
+use crate::{Net, Response, Running, Scratch, http, spawn};
 
 /// A running `byway-agent`.
 ///
@@ -33,6 +33,7 @@ pub struct AgentBuilder<'a> {
     net: &'a Net,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
+    open_files: Option<u64>,
 }
 
 impl Agent {
@@ -48,7 +49,7 @@ impl Agent {
     /// To start one with other arguments.
     #[must_use]
     pub fn builder(net: &Net) -> AgentBuilder<'_> {
-        AgentBuilder { net, args: Vec::new(), env: Vec::new() }
+        AgentBuilder { net, args: Vec::new(), env: Vec::new(), open_files: None }
     }
 
     /// The binary: `$BYWAY_AGENT`, else what `cargo xtask build` made.
@@ -180,6 +181,13 @@ impl AgentBuilder<'_> {
         self
     }
 
+    /// Sets its limit of open files, also the hard one.
+    #[must_use]
+    pub fn open_files(mut self, limit: u64) -> Self {
+        self.open_files = Some(limit);
+        self
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
@@ -221,9 +229,12 @@ impl AgentBuilder<'_> {
         command
             .arg("--routes")
             .arg(&file)
-            .args(["--node-name", Routes::NODE])
+            .args(["--node-name", self.net.node_name()])
             .args(&self.args)
             .envs(self.env);
+        if let Some(limit) = self.open_files {
+            spawn::with_open_files(&mut command, limit);
+        }
         spawn::with_listener(&mut command, listener.into());
         let running = Running::spawn("agent", &mut command)?;
         Ok(Agent { serving: running.pid(), running, admin, routes: file, _scratch: scratch })

@@ -10,8 +10,8 @@
 //! server.wait_listening(8080)?;
 //!
 //! let routes = Routes::new()
-//!     .preview(Preview::new("redesign", "pr-1").backend(&preview))
-//!     .target(&app, &[8080], &["redesign"]);
+//!     .preview(Preview::new("demo/redesign", "pr-1").backend(&preview))
+//!     .target(&app, &[8080], &["demo/redesign"]);
 //! let agent = Agent::start(&net, &routes)?;
 //!
 //! let mut http = Http::new(client.connect((app.ipv4, 8080))?);
@@ -27,26 +27,34 @@
 //! It all needs root; [`needs_root`] says what happens without.
 
 mod agent;
+mod app;
 mod client;
 mod http;
 mod ip;
+mod kernel;
+mod load;
 mod net;
 mod netns;
 mod process;
 mod routes;
 mod scratch;
 mod spawn;
+mod stage;
 #[cfg(test)]
 mod tests;
 
 pub use agent::{Agent, AgentBuilder};
+pub use app::App;
 pub use client::{End, Raw, Received};
 pub use http::{Http, Response, get};
+pub use kernel::{Loaded, agent_listens, dials, netstat};
+pub use load::{Load, Outcome, Plan};
 pub use net::{Net, Pod};
 pub use netns::Netns;
 pub use process::{Running, eventually};
 pub use routes::{Preview, Routes};
 pub use scratch::Scratch;
+pub use stage::Stage;
 
 /// True if the calling test cannot run for want of root. Says so loudly, and fails where `CI` is set: a test
 /// that is always skipped proves nothing.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::netns::Handle;
 use crate::{Netns, ip};
 
 /// A node: a network namespace with a bridge. It has no way out, so every [`Net`] uses the same addresses.
@@ -67,6 +68,12 @@ impl Net {
         &self.node
     }
 
+    /// The node's name for its agents, another one for each [`Net`]: agents of one node share maps, and tests
+    /// that run side by side share a kernel.
+    pub fn node_name(&self) -> &str {
+        self.node.path().file_name().and_then(std::ffi::OsStr::to_str).unwrap_or_default()
+    }
+
     /// Makes a pod.
     ///
     /// # Errors
@@ -109,6 +116,11 @@ impl Pod {
     /// The path of its network namespace.
     pub fn netns(&self) -> &Path {
         self.netns.path()
+    }
+
+    /// Another handle to its namespace, which it may outlive.
+    pub(crate) fn namespace(&self) -> io::Result<Handle> {
+        self.netns.handle()
     }
 
     /// Its addresses, as the API server lists them.

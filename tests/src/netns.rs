@@ -24,6 +24,17 @@ pub struct Netns {
     file: File,
 }
 
+/// An open namespace without a name.
+#[derive(Debug)]
+pub(crate) struct Handle(File);
+
+impl Handle {
+    /// See [`Netns::run`].
+    pub(crate) fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+        run(&self.0, f)
+    }
+}
+
 impl Netns {
     /// Makes a namespace with `lo` up, at `/run/netns/bw-PID-N-NAME`.
     ///
@@ -71,15 +82,11 @@ impl Netns {
     ///
     /// As `f` does.
     pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
-        let inside = thread::scope(|scope| {
-            scope
-                .spawn(|| {
-                    enter(&self.file);
-                    f()
-                })
-                .join()
-        });
-        inside.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        run(&self.file, f)
+    }
+
+    pub(crate) fn handle(&self) -> io::Result<Handle> {
+        self.file.try_clone().map(Handle)
     }
 
     /// Starts a thread inside, say for load that goes on while a test does something else.
@@ -111,6 +118,18 @@ fn make(path: &Path) -> io::Result<File> {
     }
     mount(Some("/proc/thread-self/ns/net"), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
     File::open(path)
+}
+
+fn run<T: Send>(namespace: &File, f: impl FnOnce() -> T + Send) -> T {
+    let inside = thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                enter(namespace);
+                f()
+            })
+            .join()
+    });
+    inside.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn enter(namespace: &File) {

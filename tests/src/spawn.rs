@@ -8,6 +8,7 @@ use std::process::Command;
 
 use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl::set_pdeathsig;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{dup2_raw, getppid};
 
@@ -48,5 +49,12 @@ pub(crate) fn with_listener(command: &mut Command, fd: OwnedFd) {
         Ok(())
     };
     // SAFETY: fcntl and dup2 are async-signal-safe, and nothing here allocates.
+    unsafe { command.pre_exec(child) };
+}
+
+/// The child may open no more files than this.
+pub(crate) fn with_open_files(command: &mut Command, limit: u64) {
+    let child = move || Ok(setrlimit(Resource::RLIMIT_NOFILE, limit, limit)?);
+    // SAFETY: setrlimit is a bare system call on values captured before the fork.
     unsafe { command.pre_exec(child) };
 }

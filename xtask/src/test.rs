@@ -36,7 +36,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     stage("tests", workspace::cargo().args(pure).args(filter))?;
     let datapath = ["test", "--package", "byway-tests", "--locked"];
     let threads = ["--", "--test-threads", DATAPATH_THREADS];
-    stage("datapath tests", workspace::cargo().args(datapath).args(filter).args(threads))
+    let mut datapath_tests = workspace::cargo();
+    datapath_tests.args(datapath).args(filter).args(threads);
+    stage("datapath tests", datapath_tests.env("PATH", setup::path_with_tools()?))
 }
 
 /// Licences, sources and bans of what we depend on. Compiling the tool takes minutes, so a developer's

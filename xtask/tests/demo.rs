@@ -49,7 +49,8 @@ fn holds_up_servers_of_the_user_and_cleans_up() {
     let get = |header: &str| {
         let url = format!("http://{}:{}/", text("pod_ipv4"), told["port"]);
         let mut curl = Command::new("nsenter");
-        curl.arg(format!("--net={}", client.display())).args(["curl", "-s", "-i", "-m", "5", "-H", header, &url]);
+        curl.arg(format!("--net={}", client.display()))
+            .args(["curl", "-s", "-i", "-m", "5", "-H", header, &url]);
         String::from_utf8_lossy(&curl.output().expect("curl runs").stdout).into_owned()
     };
     let keyed = format!("{}: {}", text("header"), text("key"));

@@ -30,10 +30,10 @@ pub(super) fn print(report: &Report, format: Format) -> Result<()> {
 
 fn print_agent(out: &mut impl io::Write, agent: &AgentReport) -> io::Result<()> {
     let state = match (agent.alive, agent.heartbeat_age_ms) {
-        (true, Some(age)) if agent.takes_more => format!("alive, heartbeat {age} ms ago"),
-        (true, _) => "alive, but at its limit: new connections reach the app".to_owned(),
+        (true, Some(_)) if !agent.takes_more => "at its limit: new connections reach the app".to_owned(),
+        (true, Some(age)) => format!("alive, heartbeat {age} ms ago"),
         (_, Some(age)) => format!("HUNG, heartbeat {age} ms ago: new connections reach the app"),
-        (_, None) => "starting: new connections reach the app".to_owned(),
+        (_, None) => "starting".to_owned(),
     };
     writeln!(out, "agent {} on {}: {state}", agent.pid, agent.node)?;
     agent.targets.iter().try_for_each(|target| print_target(out, target))

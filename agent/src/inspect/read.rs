@@ -29,11 +29,11 @@ pub(super) struct AgentReport {
     pub(super) instance: String,
     pub(super) started_at: Timestamp,
     pub(super) workers: u32,
-    /// Milliseconds; none before the first beat.
+    /// Milliseconds; none before the first.
     pub(super) heartbeat_age_ms: Option<u64>,
-    pub(super) alive: bool,
-    /// Not at a limit of connections or memory.
+    /// False at its limit of connections, files or memory.
     pub(super) takes_more: bool,
+    pub(super) alive: bool,
     pub(super) targets: Vec<TargetReport>,
 }
 
@@ -105,8 +105,8 @@ fn agent_report(agent: &Agent) -> Result<AgentReport> {
         started_at: Timestamp::from_second(info.started_at.cast_signed())?,
         workers: info.workers,
         heartbeat_age_ms: age.map(|a| a.as_millis() as u64),
-        alive: age.is_some_and(|a| a <= max_age),
         takes_more: agent.takes_more(),
+        alive: age.is_some_and(|a| a <= max_age),
         targets: reports,
     })
 }

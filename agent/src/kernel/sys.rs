@@ -129,6 +129,14 @@ impl<K: Copy, V: Copy> RawMap<K, V> {
         unsafe { self.element(BPF_MAP_UPDATE_ELEM, key, std::ptr::from_ref(value).cast_mut(), 0).map(drop) }
     }
 
+    /// Adds an entry; fails with `AlreadyExists` where there is one.
+    pub(crate) fn insert(&self, key: &K, value: &V) -> io::Result<()> {
+        const BPF_NOEXIST: u64 = 1;
+        let value = std::ptr::from_ref(value).cast_mut();
+        // SAFETY: the kernel only reads the value.
+        unsafe { self.element(BPF_MAP_UPDATE_ELEM, key, value, BPF_NOEXIST).map(drop) }
+    }
+
     /// Removes an entry; one that is not there is no error.
     pub(crate) fn delete(&self, key: &K) -> io::Result<()> {
         // SAFETY: no value is used.
@@ -173,6 +181,26 @@ impl<K: Copy, V: Copy> RawMap<K, V> {
 impl<K, V> AsFd for RawMap<K, V> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// An array map of one `u64` per CPU and index.
+pub(crate) struct PerCpuCounters {
+    map: RawMap<u32, u64>,
+    zeros: Vec<u64>,
+}
+
+impl PerCpuCounters {
+    pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
+        let cpus = aya::util::nr_cpus().map_err(|(_, error)| error)?;
+        Ok(Self { map: RawMap::new(fd)?, zeros: vec![0; cpus] })
+    }
+
+    /// Sets the counters of all CPUs to 0.
+    pub(crate) fn clear(&self, index: u32) -> io::Result<()> {
+        let zeros = self.zeros.as_ptr().cast_mut();
+        // SAFETY: the kernel only reads one value of eight bytes for each possible CPU, and `zeros` has as many.
+        unsafe { self.map.element(BPF_MAP_UPDATE_ELEM, &index, zeros, 0).map(drop) }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use byway_api::{NodeRoutes, NodeRoutesSpec};
@@ -27,10 +27,13 @@ pub(crate) enum FileError {
 /// A file and the state that was read last.
 pub(crate) struct FileSource {
     path: PathBuf,
+    /// Of what was read last.
     seen: Option<Stamp>,
+    /// Of what is there now, and since when: half of a document may be a document, so it is read when it rests.
+    resting: Option<(Stamp, Instant)>,
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     ino: u64,
     size: u64,
@@ -39,7 +42,7 @@ struct Stamp {
 
 impl FileSource {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), seen: None }
+        Self { path: path.to_owned(), seen: None, resting: None }
     }
 
     /// The document, when the file has changed since the last call.
@@ -50,13 +53,26 @@ impl FileSource {
                 Err(error) if self.seen.is_none() => {
                     return Err(FileError::Read { path: self.path.clone(), error });
                 }
-                Ok(stamp) if self.seen.as_ref() != Some(&stamp) => {
-                    self.seen = Some(stamp);
-                    return self.read();
+                Ok(stamp) if self.seen != Some(stamp) => {
+                    if self.rests(stamp) {
+                        self.seen = Some(stamp);
+                        return self.read();
+                    }
+                    sleep(POLL / 4).await;
                 }
                 _ => sleep(POLL).await,
             }
         }
+    }
+
+    /// Whether the file has not changed for a while.
+    fn rests(&mut self, stamp: Stamp) -> bool {
+        let (seen, since) = *self.resting.get_or_insert((stamp, Instant::now()));
+        if seen != stamp {
+            self.resting = Some((stamp, Instant::now()));
+            return false;
+        }
+        since.elapsed() >= POLL
     }
 
     fn read(&self) -> Result<NodeRoutesSpec, FileError> {

@@ -14,7 +14,10 @@ use byway_abi::{TargetRecord, Text};
 use byway_api::Target as Wanted;
 use tokio::sync::watch;
 
-use super::{Netns, Phase, Target, listener, listening, netns::NetnsError};
+use super::{
+    Netns, Phase, Target, listener, listening,
+    netns::{NetnsError, NetnsId},
+};
 use crate::{
     kernel::{SteerConstants, Template, TemplateError, sys::netns_cookie},
     tables::{Slot, Tables},
@@ -38,6 +41,8 @@ pub(crate) enum AttachError {
     TooManyTargets,
     #[error("BadPorts: a target must have between 1 and {MAX_PORTS} ports, all from 1 to 65535")]
     BadPorts,
+    #[error("DuplicateTarget: target {0} has the same network namespace: name each pod once")]
+    Duplicate(String),
     #[error("NoFreePort: no port below 1024 is free in the pod for the agent's own sockets")]
     NoFreePort,
     #[error("AttachFailed: {0}")]
@@ -52,6 +57,7 @@ impl AttachError {
             Self::TooManyTargets => "TooManyTargets",
             Self::BadPorts => "BadPorts",
             Self::NoFreePort => "NoFreePort",
+            Self::Duplicate(_) => "DuplicateTarget",
             Self::Program(_) | Self::Io(_) => "AttachFailed",
         }
     }
@@ -76,8 +82,13 @@ pub(crate) struct Attachment {
 }
 
 impl Attacher {
-    /// Attaches a target. It has no routes yet, so everything goes to the app.
-    pub(crate) fn attach(&self, wanted: &Wanted) -> Result<Attachment, AttachError> {
+    /// Attaches a target. It has no routes yet, so everything goes to the app. `holder` names the target that a
+    /// namespace is attached as already.
+    pub(crate) fn attach(
+        &self,
+        wanted: &Wanted,
+        holder: impl FnOnce(NetnsId) -> Option<String>,
+    ) -> Result<Attachment, AttachError> {
         check_ports(&wanted.ports)?;
         let netns = match (&wanted.netns, &wanted.pod_uid) {
             (Some(path), _) => Netns::open(path)?,
@@ -85,6 +96,9 @@ impl Attacher {
             (None, None) => return Err(NetnsError::Unnamed.into()),
         };
         netns.must_hold(&wanted.ips)?;
+        if let Some(name) = holder(netns.id) {
+            return Err(AttachError::Duplicate(name));
+        }
         let workers = self.workers.count();
         let found = netns.run(listening::listening)?;
         let taken = |port: &u16| found.iter().any(|l| l.port == *port) || wanted.ports.contains(port);
@@ -125,6 +139,11 @@ impl Attacher {
         let link =
             self.template.attach(&target.netns, constants).inspect_err(|_| target.advance(Phase::Gone))?;
         Ok(Attachment { target, ports: wanted.ports.clone(), link })
+    }
+
+    /// Counts the listeners of the namespace anew.
+    pub(crate) fn recount(&self, at: &Attachment) -> io::Result<()> {
+        self.tables.seed_listening(at.target.ns, || at.target.netns.run(listening::listening))
     }
 
     /// Changes the steered ports of an attached target.

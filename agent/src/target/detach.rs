@@ -20,19 +20,26 @@ impl Attachment {
         let Self { target, ports, link } = self;
         drop(link);
         let begun = Instant::now();
+        // What begins from now on is the app's, and under load there is always some of it.
+        sleep(POLL).await;
+        let half_open = || target.netns.run(|| listening::half_open(&ports)).unwrap_or_default();
+        let mut ours = half_open();
         while begun.elapsed() < HALF_OPEN && target.netns.is_current() {
-            sleep(POLL).await;
-            let half_open = target.netns.run(|| listening::any_half_open(&ports)).unwrap_or(false);
-            if begun.elapsed() >= SETTLE && !half_open {
+            if begun.elapsed() >= SETTLE && ours.is_empty() {
                 break;
+            }
+            sleep(POLL).await;
+            if !ours.is_empty() {
+                let now = half_open();
+                ours.retain(|handshake| now.contains(handshake));
             }
         }
         target.advance(Phase::Closed);
     }
 
-    /// Lets go of a pod that has gone: every socket is closed at once, for each would keep the namespace alive.
+    /// Lets go of a pod that has gone.
     pub(crate) fn abandon(self) {
         drop(self.link);
-        self.target.advance(Phase::Gone);
+        self.target.let_go();
     }
 }

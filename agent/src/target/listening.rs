@@ -2,7 +2,7 @@
 //!
 //! Seeds the map that `tp_btf/inet_sock_set_state` then keeps, and tells a detach when it may close.
 
-use std::{io, net::IpAddr};
+use std::{collections::HashSet, io, net::IpAddr};
 
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_sock_diag::{
@@ -35,10 +35,17 @@ pub(crate) fn listening() -> io::Result<Vec<Listening>> {
         .collect())
 }
 
-/// Whether a handshake for one of `ports` is under way in the calling thread's namespace.
-pub(crate) fn any_half_open(ports: &[u16]) -> io::Result<bool> {
+/// A handshake under way: the local end, and the client's.
+pub(crate) type Handshake = [(IpAddr, u16); 2];
+
+/// Handshakes for `ports` that are under way in the calling thread's namespace.
+pub(crate) fn half_open(ports: &[u16]) -> io::Result<HashSet<Handshake>> {
     let found = dump(StateFlags::SYN_RECV)?;
-    Ok(found.iter().any(|socket| ports.contains(&socket.header.socket_id.source_port)))
+    let ids = found.into_iter().map(|socket| socket.header.socket_id);
+    Ok(ids
+        .filter(|id| ports.contains(&id.source_port))
+        .map(|id| [(id.source_address, id.source_port), (id.destination_address, id.destination_port)])
+        .collect())
 }
 
 fn dump(states: StateFlags) -> io::Result<Vec<InetResponse>> {

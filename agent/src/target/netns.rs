@@ -6,7 +6,7 @@ use std::{
     net::IpAddr,
     os::fd::{AsFd, BorrowedFd},
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use nix::sched::{CloneFlags, setns};
@@ -51,7 +51,9 @@ impl NetnsError {
 #[derive(Debug)]
 pub(crate) struct Netns {
     file: File,
-    path: PathBuf,
+    path: Mutex<PathBuf>,
+    /// Where it was found by its pod: any process of it will do.
+    pod: Option<String>,
     pub(crate) id: NetnsId,
 }
 
@@ -83,13 +85,13 @@ impl Netns {
         if id_here == own || Some(id_here) == node {
             return Err(NetnsError::HostNetwork);
         }
-        Ok(Self { file, path: path.to_owned(), id: id_here })
+        Ok(Self { file, path: Mutex::new(path.to_owned()), pod: None, id: id_here })
     }
 
     /// Finds the namespace of a pod through the cgroups of its processes.
     pub(crate) fn of_pod(uid: &str) -> Result<Self, NetnsError> {
-        let pid = process_of_pod(uid).ok_or_else(|| NetnsError::NoProcess(uid.to_owned()))?;
-        Self::open(Path::new(&format!("/proc/{pid}/ns/net")))
+        let pid = *processes_of_pod(uid).first().ok_or_else(|| NetnsError::NoProcess(uid.to_owned()))?;
+        Ok(Self { pod: Some(uid.to_owned()), ..Self::open(&path_of(pid))? })
     }
 
     /// Refuses a namespace that holds none of `ips`: process ids are used again.
@@ -101,14 +103,28 @@ impl Netns {
         if held.iter().any(|ip| ips.contains(ip)) {
             return Ok(());
         }
-        Err(NetnsError::WrongNamespace { path: self.path.clone(), ips: ips.to_vec() })
+        Err(NetnsError::WrongNamespace { path: self.path().clone(), ips: ips.to_vec() })
     }
 
     /// Whether the path still leads to this namespace. A pod whose path is gone has ended, although the
     /// descriptors held here keep its namespace alive.
     pub(crate) fn is_current(&self) -> bool {
         use std::os::unix::fs::MetadataExt;
-        fs::metadata(&self.path).is_ok_and(|m| self.id == NetnsId { dev: m.dev(), ino: m.ino() })
+        let leads_here =
+            |path: &Path| fs::metadata(path).is_ok_and(|m| self.id == NetnsId { dev: m.dev(), ino: m.ino() });
+        let mut path = self.path();
+        if leads_here(&path) {
+            return true;
+        }
+        // The process may have ended, and others of the pod live on.
+        let others = self.pod.iter().flat_map(|uid| processes_of_pod(uid)).map(path_of);
+        let Some(other) = others.into_iter().find(|other| leads_here(other)) else { return false };
+        *path = other;
+        true
+    }
+
+    fn path(&self) -> MutexGuard<'_, PathBuf> {
+        self.path.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `f` on a thread of its own inside the namespace.
@@ -156,17 +172,23 @@ fn addresses() -> io::Result<Vec<IpAddr>> {
         .collect())
 }
 
-/// The lowest process whose cgroup is named after the pod. The systemd driver writes `-` in a UID as `_`.
-fn process_of_pod(uid: &str) -> Option<u32> {
+fn path_of(pid: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/ns/net"))
+}
+
+/// Processes whose cgroup is named after the pod, the lowest first. The systemd driver writes `-` in a UID as `_`.
+fn processes_of_pod(uid: &str) -> Vec<u32> {
     let name = format!("pod{uid}");
     let escaped = name.replace('-', "_");
     let mut processes: Vec<u32> = fs::read_dir("/proc")
-        .ok()?
+        .into_iter()
+        .flatten()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
     processes.sort_unstable();
-    processes.into_iter().find(|pid| {
+    processes.retain(|pid| {
         let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
         cgroups.contains(&name) || cgroups.contains(&escaped)
-    })
+    });
+    processes
 }

@@ -74,7 +74,8 @@ pub(crate) fn tools_bin() -> Result<PathBuf> {
 /// `PATH`, with what this command built and fetched in front.
 pub(crate) fn path_with_tools() -> Result<OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
-    Ok(env::join_paths([tools_bin()?].into_iter().chain(env::split_paths(&path)))?)
+    // A Go is only there when the machine's own is too old.
+    Ok(env::join_paths([tools_bin()?, go::bin()?].into_iter().chain(env::split_paths(&path)))?)
 }
 
 /// Builds cargo-deny.
