@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use byway_tests::{Agent, Http, Response, Routes};
+use byway_tests::{Agent, Http, Response};
 
 use super::load::{Counts, Load};
 use super::stage::{HEADER, KEY, PORT, Stage, WRONG_KEY};
@@ -42,7 +42,7 @@ pub(super) fn show(stage: &mut Stage) -> Result<()> {
 
     if routed {
         paint.title("The routes, read from the kernel's maps (byway-agent debug routes)");
-        routes();
+        routes(stage);
         kill_under_load(stage, &paint)?;
     }
     println!();
@@ -119,8 +119,9 @@ fn tally(when: &str, counts: Counts, paint: &Paint) {
     println!("  {when:<18}{answered:>6} answered  {failed}  (refused {refused}, reset {reset}, late {late})");
 }
 
-fn routes() {
-    let output = Command::new(Agent::binary()).args(["debug", "routes", "--node", Routes::NODE]).output();
+fn routes(stage: &Stage) {
+    let output =
+        Command::new(Agent::binary()).args(["debug", "routes", "--node", stage.net.node_name()]).output();
     let said = output.map(|o| [o.stdout, o.stderr].concat()).unwrap_or_else(|e| e.to_string().into_bytes());
     for line in String::from_utf8_lossy(&said).lines() {
         println!("  {line}");

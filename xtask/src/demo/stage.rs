@@ -33,7 +33,7 @@ pub(super) struct Stage {
     pub(super) client: Pod,
     pub(super) app: Pod,
     pub(super) preview: Pod,
-    net: Net,
+    pub(super) net: Net,
     /// Whether the servers are the demo's own, whose answers we know how to read.
     pub(super) own_servers: bool,
 }
