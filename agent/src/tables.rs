@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use byway_abi::{
@@ -220,6 +221,8 @@ impl Tables {
         }
         for _ in 0..TRIES {
             let changes = self.namespaces.lookup(&ns)?;
+            // The kernel calls the program before it shows the socket to a dump.
+            std::thread::sleep(Duration::from_millis(1));
             let counts = count(ns, &dump()?);
             for (key, listeners) in &counts {
                 self.listening.update(key, listeners)?;
@@ -232,6 +235,11 @@ impl Tables {
             }
         }
         Err(io::Error::other("the listeners of the namespace change faster than they can be read"))
+    }
+
+    /// How many addresses and ports of a namespace have had a listener since it was seeded.
+    pub(crate) fn listening_len(&self, ns: u64) -> io::Result<usize> {
+        Ok(self.listening.keys()?.iter().filter(|key| key.ns == ns).count())
     }
 
     /// The user whose app listens at `local`.

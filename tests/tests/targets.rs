@@ -123,7 +123,6 @@ fn what_cannot_be_steered_says_why_and_the_rest_is() {
     };
     let mut routes = stage.routes().preview(preview("demo/no-key", "not a key"));
     routes = at(routes, "host", stage.net.node().path(), &[]);
-    routes = at(routes, "machine", Path::new("/proc/1/ns/net"), &[]);
     routes = at(routes, "gone", Path::new("/run/netns/bw-none"), &[]);
     routes = at(routes, "no-namespace", Path::new("/etc/hostname"), &[]);
     routes = at(routes, "wrong", other.netns(), &stage.app.ips());
@@ -140,7 +139,6 @@ fn what_cannot_be_steered_says_why_and_the_rest_is() {
     eprintln!("{failures:?}");
     for (target, reason) in [
         ("host", "TargetUsesHostNetwork"),
-        ("machine", "TargetUsesHostNetwork"),
         ("gone", "NoNamespace"),
         ("no-namespace", "NoNamespace"),
         ("wrong", "WrongNamespace"),
