@@ -93,7 +93,14 @@ fn prepare(
     peer: SocketAddr,
     admission: &Arc<Admission>,
 ) -> io::Result<Connection> {
-    let (peer, local) = (unmap(peer), unmap(client.local_addr()?));
+    let (peer, mut local) = (unmap(peer), unmap(client.local_addr()?));
+    if let SocketAddr::V6(local) = &mut local
+        && local.ip().is_unicast_link_local()
+        && local.scope_id() == 0
+    {
+        // The kernel tells the interface only where the client's address is link-local, too.
+        local.set_scope_id(target.netns.scope_of(*local.ip())?);
+    }
     target.own(&client, local);
     target.count(Counter::Accepted);
     target.count(Counter::Open);

@@ -7,7 +7,7 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -25,7 +25,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use crate::{admission::Admission, control::Control, target::Target};
+use crate::{admission::Admission, control::Control};
 
 /// What the admin listener tells.
 pub(crate) struct Health {
@@ -33,7 +33,8 @@ pub(crate) struct Health {
     ready: AtomicBool,
     bad_documents: AtomicU64,
     status: ArcSwap<NodeRoutesStatus>,
-    targets: Mutex<Vec<Arc<Target>>>,
+    /// How many are attached.
+    targets: AtomicU64,
 }
 
 impl Health {
@@ -43,7 +44,7 @@ impl Health {
             ready: AtomicBool::new(false),
             bad_documents: AtomicU64::new(0),
             status: ArcSwap::default(),
-            targets: Mutex::default(),
+            targets: AtomicU64::new(0),
         }
     }
 
@@ -63,7 +64,7 @@ impl Health {
     /// Takes over what is live now.
     pub(crate) fn publish(&self, control: &Control) {
         self.status.store(Arc::new(control.status()));
-        *self.targets.lock().unwrap_or_else(PoisonError::into_inner) = control.targets().cloned().collect();
+        self.targets.store(control.attached() as u64, Relaxed);
     }
 }
 

@@ -103,6 +103,10 @@ impl Admission {
         self.over_memory.store(resident_bytes() > self.memory_limit, Relaxed);
     }
 
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
     pub(crate) fn open(&self) -> usize {
         self.open.load(Relaxed)
     }

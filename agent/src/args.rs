@@ -75,6 +75,16 @@ pub struct ServeArgs {
     pub no_watchdog: bool,
 }
 
+impl ServeArgs {
+    /// The name of this node: as given, else the machine's.
+    pub(crate) fn node(&self) -> nix::Result<String> {
+        match &self.node_name {
+            Some(name) => Ok(name.clone()),
+            None => Ok(nix::unistd::gethostname()?.to_string_lossy().into_owned()),
+        }
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: u64 = text.parse().map_err(|_| "a whole number of seconds".to_owned())?;
     Ok(Duration::from_secs(seconds))

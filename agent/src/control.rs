@@ -111,7 +111,8 @@ impl Control {
         !gone.is_empty()
     }
 
-    /// Begins to detach everything; [`Control::is_detached`] says when it is done.
+    /// Begins to detach everything; [`Control::is_detached`] says when it is done. The routes stay in force for the
+    /// connections that are open.
     pub(crate) fn detach_all(&mut self) {
         for attached in std::mem::take(&mut self.attached).into_values() {
             self.detach(attached);
@@ -150,6 +151,8 @@ impl Control {
         for name in stale {
             if let Some(attached) = self.attached.remove(&name) {
                 tracing::info!(target = name, "detaching");
+                attached.attachment.target.routes.store(Arc::default());
+                self.forget_routes(&attached);
                 self.detach(attached);
             }
         }
@@ -181,8 +184,6 @@ impl Control {
     }
 
     fn detach(&mut self, attached: Attached) {
-        attached.attachment.target.routes.store(Arc::default());
-        self.forget_routes(&attached);
         self.departing.push(Arc::downgrade(&attached.attachment.target));
         self.detaching.spawn(attached.attachment.detach());
     }
@@ -310,9 +311,9 @@ impl Control {
         }
     }
 
-    /// The targets that are attached.
-    pub(crate) fn targets(&self) -> impl Iterator<Item = &Arc<Target>> {
-        self.attached.values().map(|a| &a.attachment.target)
+    /// How many targets are attached.
+    pub(crate) fn attached(&self) -> usize {
+        self.attached.len()
     }
 }
 

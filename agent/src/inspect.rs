@@ -110,9 +110,9 @@ pub(crate) fn agents_of(node: &str) -> Result<Vec<Agent>> {
     Ok(agents()?.into_iter().filter(|a| a.info.node.as_str() == node).collect())
 }
 
-/// The agent whose serving process this is.
-pub(crate) fn agent_of_process(pid: u32) -> Option<Agent> {
-    agents().ok()?.into_iter().find(|a| a.info.pid == pid)
+/// The agent whose serving process this is. Nodes made of containers number their processes alike.
+pub(crate) fn agent_of_process(pid: u32, node: &str) -> Option<Agent> {
+    agents_of(node).ok()?.into_iter().find(|a| a.info.pid == pid)
 }
 
 /// `debug routes`, of all nodes of this machine or of one. The exit code is 2 when there is no agent.

@@ -14,3 +14,6 @@ pub(crate) use template::{SteerConstants, Template, TemplateError};
 
 /// The programs, built by `cargo xtask ebpf`.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/byway.o"));
+
+#[cfg(test)]
+mod tests;

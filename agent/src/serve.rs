@@ -48,10 +48,7 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
     let Some(routes) = &args.routes else {
         bail!("where do the routes come from? give --routes FILE");
     };
-    let node = match &args.node_name {
-        Some(name) => name.clone(),
-        None => nix::unistd::gethostname()?.to_string_lossy().into_owned(),
-    };
+    let node = args.node()?;
     let files = raise_files()?;
     let workers = match args.workers {
         0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(4) as u32),

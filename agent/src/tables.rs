@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use byway_abi::{
@@ -46,7 +47,12 @@ struct Free {
     routes: Vec<u32>,
     /// Slots per namespace: while a target detaches, the same pod may be attached anew.
     namespaces: HashMap<u64, usize>,
+    /// What targets that have gone had counted.
+    retired: TargetTotals,
 }
+
+/// Sums over targets, in the order of the fields of [`TargetCounters`].
+type TargetTotals = [u64; size_of::<TargetCounters>() / 8];
 
 /// A target's place in the maps. Dropping it clears what the maps hold of the target; its program must be gone.
 pub(crate) struct Slot {
@@ -108,6 +114,7 @@ impl Tables {
                 slots: (0..MAX_TARGETS).rev().collect(),
                 routes: (0..MAX_ROUTES).rev().collect(),
                 namespaces: HashMap::new(),
+                retired: [0; size_of::<TargetCounters>() / 8],
             }),
             instance: random()?,
         })
@@ -214,6 +221,8 @@ impl Tables {
         }
         for _ in 0..TRIES {
             let changes = self.namespaces.lookup(&ns)?;
+            // The kernel calls the program before it shows the socket to a dump.
+            std::thread::sleep(Duration::from_millis(1));
             let counts = count(ns, &dump()?);
             for (key, listeners) in &counts {
                 self.listening.update(key, listeners)?;
@@ -226,6 +235,11 @@ impl Tables {
             }
         }
         Err(io::Error::other("the listeners of the namespace change faster than they can be read"))
+    }
+
+    /// How many addresses and ports of a namespace have had a listener since it was seeded.
+    pub(crate) fn listening_len(&self, ns: u64) -> io::Result<usize> {
+        Ok(self.listening.keys()?.iter().filter(|key| key.ns == ns).count())
     }
 
     /// The user whose app listens at `local`.
@@ -268,7 +282,8 @@ impl Tables {
             name: Text::new(""),
         };
         self.targets.update(&index, &free_record)?;
-        clear(self.target_counters.words(index as usize));
+        let counters = self.target_counters.words(index as usize);
+        free.retired.iter_mut().zip(counters).for_each(|(sum, n)| *sum += n.swap(0, Relaxed));
         (0..Steer::COUNT).try_for_each(|what| self.steered.clear(index * Steer::COUNT + what))
     }
 
@@ -295,6 +310,17 @@ impl Tables {
     /// The counters of a route, in the order of the fields of [`RouteCounters`].
     pub(crate) fn route_counters(&self, index: u32) -> &[AtomicU64] {
         self.route_counters.words(index as usize)
+    }
+
+    /// The counters of all targets of this run, added up.
+    pub(crate) fn target_totals(&self) -> TargetTotals {
+        let free = self.free();
+        let mut totals = free.retired;
+        for slot in 0..MAX_TARGETS as usize {
+            let counters = self.target_counters.words(slot);
+            totals.iter_mut().zip(counters).for_each(|(sum, n)| *sum += n.load(Relaxed));
+        }
+        totals
     }
 
     /// The counters of a target, in the order of the fields of [`TargetCounters`].

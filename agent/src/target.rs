@@ -100,7 +100,8 @@ pub(crate) enum Counter {
 }
 
 impl Counter {
-    fn index(self) -> usize {
+    /// Which word of the counters.
+    pub(crate) fn index(self) -> usize {
         use std::mem::offset_of;
 
         use byway_abi::TargetCounters as T;

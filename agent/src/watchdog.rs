@@ -26,9 +26,9 @@ use crate::{
 };
 
 /// A heartbeat older than this is a hang.
-const HUNG: Duration = Duration::from_millis(800);
-/// Seen so often in a row: after a freeze of the whole container both go on at once, and the child beats again.
-const SEEN: u32 = 3;
+const HUNG: Duration = Duration::from_secs(1);
+/// One look is not enough: both processes may have been frozen, and this one thawed first.
+const LOOKS: u32 = 4;
 const POLL: Duration = Duration::from_millis(100);
 
 /// Serves in a child process and watches its heartbeat; ends as the child does.
@@ -36,16 +36,17 @@ const POLL: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// When the child cannot be started.
-pub fn watch(_args: &ServeArgs) -> Result<ExitCode> {
+pub fn watch(args: &ServeArgs) -> Result<ExitCode> {
     // Blocked before the child is made, so that no signal is lost; the child unblocks them for itself.
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGTERM);
     signals.add(Signal::SIGINT);
     signals.thread_block()?;
+    let node = args.node()?;
     let mut child = start()?;
     let pid = Pid::from_raw(i32::try_from(child.id()).context("process id")?);
     let mut agent: Option<Agent> = None;
-    let mut hung = 0;
+    let mut late = 0;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(exit_code(status));
@@ -54,11 +55,11 @@ pub fn watch(_args: &ServeArgs) -> Result<ExitCode> {
             kill(pid, signal)?; // the child drains and ends
         }
         if agent.is_none() {
-            agent = inspect::agent_of_process(child.id());
+            agent = inspect::agent_of_process(child.id(), &node);
         }
         let age = agent.as_ref().and_then(Agent::heartbeat_age);
-        hung = if age.is_some_and(|age| age > HUNG) { hung + 1 } else { 0 };
-        if hung >= SEEN {
+        late = if age.is_some_and(|age| age > HUNG) { late + 1 } else { 0 };
+        if late == LOOKS {
             tracing::error!(?age, "the agent hangs: ending it; connections reach the app");
             child.kill()?;
             return Ok(exit_code(child.wait()?));

@@ -43,6 +43,7 @@ class Server(ThreadingHTTPServer):
         super().server_bind()
 
 
+"".encode("idna")  # loaded on first use, which another user may not
 for flag in FLAGS:
     if flag.startswith("uid="):
         os.setuid(int(flag[4:]))

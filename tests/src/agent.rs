@@ -109,6 +109,12 @@ impl Agent {
         Ok(text.lines().filter_map(|line| sample(line, name, labels)).sum())
     }
 
+    /// What `debug routes` says of all agents of this machine.
+    pub fn debug_routes() -> String {
+        let output = std::process::Command::new(Self::binary()).args(["debug", "routes"]).output();
+        output.map_or_else(|e| e.to_string(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// What it wrote so far.
     pub fn log(&self) -> String {
         self.running.log()

@@ -42,6 +42,7 @@ mod spawn;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod tun;
 
 pub use agent::{Agent, AgentBuilder};
 pub use app::App;
@@ -55,6 +56,7 @@ pub use process::{Running, eventually};
 pub use routes::{Preview, Routes};
 pub use scratch::Scratch;
 pub use stage::Stage;
+pub use tun::FarClient;
 
 /// True if the calling test cannot run for want of root. Says so loudly, and fails where `CI` is set: a test
 /// that is always skipped proves nothing.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
-use crate::{Http, Pod, Response};
+use crate::{Http, Netns, Pod, Response};
 
 /// Clients in a pod that ask until they are told to stop.
 #[derive(Debug)]
@@ -103,11 +103,17 @@ impl Plan {
     /// Starts the clients.
     #[must_use]
     pub fn start(&self, pod: &Pod) -> Load {
+        self.start_in(pod.as_netns())
+    }
+
+    /// Starts the clients in another namespace.
+    #[must_use]
+    pub fn start_in(&self, netns: &Netns) -> Load {
         let (stop, outcome) = (Arc::new(AtomicBool::default()), Arc::new(Mutex::default()));
         let clients = (0..self.clients as usize)
             .map(|n| {
                 let (plan, stop, outcome) = (self.clone(), stop.clone(), outcome.clone());
-                pod.thread(move || plan.run(n, &stop, &outcome))
+                netns.thread(move || plan.run(n, &stop, &outcome))
             })
             .collect();
         Load { stop, outcome, clients, started: Instant::now() }

@@ -123,6 +123,11 @@ impl Pod {
         self.netns.handle()
     }
 
+    /// The namespace itself.
+    pub(crate) fn as_netns(&self) -> &Netns {
+        &self.netns
+    }
+
     /// Its addresses, as the API server lists them.
     pub fn ips(&self) -> [IpAddr; 2] {
         [self.ipv4.into(), self.ipv6.into()]

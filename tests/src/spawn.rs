@@ -1,4 +1,4 @@
-//! The only unsafe code of the fixtures: what a child does between fork and exec.
+//! The only unsafe code of the fixtures: what a child does between fork and exec, and one ioctl.
 
 use std::fs::File;
 use std::io;
@@ -57,4 +57,17 @@ pub(crate) fn with_open_files(command: &mut Command, limit: u64) {
     let child = move || Ok(setrlimit(Resource::RLIMIT_NOFILE, limit, limit)?);
     // SAFETY: setrlimit is a bare system call on values captured before the fork.
     unsafe { command.pre_exec(child) };
+}
+
+/// Makes an open `/dev/net/tun` the device `name`, for bare packets.
+pub(crate) fn name_tun(tun: &File, name: &str) -> io::Result<()> {
+    const TUNSETIFF: nix::libc::Ioctl = 0x4004_54ca;
+    const IFF_TUN: u16 = 0x0001;
+    const IFF_NO_PI: u16 = 0x1000;
+    let mut request = [0_u8; 40]; // struct ifreq: the name in 16 bytes, then the flags
+    request[..name.len()].copy_from_slice(name.as_bytes());
+    request[16..18].copy_from_slice(&(IFF_TUN | IFF_NO_PI).to_ne_bytes());
+    // SAFETY: the kernel reads and writes one `struct ifreq`, which has 40 bytes; the array outlives the call.
+    let done = unsafe { nix::libc::ioctl(tun.as_raw_fd(), TUNSETIFF, request.as_mut_ptr()) };
+    if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -1,7 +1,7 @@
 //! Prometheus metrics, gathered from the counters when they are asked for. No label has values that users can grow
 //! without bound: targets and previews are added up, `debug routes` tells them apart.
 
-use std::sync::{PoisonError, atomic::Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use byway_http::Doubt;
 use prometheus_client::{
@@ -25,8 +25,9 @@ struct To {
 
 /// All metrics as OpenMetrics text.
 pub(super) fn encode(health: &Health) -> String {
-    let targets = health.targets.lock().unwrap_or_else(PoisonError::into_inner);
-    let sum = |what: Counter| targets.iter().map(|t| t.counter(what).load(Relaxed)).sum::<u64>();
+    // Also of targets that have gone: a counter never falls.
+    let totals = health.admission.tables().target_totals();
+    let sum = |what: Counter| totals[what.index()];
     let mut registry = Registry::with_prefix("byway_agent");
 
     let mut gauge = |name: &str, help: &str, value: u64| {
@@ -34,7 +35,7 @@ pub(super) fn encode(health: &Health) -> String {
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register(name, help, gauge);
     };
-    gauge("targets", "Targets attached", targets.len() as u64);
+    gauge("targets", "Targets attached", health.targets.load(Relaxed));
     gauge("connections_open", "Connections accepted and not ended yet", health.admission.open() as u64);
     gauge("connections_limit", "Most connections at once", health.admission.limit() as u64);
     gauge("steering", "1 when new connections are taken", u64::from(health.admission.has_room()));
@@ -47,7 +48,7 @@ pub(super) fn encode(health: &Health) -> String {
         counter.inc_by(value);
         registry.register(name, help, counter);
     };
-    counter("connections_accepted", "Connections accepted on attached targets", sum(Counter::Accepted));
+    counter("connections_accepted", "Connections accepted", sum(Counter::Accepted));
     counter("dials_failed", "Dials of an app that were refused, and passed on so", sum(Counter::DialFailed));
     counter(
         "unknown_keys",

@@ -141,8 +141,12 @@ impl Attacher {
         Ok(Attachment { target, ports: wanted.ports.clone(), link })
     }
 
-    /// Counts the listeners of the namespace anew.
+    /// Counts the listeners of the namespace anew, where many have come and gone.
     pub(crate) fn recount(&self, at: &Attachment) -> io::Result<()> {
+        const MANY: usize = 256;
+        if self.tables.listening_len(at.target.ns)? < MANY {
+            return Ok(());
+        }
         self.tables.seed_listening(at.target.ns, || at.target.netns.run(listening::listening))
     }
 

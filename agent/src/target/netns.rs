@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     os::fd::{AsFd, BorrowedFd},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
@@ -85,7 +85,9 @@ impl Netns {
         if id_here == own || Some(id_here) == node {
             return Err(NetnsError::HostNetwork);
         }
-        Ok(Self { file, path: Mutex::new(path.to_owned()), pod: None, id: id_here })
+        let netns = Self { file, path: Mutex::new(path.to_owned()), pod: None, id: id_here };
+        netns.run(|| Ok(())).map_err(failed)?; // any file can be opened
+        Ok(netns)
     }
 
     /// Finds the namespace of a pod through the cgroups of its processes.
@@ -125,6 +127,18 @@ impl Netns {
 
     fn path(&self) -> MutexGuard<'_, PathBuf> {
         self.path.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The interface that has a link-local address, by its index.
+    pub(crate) fn scope_of(&self, ip: Ipv6Addr) -> io::Result<u32> {
+        let find = || {
+            let scopes = nix::ifaddrs::getifaddrs()?.filter_map(|i| {
+                let address = *i.address?.as_sockaddr_in6()?;
+                (address.ip() == ip).then(|| address.scope_id())
+            });
+            Ok(scopes.max().unwrap_or(0))
+        };
+        self.visit(find)?
     }
 
     /// Runs `f` on a thread of its own inside the namespace.

@@ -1,0 +1,230 @@
+//! Many targets, targets that go, and targets that cannot be.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use byway_tests::{Agent, App, Http, Loaded, Net, Plan, Pod, Preview, Routes, Stage, eventually, needs_root};
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(10);
+const KEYED: [(&str, &str); 1] = [("x-byway-key", Stage::KEY)];
+
+#[test]
+fn a_node_full_of_targets() {
+    if needs_root() {
+        return;
+    }
+    const PODS: usize = 110;
+    let stage = Stage::new().unwrap();
+    let _app = stage.start_app().unwrap();
+    let pods = stage.net.pods((0..PODS).map(|n| format!("pod-{n}"))).unwrap();
+    let apps: Vec<_> = pods.iter().map(|pod| App::start(pod, &pod.name, "[::]:8080").unwrap()).collect();
+    let with = |pods: &[Pod]| {
+        pods.iter().fold(stage.routes(), |routes, pod| routes.target(pod, &[8080], &["demo/redesign"]))
+    };
+    let agent = stage.start_agent().unwrap();
+    // On others traffic goes on.
+    let load = Plan::to(stage.addresses()).keyed(Stage::KEY).clients(2).start(&stage.client);
+    let kept =
+        Plan::to(stage.addresses()).kept().clients(2).pause(Duration::from_millis(2)).start(&stage.client);
+
+    let begun = Instant::now();
+    agent.write_routes(&with(&pods)).unwrap();
+    let attached = eventually(Duration::from_secs(30), || {
+        (agent.metric("byway_agent_targets", "").ok()? == (PODS + 1) as f64).then_some(())
+    });
+    assert!(attached.is_some(), "{}", agent.log());
+    let attaching = begun.elapsed();
+    for pod in &pods {
+        let mut http = Http::new(stage.client.connect((pod.ipv4, 8080)).unwrap());
+        assert!(http.get("/", &[]).unwrap().text().starts_with(&pod.name));
+        assert!(http.get("/", &KEYED).unwrap().text().starts_with("PREVIEW"), "{}", pod.name);
+    }
+    assert_eq!(failures(&agent), Vec::<(String, String)>::new());
+
+    // Half of them go, and come again.
+    for _ in 0..3 {
+        agent.write_routes(&with(&pods[..PODS / 2])).unwrap();
+        sleep(Duration::from_millis(300));
+        agent.write_routes(&with(&pods)).unwrap();
+        sleep(Duration::from_millis(300));
+    }
+    for pod in &pods {
+        let keyed = || Http::new(stage.client.connect((pod.ipv6, 8080)).ok()?).get("/", &KEYED).ok();
+        let steered = eventually(SOON, || keyed()?.text().starts_with("PREVIEW").then_some(()));
+        assert!(steered.is_some(), "{}", pod.name);
+    }
+    agent.write_routes(&stage.routes()).unwrap();
+    // One program per target: with the last listener all of it is free.
+    let freed = eventually(SOON, || {
+        let loaded = Loaded::by(agent.pid()).ok()?;
+        (loaded.links.len() <= 5).then_some(())
+    });
+    assert!(freed.is_some(), "{:?}", Loaded::by(agent.pid()));
+    let (load, kept) = (load.stop(), kept.stop());
+    eprintln!("{PODS} targets attached in {attaching:?}; meanwhile {load:?}, {kept:?}");
+    assert_eq!((load.failed(), kept.failed()), (0, 0));
+    assert!(kept.of("PREVIEW") == 0 && load.of("PREVIEW") > 100);
+    drop(apps);
+}
+
+#[test]
+fn a_pod_that_goes_is_let_go_at_once() {
+    if needs_root() {
+        return;
+    }
+    // Its routes may be there still, be gone just before, or go while connections drain.
+    for (what, routes_go_first) in [("with its routes", false), ("after its routes", true)] {
+        let stage = Stage::new().unwrap();
+        let pod = stage.net.pod("leaver").unwrap();
+        let app = App::start(&pod, "STABLE", "[::]:8080").unwrap();
+        let routes = stage.previews().target(&pod, &[8080], &["demo/redesign"]);
+        let agent = Agent::start(&stage.net, &routes).unwrap();
+        let to = SocketAddr::new(pod.ipv4.into(), 8080);
+        let mut open: Vec<_> = (0..10).map(|_| Http::new(stage.client.connect(to).unwrap())).collect();
+        for http in &mut open {
+            assert!(http.get("/", &KEYED).unwrap().text().starts_with("PREVIEW"));
+        }
+        let inode = std::fs::metadata(pod.netns()).unwrap().ino();
+        let devices =
+            || stage.net.node().run(|| std::fs::read_to_string("/proc/thread-self/net/dev")).unwrap();
+        let before = devices().lines().count();
+        if routes_go_first {
+            agent.write_routes(&stage.previews()).unwrap();
+            sleep(Duration::from_millis(300));
+        }
+        drop(app);
+        drop(open);
+        // Who holds the pod now is the agent alone: connections, listeners, descriptors of the namespace.
+        let begun = Instant::now();
+        drop(pod);
+        let freed = eventually(SOON, || (devices().lines().count() == before - 1).then_some(()));
+        assert!(freed.is_some(), "{what}: namespace {inode} lives on\n{}", agent.log());
+        let took = begun.elapsed();
+        eprintln!("{what}: its veth is gone after {took:?}");
+        assert!(took < Duration::from_secs(3), "{what}: {took:?}");
+        assert_eq!(agent.get("/healthz").unwrap().status, 200);
+    }
+}
+
+#[test]
+fn what_cannot_be_steered_says_why_and_the_rest_is() {
+    if needs_root() {
+        return;
+    }
+    let stage = Stage::new().unwrap();
+    let _app = stage.start_app().unwrap();
+    let other = stage.net.pod("other").unwrap();
+    let preview = |name: &str, key: &str| Preview::new(name, key).backend(&stage.preview);
+    let names = ["demo/redesign"];
+    let at = |routes: Routes, name: &str, netns: &Path, ips: &[std::net::IpAddr]| {
+        routes.target_at(name, netns, ips, &[8080], &names)
+    };
+    let mut routes = stage.routes().preview(preview("demo/no-key", "not a key"));
+    routes = at(routes, "host", stage.net.node().path(), &[]);
+    routes = at(routes, "gone", Path::new("/run/netns/bw-none"), &[]);
+    routes = at(routes, "no-namespace", Path::new("/etc/hostname"), &[]);
+    routes = at(routes, "wrong", other.netns(), &stage.app.ips());
+    routes = at(routes, "twice", stage.app.netns(), &stage.app.ips());
+    let mut document = serde_json::to_value(&routes).unwrap();
+    let bad = serde_json::json!({
+        "name": "demo/bad", "revision": "1", "key": "pr-2", "backends": [],
+        "match": {"header": {"name": "x-traffic", "regex": "{{ key }}("}},
+    });
+    document["spec"]["previews"].as_array_mut().unwrap().push(bad);
+    let agent = Agent::start(&stage.net, &document).unwrap();
+    stage.wait_answered_by("PREVIEW").unwrap();
+    let failures = failures(&agent);
+    eprintln!("{failures:?}");
+    for (target, reason) in [
+        ("host", "TargetUsesHostNetwork"),
+        ("gone", "NoNamespace"),
+        ("no-namespace", "NoNamespace"),
+        ("wrong", "WrongNamespace"),
+        ("twice", "DuplicateTarget"),
+    ] {
+        let found = failures.iter().find(|(t, _)| t == target);
+        assert_eq!(found.map(|(_, r)| r.as_str()), Some(reason), "{target}: {failures:?}");
+    }
+    let status = agent.get("/status").unwrap().text();
+    for name in ["demo/bad", "demo/no-key"] {
+        let refused = previews(&agent).into_iter().find(|p| p["name"] == name).unwrap();
+        assert!(refused["refused"]["reason"].is_string(), "{status}");
+    }
+    // A document that is none, or half of one, changes nothing.
+    for broken in ["", "{", "kind: NodeRoutes", "apiVersion: byway.dev/v1\nkind: Other\nspec: {}"] {
+        std::fs::write(agent.routes_file(), broken).unwrap();
+        sleep(Duration::from_millis(250));
+        stage.wait_answered_by("PREVIEW").unwrap();
+    }
+    assert!(agent.metric("byway_agent_bad_documents_total", "").unwrap() >= 4.0);
+    // What could not be steered before is, once it can be.
+    let late = stage.previews().target_at("late", Path::new("/run/netns/bw-late"), &[], &[8080], &names);
+    agent.write_routes(&late).unwrap();
+    stage.wait_answered_by("STABLE").unwrap();
+    agent.write_routes(&stage.routes()).unwrap();
+    stage.wait_answered_by("PREVIEW").unwrap();
+}
+
+#[test]
+fn a_document_is_never_read_half() {
+    if needs_root() {
+        return;
+    }
+    use std::io::Write;
+    let stage = Stage::new().unwrap();
+    let _app = stage.start_app().unwrap();
+    let agent = stage.start_agent().unwrap();
+    // As an editor or `cp` writes it: emptied, then filled. Half of this document is a document without targets.
+    let document = serde_json::to_value(stage.routes()).unwrap();
+    let preview = &document["spec"]["previews"][0];
+    let target = &document["spec"]["targets"][0];
+    let head = format!(
+        "apiVersion: byway.dev/v1alpha1\nkind: NodeRoutes\nmetadata: {{name: node}}\nspec:\n  previews: [{preview}]\n"
+    );
+    let tail = format!("  targets: [{target}]\n");
+    for _ in 0..5 {
+        let mut file = std::fs::File::create(agent.routes_file()).unwrap();
+        file.write_all(head.as_bytes()).unwrap();
+        sleep(Duration::from_millis(60));
+        file.write_all(tail.as_bytes()).unwrap();
+        drop(file);
+        for _ in 0..10 {
+            let answer = stage.ask(stage.addresses()[0], Some(Stage::KEY)).unwrap().text();
+            assert!(answer.starts_with("PREVIEW"), "{answer}\n{}", agent.log());
+            sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Target and reason of all failures.
+fn failures(agent: &Agent) -> Vec<(String, String)> {
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let of = |preview: &Value| preview["failures"].as_array().cloned().unwrap_or_default();
+    let all = previews(agent).into_iter().flat_map(|preview| of(&preview));
+    all.map(|failure| (text(&failure["target"]), text(&failure["reason"]))).collect()
+}
+
+fn previews(agent: &Agent) -> Vec<Value> {
+    let status: Value = serde_json::from_str(&agent.get("/status").unwrap().text()).unwrap();
+    status["previews"].as_array().cloned().unwrap_or_default()
+}
+
+#[test]
+fn another_node_on_the_same_machine_is_another_node() {
+    if needs_root() {
+        return;
+    }
+    let (one, two) = (Stage::new().unwrap(), Stage::new().unwrap());
+    let _apps = [one.start_app().unwrap(), two.start_app().unwrap()];
+    let (first, mut second) = (one.start_agent().unwrap(), two.start_agent().unwrap());
+    let shared = |id: &u32| Loaded::by(second.pid()).unwrap().maps.contains(id);
+    assert!(!Loaded::by(first.pid()).unwrap().maps.iter().any(shared));
+    second.sigkill();
+    one.wait_answered_by("PREVIEW").unwrap();
+    two.wait_answered_by("STABLE").unwrap();
+    let _: &Net = &one.net;
+}
