@@ -1,0 +1,170 @@
+//! From a target in the document to a program in its namespace, in the order that leaves no connection behind:
+//! listeners, what listens already, ports, the workers' accepting, and only then the link.
+
+use std::{
+    io,
+    net::TcpListener,
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use byway_abi::{TargetRecord, Text};
+use byway_api::Target as Wanted;
+use tokio::sync::watch;
+
+use super::{Netns, Phase, Target, listener, listening, netns::NetnsError};
+use crate::{
+    kernel::{SteerConstants, Template, TemplateError, sys::netns_cookie},
+    tables::{Slot, Tables},
+    worker::Workers,
+};
+
+/// Most ports of one target, as many as its record holds.
+pub(crate) const MAX_PORTS: usize = 32;
+
+/// Why a target could not be attached.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AttachError {
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
+    #[error(transparent)]
+    Program(#[from] TemplateError),
+    #[error(
+        "TooManyTargets: this node has {} steered pods already, which is the most",
+        byway_abi::MAX_TARGETS
+    )]
+    TooManyTargets,
+    #[error("BadPorts: a target must have between 1 and {MAX_PORTS} ports, all from 1 to 65535")]
+    BadPorts,
+    #[error("NoFreePort: no port below 1024 is free in the pod for the agent's own sockets")]
+    NoFreePort,
+    #[error("AttachFailed: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl AttachError {
+    /// The stable code, for the acknowledgement.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Netns(e) => e.code(),
+            Self::TooManyTargets => "TooManyTargets",
+            Self::BadPorts => "BadPorts",
+            Self::NoFreePort => "NoFreePort",
+            Self::Program(_) | Self::Io(_) => "AttachFailed",
+        }
+    }
+}
+
+/// What an attachment needs of the node.
+pub(crate) struct Attacher {
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) template: Template,
+    pub(crate) workers: Workers,
+    pub(crate) max_age: Duration,
+    /// Most connections that wait for one target, over all workers.
+    pub(crate) max_backlog: u32,
+}
+
+/// A target with its program attached.
+pub(crate) struct Attachment {
+    pub(crate) target: Arc<Target>,
+    pub(crate) ports: Vec<u16>,
+    /// Closing it detaches the program.
+    pub(super) link: OwnedFd,
+}
+
+impl Attacher {
+    /// Attaches a target. It has no routes yet, so everything goes to the app.
+    pub(crate) fn attach(&self, wanted: &Wanted) -> Result<Attachment, AttachError> {
+        check_ports(&wanted.ports)?;
+        let netns = match (&wanted.netns, &wanted.pod_uid) {
+            (Some(path), _) => Netns::open(path)?,
+            (None, Some(uid)) => Netns::of_pod(uid)?,
+            (None, None) => return Err(NetnsError::Unnamed.into()),
+        };
+        netns.must_hold(&wanted.ips)?;
+        let workers = self.workers.count();
+        let found = netns.run(listening::listening)?;
+        let taken = |port: &u16| found.iter().any(|l| l.port == *port) || wanted.ports.contains(port);
+        let mut free = own_ports().filter(|port| !taken(port));
+        let (own_port, dial_port) = free.next().zip(free.next()).ok_or(AttachError::NoFreePort)?;
+        let uid = found.iter().find(|l| wanted.ports.contains(&l.port)).map_or(0, |l| l.uid);
+        let listeners: Vec<TcpListener> =
+            netns.run(|| (0..workers).map(|_| listener::open(own_port, uid)).collect())?;
+        let first = listeners.first().ok_or_else(|| io::Error::other("the agent has no workers"))?;
+        let ns = netns_cookie(first.as_fd())?;
+
+        let slot = Slot::take(&self.tables, ns).ok_or(AttachError::TooManyTargets)?;
+        self.tables.describe_target(slot.index(), &record(wanted, &netns, ns, own_port))?;
+        self.tables.seed_listening(ns, || netns.run(listening::listening))?;
+        self.tables.change_ports(slot.index(), ns, &wanted.ports, &[])?;
+        for (worker, listener) in (0..).zip(&listeners) {
+            self.tables.set_listener(slot.index(), worker, listener)?;
+        }
+        let constants = SteerConstants {
+            ns,
+            slot: slot.index(),
+            own_port: own_port.into(),
+            workers,
+            max_age_ns: self.max_age.as_nanos() as u64,
+            max_backlog: (self.max_backlog / workers).max(1),
+        };
+        let target = Arc::new(Target {
+            name: wanted.name.clone(),
+            slot,
+            netns,
+            ns,
+            dial_port,
+            routes: ArcSwap::default(),
+            tables: self.tables.clone(),
+            phase: watch::Sender::new(Phase::Accepting),
+        });
+        self.workers.serve(&target, listeners);
+        let link =
+            self.template.attach(&target.netns, constants).inspect_err(|_| target.advance(Phase::Gone))?;
+        Ok(Attachment { target, ports: wanted.ports.clone(), link })
+    }
+
+    /// Changes the steered ports of an attached target.
+    pub(crate) fn change_ports(&self, at: &mut Attachment, wanted: &[u16]) -> Result<(), AttachError> {
+        check_ports(wanted)?;
+        let (slot, ns) = (at.target.slot.index(), at.target.ns);
+        let missing =
+            |from: &[u16], of: &[u16]| of.iter().copied().filter(|p| !from.contains(p)).collect::<Vec<_>>();
+        self.tables.change_ports(slot, ns, &missing(&at.ports, wanted), &missing(wanted, &at.ports))?;
+        at.ports = wanted.to_vec();
+        Ok(())
+    }
+}
+
+fn check_ports(ports: &[u16]) -> Result<(), AttachError> {
+    let valid = !ports.is_empty() && ports.len() <= MAX_PORTS && !ports.contains(&0);
+    if valid { Ok(()) } else { Err(AttachError::BadPorts) }
+}
+
+/// Ports that hardly any app listens on, starting anywhere: a successor needs others than its predecessor. Below
+/// 1024, so that they never collide with what the app's own `connect` draws.
+fn own_ports() -> impl Iterator<Item = u16> {
+    const RANGE: std::ops::Range<u16> = 640..870;
+    let start = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |d| d.subsec_micros());
+    let len = u32::from(RANGE.end - RANGE.start);
+    (0..len).map(move |n| RANGE.start + ((start + n * 7) % len) as u16)
+}
+
+fn record(wanted: &Wanted, netns: &Netns, ns: u64, own_port: u16) -> TargetRecord {
+    let mut ports = [0; MAX_PORTS];
+    for (to, from) in ports.iter_mut().zip(&wanted.ports) {
+        *to = u32::from(*from);
+    }
+    TargetRecord {
+        ns,
+        dev: netns.id.dev,
+        ino: netns.id.ino,
+        own_port: own_port.into(),
+        port_count: wanted.ports.len() as u32,
+        ports,
+        name: Text::new(&wanted.name),
+    }
+}
