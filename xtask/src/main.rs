@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "these are commands for a terminal; what they say is their output")]
 
+mod bench;
 mod build;
 mod demo;
 mod ebpf;
@@ -35,6 +36,8 @@ enum Command {
     Build,
     /// See it work: a stable app, a preview and the real agent, each in a network namespace
     Demo(demo::Args),
+    /// Measure what the agent costs, beside nothing at all, haproxy and nginx
+    Bench(bench::Args),
     /// Check formatting and lints, then run all tests, the datapath's included
     Test(test::Args),
     /// The web server of the demo
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Ebpf => ebpf::build().map(drop),
         Command::Build => build::agent().map(drop),
         Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
         Command::DemoApp(args) => demo::app::serve(&args),
     };
