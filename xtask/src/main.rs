@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "these are commands for a terminal; what they say is their output")]
 
+mod bench;
 mod build;
 mod debug;
 mod demo;
@@ -38,6 +39,8 @@ enum Command {
     Demo(demo::Args),
     /// Look into the live BPF maps of this machine
     Debug(debug::Args),
+    /// Measure what the agent costs, beside nothing at all, haproxy and nginx
+    Bench(bench::Args),
     /// Check formatting and lints, then run all tests, the datapath's included
     Test(test::Args),
     /// The web server of the demo
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Build => build::agent().map(drop),
         Command::Demo(args) => demo::run(&args),
         Command::Debug(args) => debug::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
         Command::DemoApp(args) => demo::app::serve(&args),
     };
