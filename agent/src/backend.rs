@@ -20,7 +20,7 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 const TRIES: usize = 4;
 
 /// Connects to the next backend that takes the connection, at the port that the client wanted.
-pub(crate) async fn connect(preview: Arc<Preview>, local: SocketAddr) -> io::Result<TcpStream> {
+pub(crate) async fn connect(preview: Arc<Preview>, local: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
     let backends = &preview.route.backends;
     let first = preview.turn.fetch_add(1, Relaxed);
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the preview has no ready pod");
@@ -28,12 +28,13 @@ pub(crate) async fn connect(preview: Arc<Preview>, local: SocketAddr) -> io::Res
         let Some(ip) = backends.get((first + n) % backends.len()).and_then(|b| address(&b.ips, local)) else {
             continue;
         };
-        match timeout(PATIENCE, TcpStream::connect(SocketAddr::new(ip, local.port()))).await {
+        let address = SocketAddr::new(ip, local.port());
+        match timeout(PATIENCE, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 stream.set_nodelay(true)?;
                 let probes = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
                 SockRef::from(&stream).set_tcp_keepalive(&probes)?;
-                return Ok(stream);
+                return Ok((stream, address));
             }
             Ok(Err(e)) => last = e,
             Err(_) => last = io::ErrorKind::TimedOut.into(),

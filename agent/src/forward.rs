@@ -60,14 +60,14 @@ impl Place {
 /// An open connection to whoever answers.
 pub(crate) enum Server {
     App(AppStream),
-    Preview(TcpStream),
+    Preview(TcpStream, SocketAddr),
 }
 
 impl Server {
     fn stream(&mut self) -> &mut TcpStream {
         match self {
             Self::App(app) => &mut app.stream,
-            Self::Preview(stream) => stream,
+            Self::Preview(stream, _) => stream,
         }
     }
 }
@@ -80,7 +80,8 @@ impl Connection {
                 .await
                 .map(Server::App),
             Place::Preview(leg) => {
-                backend::connect(leg.preview.clone(), self.local).await.map(Server::Preview)
+                let (stream, pod) = backend::connect(leg.preview.clone(), self.local).await?;
+                Ok(Server::Preview(stream, pod))
             }
         }
     }

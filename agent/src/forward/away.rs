@@ -3,7 +3,6 @@
 use std::{
     future::Future,
     io,
-    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -21,8 +20,6 @@ type Dialling<'a> = Pin<Box<dyn Future<Output = io::Result<Server>> + Send + 'a>
 struct Kept {
     place: Place,
     server: Server,
-    /// The pod behind it.
-    address: SocketAddr,
 }
 
 /// The request that is away.
@@ -136,12 +133,11 @@ impl<'a> Away<'a> {
     /// The answer is complete.
     pub(super) fn come_back(&mut self, keep: bool) {
         let (errand, active) = (self.errand.take(), self.active.take());
-        let (Some(Errand { place, .. }), Some(mut server), true) = (errand, active, keep) else { return };
-        let Ok(address) = server.stream().peer_addr() else { return };
+        let (Some(Errand { place, .. }), Some(server), true) = (errand, active, keep) else { return };
         if self.kept.len() == KEPT {
             self.kept.remove(0);
         }
-        self.kept.push(Kept { place, server, address });
+        self.kept.push(Kept { place, server });
     }
 
     pub(super) fn reset(&mut self) {
@@ -154,9 +150,9 @@ impl<'a> Away<'a> {
 impl Kept {
     /// Itself, if it is still open and to a pod that the preview still has.
     fn for_another(mut self, place: &Place) -> Option<Self> {
-        let current = match place {
-            Place::App => true,
-            Place::Preview(leg) => leg.preview.has_backend(self.address),
+        let current = match (place, &self.server) {
+            (Place::Preview(leg), Server::Preview(_, pod)) => leg.preview.has_backend(*pod),
+            _ => true,
         };
         let silent = self.server.stream().try_read(&mut [0]);
         let open = matches!(silent, Err(e) if e.kind() == io::ErrorKind::WouldBlock);

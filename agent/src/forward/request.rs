@@ -38,6 +38,9 @@ impl Exchange<'_> {
             if self.finished || self.home_broken || !self.flush_up(cx)? {
                 return Ok(None);
             }
+            if self.last && matches!(self.up, Up::Detect | Up::Head) {
+                return Ok(None); // the client has been told that there will be no more answers
+            }
             if matches!(self.up, Up::Wait) && self.waiting.is_empty() && !self.last {
                 self.up = Up::Head;
             }
@@ -295,10 +298,14 @@ impl Exchange<'_> {
             }
             _ => {}
         }
+        let both_ended = self.home_ended == Ended::PassedOn && !self.away.is_active();
         if self.client_ended == Ended::Seen
             && let Some(server) = self.active_server()
         {
-            ending::shutdown(server);
+            // When home has ended too, the close that follows says it.
+            if !both_ended {
+                ending::shutdown(server);
+            }
             self.client_ended = Ended::PassedOn;
         }
         false

@@ -20,6 +20,16 @@ use super::{
 
 const CLOSE: &[u8] = b"connection: close\r\n";
 
+/// Header lines to be put into an answer.
+struct Insert {
+    /// Behind the status line.
+    at: usize,
+    /// Whose answer it is.
+    place: Place,
+    /// It is the last one.
+    last: bool,
+}
+
 impl Exchange<'_> {
     /// Goes on until it would wait.
     pub(super) fn poll_down(&mut self, cx: &mut Context<'_>) -> io::Result<Option<Stop>> {
@@ -30,6 +40,9 @@ impl Exchange<'_> {
                 Poll::Ready(()) if self.home_ended == Ended::Seen => {
                     if self.home_broken {
                         return Ok(Some(Stop::Reset)); // it closed with bytes unread
+                    }
+                    if self.client_ended == Ended::PassedOn && !self.away.is_active() {
+                        return Ok(Some(Stop::Done)); // the close that follows says it
                     }
                     ending::shutdown(&self.client);
                     self.home_ended = Ended::PassedOn;
@@ -129,6 +142,7 @@ impl Exchange<'_> {
     /// `sent` bytes have gone on already.
     fn follow(&mut self, cx: &mut Context<'_>, bytes: &[u8], mut sent: usize) -> io::Result<Option<Stop>> {
         let mut at = 0;
+        let mut insert = None;
         while at < bytes.len() {
             let rest = &bytes[at..];
             match &mut self.down {
@@ -156,18 +170,18 @@ impl Exchange<'_> {
                             continue;
                         }
                     };
-                    if !head.interim && self.holds() {
-                        let line = at + head.status_line;
-                        let last = self.connection.admission.draining() && head.body != Body::Tunnel;
-                        let place = self.active_place().clone();
-                        let header: &[u8] = match &place {
-                            Place::Preview(leg) => &leg.preview.header_line,
-                            Place::App => &[],
-                        };
-                        let parts = [&bytes[sent..line], header, if last { CLOSE } else { &[] }];
-                        self.to_client.send(cx, &mut self.client, &parts)?;
+                    let line = at + head.status_line;
+                    // A head of which some has gone on already, before the drain began, stays as it is.
+                    if !head.interim && self.holds() && sent <= line {
+                        if let Some(before) = insert.take() {
+                            self.pass(cx, bytes, sent, at, Some(before))?;
+                            sent = at;
+                        }
+                        // Of pipelined requests the last answer is the one to say so: all are served.
+                        let draining = self.connection.admission.draining();
+                        let last = draining && self.waiting.len() == 1 && head.body != Body::Tunnel;
+                        insert = Some(Insert { at: line, place: self.active_place().clone(), last });
                         self.last |= last;
-                        sent = line;
                     }
                     at += len;
                     if head.interim {
@@ -184,21 +198,18 @@ impl Exchange<'_> {
                         self.last |= !head.keep_alive;
                     }
                     if done && self.answered(at == bytes.len()) {
-                        return self.to_client.send(cx, &mut self.client, &[&bytes[sent..at]]).map(|()| None);
+                        return self.pass(cx, bytes, sent, at, insert).map(|()| None);
                     }
                 }
                 Down::Body(scan) => match scan.advance(rest) {
                     Ok(used) => {
                         at += used;
                         if scan.done() && self.answered(at == bytes.len()) {
-                            return self
-                                .to_client
-                                .send(cx, &mut self.client, &[&bytes[sent..at]])
-                                .map(|()| None);
+                            return self.pass(cx, bytes, sent, at, insert).map(|()| None);
                         }
                     }
                     Err(_) if self.away.is_active() => {
-                        self.to_client.send(cx, &mut self.client, &[&bytes[sent..]])?;
+                        self.pass(cx, bytes, sent, bytes.len(), insert)?;
                         return Ok(Some(Stop::Reset));
                     }
                     Err(_) => self.turn_opaque(Doubt::ResponseFraming),
@@ -208,12 +219,32 @@ impl Exchange<'_> {
         }
         // Of a head that is held nothing goes on before all of it does.
         let until = if matches!(self.down, Down::Head) && self.holds() { at.max(sent) } else { bytes.len() };
-        self.to_client.send(cx, &mut self.client, &[&bytes[sent..until]])?;
+        self.pass(cx, bytes, sent, until, insert)?;
         if matches!(self.down, Down::Head) && at < bytes.len() {
             self.partial = bytes[at..].to_vec();
             self.partial_sent = until - at;
         }
         Ok(None)
+    }
+
+    /// Sends `bytes[from..to]` on, with what is to be put in, in one call.
+    fn pass(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        from: usize,
+        to: usize,
+        insert: Option<Insert>,
+    ) -> io::Result<()> {
+        let Some(Insert { at, place, last }) = insert else {
+            return self.to_client.send(cx, &mut self.client, &[&bytes[from..to]]);
+        };
+        let header: &[u8] = match &place {
+            Place::Preview(leg) => &leg.preview.header_line,
+            Place::App => &[],
+        };
+        let close: &[u8] = if last { CLOSE } else { &[] };
+        self.to_client.send(cx, &mut self.client, &[&bytes[from..at], header, close, &bytes[at..to]])
     }
 
     /// Whether heads are held until they are complete.
