@@ -6,7 +6,7 @@
 use std::{
     cell::Cell,
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -124,8 +124,9 @@ fn connect(
 ///
 /// IPv4 walks addresses of 127.64.0.0/10 at one port below 1024, so no dial takes a port that the app's own
 /// `connect` or `bind` could want, and a source in TIME_WAIT comes round only after half a million others. IPv6 has
-/// one loopback address, so there it walks the ports, and where that is in use the port of the address called. Sources of loopback in TIME_WAIT may be used again after a
-/// second (`net.ipv4.tcp_tw_reuse` 2, the default since kernel 4.19).
+/// one loopback address, and what comes from it for a socket in TIME_WAIT draws no reset: there the source is the
+/// address called, and the ports are walked. Either way a source in TIME_WAIT may be used again after a second or two
+/// (`net.ipv4.tcp_tw_reuse` 2, the default since kernel 4.19).
 ///
 /// After half of its `tries` the choice is the kernel's: the app may listen on the agent's port by now, or have most
 /// of the walked ones in use.
@@ -145,10 +146,7 @@ fn source(worker: u32, target: &Target, local: SocketAddr, tries: u32) -> Socket
             const LAST: u32 = 60_999;
             let per_worker = (LAST - FIRST + 1) / MAX_WORKERS;
             let port = (FIRST + worker * per_worker + step % per_worker) as u16;
-            // A link-local address is reached from itself only.
-            let link_local = local.ip().is_unicast_link_local();
-            let ip = if link_local || tries % 2 == 1 { *local.ip() } else { Ipv6Addr::LOCALHOST };
-            SocketAddrV6::new(ip, port, 0, local.scope_id()).into()
+            SocketAddrV6::new(*local.ip(), port, 0, local.scope_id()).into()
         }
     }
 }

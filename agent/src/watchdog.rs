@@ -47,6 +47,7 @@ pub fn watch(args: &ServeArgs) -> Result<ExitCode> {
     let pid = Pid::from_raw(i32::try_from(child.id()).context("process id")?);
     let mut agent: Option<Agent> = None;
     let mut late = 0;
+    let mut starvation = Starvation::default();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(exit_code(status));
@@ -58,13 +59,36 @@ pub fn watch(args: &ServeArgs) -> Result<ExitCode> {
             agent = inspect::agent_of_process(child.id(), &node);
         }
         let age = agent.as_ref().and_then(Agent::heartbeat_age);
-        late = if age.is_some_and(|age| age > HUNG) { late + 1 } else { 0 };
+        let waited = starvation.more_since_last(child.id());
+        let hangs = age.is_some_and(|age| age > HUNG) && waited < POLL / 2;
+        late = if hangs { late + 1 } else { 0 };
         if late == LOOKS {
             tracing::error!(?age, "the agent hangs: ending it; connections reach the app");
             child.kill()?;
             return Ok(exit_code(child.wait()?));
         }
         sleep(POLL);
+    }
+}
+
+/// How long the child's threads wait for a processor. On a node that is too busy to run them they are late although
+/// they do not hang, and to end them would help nobody.
+#[derive(Default)]
+struct Starvation {
+    total: Duration,
+}
+
+impl Starvation {
+    /// How long they waited since the last call, taken together (`/proc/PID/task/TID/schedstat`, second field, in
+    /// nanoseconds; zero on kernels without it).
+    fn more_since_last(&mut self, pid: u32) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let waited = tasks.filter_map(|task| {
+            let schedstat = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+            schedstat.split(' ').nth(1)?.parse().ok().map(Duration::from_nanos)
+        });
+        let before = std::mem::replace(&mut self.total, waited.sum());
+        self.total.saturating_sub(before)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use tokio::net::TcpStream;
 
 use super::{
-    ending,
+    ending::{self, LateReset},
     exchange::Ended,
     outbox::{Outbox, SCRATCH, Scratch},
 };
@@ -35,15 +35,19 @@ enum End {
 
 /// Copies until both ways have ended, or one side resets.
 pub(super) async fn run(mut client: TcpStream, server: &mut TcpStream, mut up: Way, mut down: Way) {
+    let (mut client_reset, mut server_reset) = (LateReset::default(), LateReset::default());
     let clean = poll_fn(|cx| {
         let ends = [up.poll(cx, &mut client, server), down.poll(cx, server, &mut client)];
         if ends.contains(&Poll::Ready(End::Reset)) {
             return Poll::Ready(false);
         }
         match ends {
-            [Poll::Ready(a), Poll::Ready(b)] => Poll::Ready(a == End::Passed && b == End::Passed),
-            _ => Poll::Pending,
+            [Poll::Ready(a), Poll::Ready(b)] => return Poll::Ready(a == End::Passed && b == End::Passed),
+            _ => {}
         }
+        let late = up.ended != Ended::No && client_reset.poll(cx, &client).is_ready()
+            || down.ended != Ended::No && server_reset.poll(cx, server).is_ready();
+        if late { Poll::Ready(false) } else { Poll::Pending }
     })
     .await;
     if !clean {
