@@ -171,7 +171,11 @@ impl Control {
                 Ok(()) => drop(self.failed.remove(&name)),
                 Err(error) => {
                     if self.failed.get(&name).is_none_or(|before| before.code() != error.code()) {
-                        tracing::warn!(target = name, reason = error.code(), "target is not steered: {error}");
+                        tracing::warn!(
+                            target = name,
+                            reason = error.code(),
+                            "target is not steered: {error}"
+                        );
                     }
                     self.failed.insert(name, error);
                 }

@@ -76,7 +76,11 @@ pub(crate) async fn app(
                 }
                 return Ok(AppStream { stream, _entry: entry });
             }
-            Err(e) if matches!(e.raw_os_error(), Some(libc::EADDRINUSE | libc::EADDRNOTAVAIL | libc::EEXIST)) => {}
+            Err(e)
+                if matches!(
+                    e.raw_os_error(),
+                    Some(libc::EADDRINUSE | libc::EADDRNOTAVAIL | libc::EEXIST)
+                ) => {}
             Err(e) => return Err(e),
         }
     }

@@ -75,7 +75,9 @@ impl Connection {
     /// Connects to `place`.
     pub(crate) async fn dial(&self, place: &Place) -> io::Result<Server> {
         match place {
-            Place::App => dial::app(self.worker, &self.target, self.peer, self.local, &self.admission).await.map(Server::App),
+            Place::App => dial::app(self.worker, &self.target, self.peer, self.local, &self.admission)
+                .await
+                .map(Server::App),
             Place::Preview(leg) => {
                 backend::connect(leg.preview.clone(), self.local).await.map(Server::Preview)
             }

@@ -13,8 +13,8 @@ use std::{
 };
 
 use byway_abi::{
-    Addr, AgentInfo, CLOSED, DialKey, LAYOUT, ListenKey, Listeners, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS, Origin,
-    PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord, Text, maps,
+    Addr, AgentInfo, CLOSED, DialKey, LAYOUT, ListenKey, Listeners, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS,
+    Origin, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord, Text, maps,
 };
 
 use crate::{

@@ -75,8 +75,11 @@ impl Loaded {
         }
         self.maps.sort_unstable();
         self.maps.dedup();
-        self.links =
-            links().into_iter().filter(|(_, program)| self.programs.contains(program)).map(|(id, _)| id).collect();
+        self.links = links()
+            .into_iter()
+            .filter(|(_, program)| self.programs.contains(program))
+            .map(|(id, _)| id)
+            .collect();
         self
     }
 }

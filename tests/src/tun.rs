@@ -92,7 +92,8 @@ impl Drop for FarClient {
 }
 
 fn open() -> std::io::Result<File> {
-    let tun = OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_NONBLOCK).open("/dev/net/tun")?;
+    let tun =
+        OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_NONBLOCK).open("/dev/net/tun")?;
     spawn::name_tun(&tun, "far0")?;
     Ok(tun)
 }

@@ -27,7 +27,8 @@ fn killed_forty_times_under_load() {
         let loaded = Loaded::by(agent.pid()).unwrap();
         assert!(loaded.programs.len() >= 5 && loaded.links.len() >= 4, "{loaded:?}");
         agent.sigkill();
-        let left = eventually(SOON, || (loaded.left().is_empty() && !agent_listens(&stage.app)).then_some(()));
+        let left =
+            eventually(SOON, || (loaded.left().is_empty() && !agent_listens(&stage.app)).then_some(()));
         assert!(left.is_some(), "left after SIGKILL: {:?}", loaded.left());
     }
     let outcome = load.stop();

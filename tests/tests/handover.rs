@@ -3,7 +3,9 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use byway_tests::{Agent, End, FarClient, Http, Load, Outcome, Plan, Raw, Routes, Stage, dials, eventually, needs_root};
+use byway_tests::{
+    Agent, End, FarClient, Http, Load, Outcome, Plan, Raw, Routes, Stage, dials, eventually, needs_root,
+};
 
 const SOON: Duration = Duration::from_secs(10);
 /// As long as a target takes to let go, and a little.
@@ -29,7 +31,10 @@ fn none_failed(what: &str, loads: Vec<Load>) -> Vec<Outcome> {
         assert_eq!(outcome.failed(), 0, "{what}: {outcome:?}");
         assert!(outcome.total() > 50, "{what}: {outcome:?}");
     }
-    assert!(outcomes[..3].iter().all(|o| o.of("PREVIEW") == 0), "{what}: a request without a key was steered");
+    assert!(
+        outcomes[..3].iter().all(|o| o.of("PREVIEW") == 0),
+        "{what}: a request without a key was steered"
+    );
     outcomes
 }
 

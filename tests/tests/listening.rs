@@ -167,7 +167,8 @@ fn ipv6_link_local_is_steered() {
     let scope = u32::from_str_radix(line.split_whitespace().nth(1).unwrap(), 16).unwrap();
     let to = SocketAddrV6::new(ip, Stage::PORT, 0, scope);
     // The address may still be checked for duplicates.
-    let stream = eventually(SOON, || stage.client.connect(to).ok()).expect("a connection to a link-local address");
+    let stream =
+        eventually(SOON, || stage.client.connect(to).ok()).expect("a connection to a link-local address");
     let here = stream.local_addr().unwrap();
     let mut http = Http::new(stream);
     let answer = http.get("/", &[]).unwrap().text();

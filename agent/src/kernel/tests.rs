@@ -84,10 +84,10 @@ fn structs(btf: &Btf) -> HashMap<String, u32> {
         }
         at += 12
             + match kind {
-                1 | 14 | 17 => 4,                // INT, VAR, DECL_TAG
-                3 => 12,                         // ARRAY
-                4 | 5 | 15 | 19 => 12 * count,   // STRUCT, UNION, DATASEC, ENUM64
-                6 | 13 => 8 * count,             // ENUM, FUNC_PROTO
+                1 | 14 | 17 => 4,              // INT, VAR, DECL_TAG
+                3 => 12,                       // ARRAY
+                4 | 5 | 15 | 19 => 12 * count, // STRUCT, UNION, DATASEC, ENUM64
+                6 | 13 => 8 * count,           // ENUM, FUNC_PROTO
                 _ => 0,
             };
     }

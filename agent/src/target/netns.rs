@@ -112,9 +112,8 @@ impl Netns {
     /// descriptors held here keep its namespace alive.
     pub(crate) fn is_current(&self) -> bool {
         use std::os::unix::fs::MetadataExt;
-        let leads_here = |path: &Path| {
-            fs::metadata(path).is_ok_and(|m| self.id == NetnsId { dev: m.dev(), ino: m.ino() })
-        };
+        let leads_here =
+            |path: &Path| fs::metadata(path).is_ok_and(|m| self.id == NetnsId { dev: m.dev(), ino: m.ino() });
         let mut path = self.path();
         if leads_here(&path) {
             return true;
