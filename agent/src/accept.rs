@@ -102,7 +102,6 @@ fn prepare(
         local.set_scope_id(target.netns.scope_of(*local.ip())?);
     }
     target.own(&client, local);
-    client.set_nodelay(true)?;
     target.count(Counter::Accepted);
     target.count(Counter::Open);
     Ok(Connection {

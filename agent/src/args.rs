@@ -37,6 +37,9 @@ pub enum Debug {
         /// How to print.
         #[arg(long, short, value_enum, default_value_t)]
         output: Format,
+        /// Only the agents of this node; nodes made of containers share a kernel.
+        #[arg(long, value_name = "NAME")]
+        node: Option<String>,
     },
 }
 

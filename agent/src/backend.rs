@@ -7,12 +7,15 @@ use std::{
     time::Duration,
 };
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{net::TcpStream, time::timeout};
 
 use crate::snapshot::Preview;
 
 /// A pod that has gone does not answer at all.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A node that died says nothing either; the client waits for an answer.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Backends tried for one request.
 const TRIES: usize = 4;
 
@@ -28,6 +31,8 @@ pub(crate) async fn connect(preview: Arc<Preview>, local: SocketAddr) -> io::Res
         match timeout(PATIENCE, TcpStream::connect(SocketAddr::new(ip, local.port()))).await {
             Ok(Ok(stream)) => {
                 stream.set_nodelay(true)?;
+                let probes = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+                SockRef::from(&stream).set_tcp_keepalive(&probes)?;
                 return Ok(stream);
             }
             Ok(Err(e)) => last = e,

@@ -6,6 +6,7 @@ mod exchange;
 mod outbox;
 mod request;
 mod response;
+mod splice;
 mod tunnel;
 mod unreachable;
 

@@ -115,13 +115,13 @@ pub(crate) fn agent_of_process(pid: u32, node: &str) -> Option<Agent> {
     agents_of(node).ok()?.into_iter().find(|a| a.info.pid == pid)
 }
 
-/// `debug routes`.
+/// `debug routes`, of all nodes of this machine or of one. The exit code is 2 when there is no agent.
 ///
 /// # Errors
 ///
 /// When the maps cannot be read, for want of rights.
-pub fn print_routes(format: Format) -> Result<ExitCode> {
-    let report = read::report()?;
+pub fn print_routes(node: Option<&str>, format: Format) -> Result<ExitCode> {
+    let report = read::report(node)?;
     print::print(&report, format)?;
     Ok(if report.agents.is_empty() { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }

@@ -10,6 +10,8 @@ pub mod args;
 mod backend;
 mod control;
 mod dial;
+#[doc(hidden)]
+pub mod foreign;
 mod forward;
 pub mod inspect;
 mod kernel;

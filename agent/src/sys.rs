@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd},
+    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
 };
 
 use nix::sys::signal::{SigSet, Signal};
@@ -27,4 +27,17 @@ pub(crate) fn pending_signal(signals: &SigSet) -> Option<Signal> {
 pub(crate) fn trim_memory() {
     // SAFETY: no arguments that matter; glibc only.
     unsafe { libc::malloc_trim(0) };
+}
+
+/// A descriptor of another process, as one of our own (pidfd_open(2), kernel 5.3; pidfd_getfd(2), kernel 5.6).
+pub(crate) fn descriptor_of(pid: u32, fd: RawFd) -> io::Result<OwnedFd> {
+    let own = |n: libc::c_long| match RawFd::try_from(n) {
+        // SAFETY: a descriptor that the kernel has just made for us.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    };
+    // SAFETY: plain numbers; nothing is written.
+    let process = own(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    // SAFETY: as above.
+    own(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })
 }

@@ -245,7 +245,7 @@ impl Tables {
     /// The user whose app listens at `local`.
     pub(crate) fn listening_uid(&self, ns: u64, local: SocketAddr) -> Option<u32> {
         let any: Addr = if local.is_ipv4() { mapped([0; 4].into()) } else { [0; 4] };
-        [mapped(local.ip()), any].into_iter().find_map(|addr| {
+        [any, mapped(local.ip())].into_iter().find_map(|addr| {
             let key = ListenKey { ns, addr, port: local.port().into(), pad: 0 };
             self.listening.lookup(&key).ok().flatten().filter(|l| l.count > 0).map(|l| l.uid)
         })

@@ -3,7 +3,7 @@
 mod attach;
 mod detach;
 mod listener;
-mod listening;
+pub(crate) mod listening;
 mod netns;
 
 use std::{

@@ -74,7 +74,7 @@ pub fn parse_request<'b, 'h>(
     };
     let headers: &'h [Header<'b>] = request.headers;
     check_target(method, target)?;
-    let facts = Facts::read(headers)?;
+    let facts = Facts::read(head, headers)?;
     let body = facts.lengths.body(version)?.unwrap_or(Body::Empty);
     let upgrade = facts.upgrade && facts.connection_upgrade && version == 1;
     let kind = match method {
@@ -110,7 +110,8 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn read(headers: &[Header<'_>]) -> Result<Self, Doubt> {
+    /// `headers` are slices of `head`.
+    pub(crate) fn read(head: &[u8], headers: &[Header<'_>]) -> Result<Self, Doubt> {
         let mut facts = Self::default();
         for header in headers {
             // The length of a name decides which few it can be, so that most headers cost one comparison.
@@ -121,9 +122,11 @@ impl Facts {
                 7 if header.name.eq_ignore_ascii_case("upgrade") => facts.upgrade = true,
                 10 if header.name.eq_ignore_ascii_case("connection") => facts.connection(header.value),
                 14 if is_or_looks_like(header.name, "content-length")? => {
+                    check_tabs(head, header.value, Doubt::BadLength)?;
                     facts.lengths.content_length(header.value)?;
                 }
                 17 if is_or_looks_like(header.name, "transfer-encoding")? => {
+                    check_tabs(head, header.value, Doubt::TransferEncoding)?;
                     facts.lengths.transfer_encoding(header.value)?;
                 }
                 _ => {}
@@ -155,6 +158,17 @@ fn is_or_looks_like(name: &str, known: &str) -> Result<bool, Doubt> {
     }
     let same = |(a, b): (u8, u8)| a.eq_ignore_ascii_case(&b) || (a == b'_' && b == b'-');
     if name.bytes().zip(known.bytes()).all(same) { Err(Doubt::LookalikeHeader) } else { Ok(false) }
+}
+
+/// Tabs around a framing header's value: allowed (RFC 9110, 5.6.3), but there are servers that do not take them
+/// for blanks, and then see another header value, or none. Nobody sends them but to get past somebody.
+fn check_tabs(head: &[u8], value: &[u8], doubt: Doubt) -> Result<(), Doubt> {
+    let start = (value.as_ptr() as usize).wrapping_sub(head.as_ptr() as usize);
+    let (before, from) = head.split_at_checked(start).ok_or(doubt)?;
+    let behind = from.get(value.len()..).ok_or(doubt)?;
+    let before = before.iter().rev().take_while(|b| **b != b':');
+    let mut around = before.chain(behind.iter().take_while(|b| **b != b'\r'));
+    if around.any(|b| *b == b'\t') { Err(doubt) } else { Ok(()) }
 }
 
 /// RFC 9112, 3.2: which form goes with which method. Characters are not held to RFC 3986, since clients send

@@ -41,7 +41,7 @@ pub fn parse_response(head: &[u8], kind: RequestKind) -> Result<ResponseHead, Do
     if parsed != httparse::Status::Complete(head.len()) {
         return Err(Doubt::ResponseHead);
     }
-    let facts = Facts::read(response.headers).map_err(|_| Doubt::ResponseFraming)?;
+    let facts = Facts::read(head, response.headers).map_err(|_| Doubt::ResponseFraming)?;
     let declared = facts.lengths.body(version).map_err(|_| Doubt::ResponseFraming)?;
     let body = body(status, kind, declared)?;
     Ok(ResponseHead {

@@ -21,6 +21,7 @@ pub struct Running {
     name: String,
     child: Child,
     scratch: Scratch,
+    kept: Option<Scratch>,
 }
 
 impl Running {
@@ -38,7 +39,14 @@ impl Running {
             .stderr(log)
             .spawn()
             .with_context(|| format!("cannot start {name}: {}", command.get_program().display()))?;
-        Ok(Self { name: name.to_owned(), child, scratch })
+        Ok(Self { name: name.to_owned(), child, scratch, kept: None })
+    }
+
+    /// Keeps a folder, say with its configuration, for as long as it runs.
+    #[must_use]
+    pub fn keeping(mut self, folder: Scratch) -> Self {
+        self.kept = Some(folder);
+        self
     }
 
     /// The process that was started.

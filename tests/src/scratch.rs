@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
 
+const MEMORY: &str = "/dev/shm";
+
 /// A new folder, removed when dropped.
 #[derive(Debug)]
 pub struct Scratch(PathBuf);
@@ -19,12 +21,26 @@ impl Scratch {
     ///
     /// When the system's folder for temporary files is full or read-only.
     pub fn new(name: &str) -> Result<Self> {
+        Self::below(&std::env::temp_dir(), name)
+    }
+
+    /// Makes one in memory, where the system has a folder for that, so that no disk slows a server down.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scratch::new`].
+    pub fn in_memory(name: &str) -> Result<Self> {
+        let memory = Path::new(MEMORY);
+        if memory.is_dir() { Self::below(memory, name) } else { Self::new(name) }
+    }
+
+    fn below(parent: &Path, name: &str) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         static STALE: Once = Once::new();
         STALE.call_once(remove_stale);
 
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = std::env::temp_dir().join(format!("bw-{}-{n}-{name}", std::process::id()));
+        let dir = parent.join(format!("bw-{}-{n}-{name}", std::process::id()));
         // A process that was killed may have left one, and its id may be ours now.
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir)?;
@@ -45,7 +61,8 @@ impl Drop for Scratch {
 
 /// Removes the folders of processes that are gone.
 fn remove_stale() {
-    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().filter_map(Result::ok) {
+    let parents = [std::env::temp_dir(), MEMORY.into()];
+    for entry in parents.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().filter_map(Result::ok) {
         if is_stale(&entry.file_name()) {
             let _ = fs::remove_dir_all(entry.path());
         }

@@ -18,3 +18,11 @@ pub(crate) fn agent() -> Result<PathBuf> {
     ensure!(status.success(), "the agent does not build; the compiler's message is above");
     Ok(workspace::target_dir().join("release/byway-agent"))
 }
+
+/// Builds one of the agent's examples in release mode; returns the path of the binary.
+pub(crate) fn example(name: &str) -> Result<PathBuf> {
+    ebpf::build()?;
+    let args = ["build", "--release", "-p", "byway-agent", "--example", name];
+    ensure!(workspace::cargo().args(args).status()?.success(), "{name} does not build; the reason is above");
+    Ok(workspace::target_dir().join("release/examples").join(name))
+}

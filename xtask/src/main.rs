@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "these are commands for a terminal; what they say is their output")]
 
+mod bench;
 mod build;
+mod debug;
 mod demo;
 mod ebpf;
 mod progress;
@@ -35,6 +37,10 @@ enum Command {
     Build,
     /// See it work: a stable app, a preview and the real agent, each in a network namespace
     Demo(demo::Args),
+    /// Look into the live BPF maps of this machine
+    Debug(debug::Args),
+    /// Measure what the agent costs, beside nothing at all, haproxy and nginx
+    Bench(bench::Args),
     /// Check formatting and lints, then run all tests, the datapath's included
     Test(test::Args),
     /// The web server of the demo
@@ -48,6 +54,8 @@ fn main() -> ExitCode {
         Command::Ebpf => ebpf::build().map(drop),
         Command::Build => build::agent().map(drop),
         Command::Demo(args) => demo::run(&args),
+        Command::Debug(args) => debug::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
         Command::DemoApp(args) => demo::app::serve(&args),
     };

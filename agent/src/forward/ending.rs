@@ -1,9 +1,18 @@
 //! How the end of a connection is passed on: FIN as FIN, reset as reset.
 
-use std::{io, time::Duration};
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use socket2::SockRef;
-use tokio::{net::TcpStream, time::sleep};
+use tokio::{
+    net::TcpStream,
+    time::{Sleep, sleep},
+};
 
 /// Longest wait for what was sent before a reset to leave the socket.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -36,6 +45,28 @@ pub(super) async fn reset_after_flush(stream: &TcpStream) {
         wait *= 2;
     }
     reset(stream);
+}
+
+/// Waits for the reset of a side that has half-closed before, which reading does not tell any more: at the end of
+/// the stream a socket stays readable for ever. So it is asked now and then, and ever less often.
+#[derive(Default)]
+pub(super) struct LateReset(Option<(Pin<Box<Sleep>>, Duration)>);
+
+impl LateReset {
+    const FIRST: Duration = Duration::from_millis(5);
+    const LAST: Duration = Duration::from_secs(1);
+
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, side: &TcpStream) -> Poll<()> {
+        loop {
+            if !matches!(side.take_error(), Ok(None)) {
+                return Poll::Ready(());
+            }
+            let (timer, wait) = self.0.get_or_insert_with(|| (Box::pin(sleep(Self::FIRST)), Self::FIRST));
+            ready!(timer.as_mut().poll(cx));
+            *wait = (*wait * 2).min(Self::LAST);
+            *timer = Box::pin(sleep(*wait));
+        }
+    }
 }
 
 /// Bytes not acknowledged by the other side yet.

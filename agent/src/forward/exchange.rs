@@ -21,7 +21,14 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::{Connection, Place, Server, away::Away, counter, ending, outbox::Outbox, tunnel};
+use super::{
+    Connection, Place, Server,
+    away::Away,
+    counter,
+    ending::{self, LateReset},
+    outbox::Outbox,
+    tunnel,
+};
 use crate::target::Counter;
 
 /// A head that takes longer goes to the app as it is.
@@ -87,6 +94,8 @@ pub(super) struct Exchange<'a> {
     /// The last response is complete.
     pub(super) finished: bool,
     slow_head: Option<Pin<Box<Sleep>>>,
+    client_reset: LateReset,
+    home_reset: LateReset,
 }
 
 /// Whether one side will send no more.
@@ -123,6 +132,8 @@ impl<'a> Exchange<'a> {
             last: false,
             finished: false,
             slow_head: None,
+            client_reset: LateReset::default(),
+            home_reset: LateReset::default(),
         }
     }
 
@@ -137,8 +148,8 @@ impl<'a> Exchange<'a> {
                     self;
                 // The other connections have no part in what follows.
                 let mut server = away.take_active().unwrap_or(home);
-                let up = tunnel::Way { outbox: to_server, ended: client_ended };
-                let down = tunnel::Way { outbox: to_client, ended: home_ended };
+                let up = tunnel::Way::new(to_server, client_ended);
+                let down = tunnel::Way::new(to_client, home_ended);
                 tunnel::run(client, server.stream(), up, down).await;
             }
             Ok(Stop::Reset) | Err(_) => {
@@ -160,13 +171,29 @@ impl<'a> Exchange<'a> {
             if let Some(stop) = self.poll_down(cx)? {
                 return Poll::Ready(Ok(stop));
             }
-            if matches!((&self.up, &self.down), (Up::Raw, Down::Raw)) && self.inbox.is_empty() {
+            let whole = self.client_ended == Ended::No && self.home_ended == Ended::No;
+            if matches!((&self.up, &self.down), (Up::Raw, Down::Raw)) && self.inbox.is_empty() && whole {
                 return Poll::Ready(Ok(Stop::Tunnel));
             }
             if self.position() == before {
-                return self.poll_slow_head(cx);
+                return match self.poll_late_resets(cx) {
+                    Poll::Ready(()) => Poll::Ready(Ok(Stop::Reset)),
+                    Poll::Pending => self.poll_slow_head(cx),
+                };
             }
         }
+    }
+
+    /// A side that has half-closed may reset later, or turn out to have closed when something is sent to it.
+    fn poll_late_resets(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.client_ended != Ended::No && self.client_reset.poll(cx, &self.client).is_ready() {
+            return Poll::Ready(());
+        }
+        if self.home_ended == Ended::No || self.away.is_active() {
+            return Poll::Pending;
+        }
+        let reset = self.home_reset.poll(cx, self.home.stream()).is_ready();
+        if reset || self.home_broken { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// What one way waits for from the other.

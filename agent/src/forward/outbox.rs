@@ -14,6 +14,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use super::splice::Pipe;
+
 /// Size of the scratch of a thread.
 pub(super) const SCRATCH: usize = 64 * 1024;
 
@@ -47,16 +49,37 @@ impl Drop for Scratch {
     }
 }
 
-/// What one side has not taken yet.
+/// What one side has not taken yet: bytes, and behind them what a pipe holds.
 #[derive(Default)]
 pub(super) struct Outbox {
     bytes: Vec<u8>,
     sent: usize,
+    pipe: Option<Pipe>,
 }
 
 impl Outbox {
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.is_empty() && self.pipe.is_none()
+    }
+
+    /// Moves at most `most` bytes from one side towards the other without a copy; how many, 0 at the end. To be
+    /// called when nothing waits.
+    pub(super) fn poll_splice(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &TcpStream,
+        most: u64,
+    ) -> Poll<io::Result<usize>> {
+        let mut pipe = match self.pipe.take() {
+            Some(pipe) => pipe,
+            None => Pipe::take()?,
+        };
+        let moved = pipe.poll_fill(cx, from, most);
+        match moved {
+            Poll::Ready(Ok(1..)) => self.pipe = Some(pipe),
+            _ => pipe.give_back(),
+        }
+        moved
     }
 
     /// Writes the parts, in order, behind what waits already; keeps what is not taken.
@@ -93,8 +116,11 @@ impl Outbox {
         while self.sent < self.bytes.len() {
             self.sent += ready!(Pin::new(&mut *to).poll_write(cx, &self.bytes[self.sent..]))?;
         }
-        if !self.bytes.is_empty() {
-            *self = Self::default(); // an idle connection keeps no buffer
+        if let Some(pipe) = &mut self.pipe {
+            ready!(pipe.poll_drain(cx, to))?;
+        }
+        if let Some(pipe) = std::mem::take(self).pipe {
+            pipe.give_back(); // an idle connection keeps neither buffer nor pipe
         }
         Poll::Ready(Ok(()))
     }

@@ -17,6 +17,7 @@ use super::{
     Place, counter, ending,
     exchange::{Ended, Exchange, Stop, Up},
     outbox::{Outbox, SCRATCH, Scratch},
+    splice,
 };
 use crate::{snapshot::Routes, target::Counter};
 
@@ -40,7 +41,7 @@ impl Exchange<'_> {
             if matches!(self.up, Up::Wait) && self.waiting.is_empty() && !self.last {
                 self.up = Up::Head;
             }
-            if !self.inbox.is_empty() && !matches!(self.up, Up::Wait) {
+            if !self.inbox.is_empty() && self.takes_more() {
                 let mut bytes = take(&mut self.inbox);
                 let used = self.take_in(cx, &bytes)?;
                 bytes.drain(..used);
@@ -60,16 +61,54 @@ impl Exchange<'_> {
             if self.inbox.len() >= SCRATCH {
                 return Ok(None); // the client sends ahead of its answers
             }
+            if let Up::Body(scan) = &mut self.up
+                && scan.opaque_run() >= splice::FROM
+            {
+                // All but the last byte: only what is read can be seen to end.
+                match self.to_server.poll_splice(cx, &self.client, scan.opaque_run() - 1)? {
+                    Poll::Pending => return Ok(None),
+                    Poll::Ready(0) => self.client_ended = Ended::Seen,
+                    Poll::Ready(moved) => scan.skip(moved as u64),
+                }
+                continue;
+            }
             let mut scratch = Scratch::take();
-            match scratch.poll_read(cx, &mut self.client)? {
+            match scratch.poll_read(cx, &mut self.client) {
                 Poll::Pending => return Ok(None),
-                Poll::Ready([]) => self.client_ended = Ended::Seen,
-                Poll::Ready(bytes) if self.inbox.is_empty() && !matches!(self.up, Up::Wait) => {
+                Poll::Ready(Ok([])) => self.client_ended = Ended::Seen,
+                Poll::Ready(Ok(bytes)) if self.inbox.is_empty() && self.takes_more() => {
                     let used = self.take_in(cx, bytes)?;
                     self.inbox.extend_from_slice(&bytes[used..]);
                 }
-                Poll::Ready(bytes) => self.inbox.extend_from_slice(bytes),
+                Poll::Ready(Ok(bytes)) => self.inbox.extend_from_slice(bytes),
+                Poll::Ready(Err(error)) => {
+                    self.let_go(cx);
+                    return Err(error);
+                }
             }
+        }
+    }
+
+    /// Whether bytes of the client can be dealt with now: decided, sent on, or found to be in doubt.
+    fn takes_more(&self) -> bool {
+        !matches!(self.up, Up::Wait) || self.awaits_tunnel()
+    }
+
+    /// Home has been asked for a tunnel, and has not answered.
+    fn awaits_tunnel(&self) -> bool {
+        !self.away.is_active() && self.asked_for_tunnel()
+    }
+
+    fn asked_for_tunnel(&self) -> bool {
+        matches!(self.waiting.back(), Some(RequestKind::Upgrade | RequestKind::Connect))
+    }
+
+    /// The client has reset. What was held of a head is the app's, as it would be without us.
+    fn let_go(&mut self, cx: &mut Context<'_>) {
+        if matches!(self.up, Up::Detect | Up::Head) && !self.away.is_active() {
+            let held = take(&mut self.inbox);
+            // An app that takes nothing more needs no more either.
+            let _ = self.to_server.send(cx, self.home.stream(), &[&held]);
         }
     }
 
@@ -115,6 +154,7 @@ impl Exchange<'_> {
         let mut at = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
+            let awaits_tunnel = self.awaits_tunnel();
             match &mut self.up {
                 Up::Detect => match detect(rest) {
                     Detected::NeedMore => break,
@@ -150,6 +190,7 @@ impl Exchange<'_> {
                     Err(doubt) => self.turn_opaque(doubt),
                 },
                 Up::Raw => at = bytes.len(),
+                Up::Wait if awaits_tunnel => self.turn_opaque(Doubt::EarlyTunnelData),
                 Up::Wait => break,
             }
         }
@@ -220,9 +261,7 @@ impl Exchange<'_> {
     /// The request has been sent to its end.
     fn body_sent(&mut self) {
         // What follows an Upgrade or CONNECT is HTTP or not: the answer tells.
-        let asks_for_tunnel =
-            matches!(self.waiting.back(), Some(RequestKind::Upgrade | RequestKind::Connect));
-        self.up = if self.away.is_active() || asks_for_tunnel { Up::Wait } else { Up::Head };
+        self.up = if self.away.is_active() || self.asked_for_tunnel() { Up::Wait } else { Up::Head };
     }
 
     fn count_app(&self, routes: &Arc<Routes>, head: &RequestHead<'_, '_>, reason: AppReason) {

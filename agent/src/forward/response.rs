@@ -15,6 +15,7 @@ use super::{
     Place, ending,
     exchange::{Down, Ended, Exchange, Stop},
     outbox::Scratch,
+    splice,
 };
 
 const CLOSE: &[u8] = b"connection: close\r\n";
@@ -39,9 +40,26 @@ impl Exchange<'_> {
             if self.home_ended != Ended::No && !away {
                 return Ok((self.client_ended == Ended::PassedOn).then_some(Stop::Done));
             }
-            let Some(server) = self.active_server() else { return Ok(None) };
+            let server = match self.away.server() {
+                Some(server) if away => server.stream(),
+                None if away => return Ok(None), // it is being dialled
+                _ => self.home.stream(),
+            };
             let mut scratch = Scratch::take();
-            match scratch.poll_read(cx, server) {
+            let read = match &mut self.down {
+                Down::Body(scan) if scan.opaque_run() >= splice::FROM => {
+                    // All but the last byte: only what is read can be seen to end.
+                    match self.to_client.poll_splice(cx, server, scan.opaque_run() - 1) {
+                        Poll::Ready(Ok(moved @ 1..)) => {
+                            scan.skip(moved as u64);
+                            continue;
+                        }
+                        end => end.map_ok(|_| [].as_slice()),
+                    }
+                }
+                _ => scratch.poll_read(cx, server),
+            };
+            match read {
                 Poll::Pending => return Ok(None),
                 Poll::Ready(Ok([])) if away => {
                     if let Some(stop) = self.away_ended(cx, &io::ErrorKind::UnexpectedEof.into())? {

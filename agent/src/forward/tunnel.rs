@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::{
     ending,
     exchange::Ended,
-    outbox::{Outbox, Scratch},
+    outbox::{Outbox, SCRATCH, Scratch},
 };
 
 /// One way, and how far it has come.
@@ -18,6 +18,8 @@ pub(super) struct Way {
     pub(super) outbox: Outbox,
     /// Of the side that the bytes come from.
     pub(super) ended: Ended,
+    /// The last read filled all there was room for, so the next is worth a pipe.
+    bulk: bool,
 }
 
 /// How a way came to its end.
@@ -51,6 +53,10 @@ pub(super) async fn run(mut client: TcpStream, server: &mut TcpStream, mut up: W
 }
 
 impl Way {
+    pub(super) fn new(outbox: Outbox, ended: Ended) -> Self {
+        Self { outbox, ended, bulk: false }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>, from: &mut TcpStream, to: &mut TcpStream) -> Poll<End> {
         loop {
             if ready!(self.outbox.poll_flush(cx, to)).is_err() {
@@ -67,10 +73,19 @@ impl Way {
             if self.ended != Ended::No {
                 continue;
             }
+            if self.bulk {
+                match ready!(self.outbox.poll_splice(cx, from, u64::MAX)) {
+                    Ok(0) => self.ended = Ended::Seen,
+                    Ok(moved) => self.bulk = moved >= SCRATCH / 4,
+                    Err(_) => return Poll::Ready(End::Reset),
+                }
+                continue;
+            }
             let mut scratch = Scratch::take();
             match ready!(scratch.poll_read(cx, from)) {
                 Ok([]) => self.ended = Ended::Seen,
                 Ok(bytes) => {
+                    self.bulk = bytes.len() == SCRATCH;
                     if self.outbox.send(cx, to, &[bytes]).is_err() {
                         return Poll::Ready(End::Broken);
                     }

@@ -12,7 +12,7 @@ use byway_http::Doubt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Agent, agents};
+use super::{Agent, agents, agents_of};
 use crate::kernel::sys::RawMap;
 
 /// What all agents of this machine have programmed.
@@ -77,8 +77,12 @@ pub(super) struct RouteReport {
     pub(super) last_request: Option<Timestamp>,
 }
 
-pub(super) fn report() -> Result<Report> {
-    let agents = agents()?.iter().map(agent_report).collect::<Result<Vec<_>>>()?;
+pub(super) fn report(node: Option<&str>) -> Result<Report> {
+    let found = match node {
+        Some(node) => agents_of(node)?,
+        None => agents()?,
+    };
+    let agents = found.iter().map(agent_report).collect::<Result<Vec<_>>>()?;
     Ok(Report { agents })
 }
 

@@ -1,14 +1,18 @@
 //! Offsets of kernel structures, from the running kernel's own BTF: Rust's eBPF has no CO-RE.
+//!
+//! A reader of its own, for struct members only: the crate that could do it is under the LGPL, and aya's does not
+//! tell offsets. Format: Documentation/bpf/btf.rst of the kernel.
 
-use btf_rs::{Btf, Type};
+#[cfg(test)]
+mod tests;
 
 /// Where the running kernel describes its types.
-pub(crate) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 /// Why there are no offsets.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "NoBtf: {0}; without kernel BTF (CONFIG_DEBUG_INFO_BTF) the agent does not steer: use a kernel that has it"
+    "NoBtf: {VMLINUX}: {0}; without kernel BTF (CONFIG_DEBUG_INFO_BTF) the agent does not steer: use a kernel that has it"
 )]
 pub(crate) struct NoBtf(String);
 
@@ -30,11 +34,12 @@ pub(crate) struct Offsets {
 }
 
 impl Offsets {
-    /// Reads them from [`VMLINUX`].
+    /// Reads them from the running kernel.
     pub(crate) fn read() -> Result<Self, NoBtf> {
-        let btf = Btf::from_file(VMLINUX).map_err(|e| NoBtf(format!("{VMLINUX}: {e}")))?;
+        let bytes = std::fs::read(VMLINUX).map_err(|e| NoBtf(e.to_string()))?;
+        let btf = Btf::parse(&bytes).ok_or_else(|| NoBtf("not BTF as this agent knows it".to_owned()))?;
         let bits = |name: &str, path: &str| {
-            bit_offset(&btf, name, path).ok_or_else(|| NoBtf(format!("{VMLINUX} has no {name}.{path}")))
+            btf.offset(name, path).ok_or_else(|| NoBtf(format!("it has no {name}.{path}")))
         };
         let bytes = |name: &str, path: &str| bits(name, path).map(|bits| u64::from(bits / 8));
         let v6only = bits("sock", "__sk_common.skc_ipv6only")?;
@@ -54,31 +59,101 @@ impl Offsets {
     }
 }
 
-/// Offset in bits of a member, named by a path with dots, of a struct.
-fn bit_offset(btf: &Btf, name: &str, path: &str) -> Option<u32> {
-    let types = btf.resolve_types_by_name(name).ok()?;
-    let mut at = types.into_iter().find(|t| matches!(t, Type::Struct(_)))?;
-    let mut offset = 0;
-    for part in path.split('.') {
-        let (bits, member) = find_member(btf, &at, part)?;
-        offset += bits;
-        at = member;
-    }
-    Some(offset)
+/// Kinds of types that matter here.
+mod kind {
+    pub(super) const STRUCT: u32 = 4;
+    pub(super) const UNION: u32 = 5;
+    /// typedef, volatile, const, restrict, type tag: stand for the type that they name.
+    pub(super) const ALIASES: [u32; 5] = [8, 9, 10, 11, 18];
 }
 
-/// Members of anonymous structs and unions count as the outer one's.
-fn find_member(btf: &Btf, within: &Type, name: &str) -> Option<(u32, Type)> {
-    let (Type::Struct(s) | Type::Union(s)) = within else { return None };
-    s.members.iter().find_map(|m| {
-        let mut kind = btf.resolve_chained_type(m).ok()?;
-        while let Type::Typedef(_) | Type::Const(_) | Type::Volatile(_) = kind {
-            kind = btf.resolve_chained_type(kind.as_btf_type()?).ok()?;
+struct Btf<'a> {
+    types: &'a [u8],
+    strings: &'a [u8],
+    /// Where each type begins; the first is void.
+    starts: Vec<usize>,
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+impl<'a> Btf<'a> {
+    fn parse(bytes: &'a [u8]) -> Option<Self> {
+        const MAGIC: u32 = 0xeb9f;
+        if word(bytes, 0)? & 0xffff != MAGIC {
+            return None;
         }
-        match btf.resolve_name(m).ok()?.as_str() {
-            n if n == name => Some((m.bit_offset(), kind)),
-            "" => find_member(btf, &kind, name).map(|(bits, inner)| (m.bit_offset() + bits, inner)),
-            _ => None,
+        let header = word(bytes, 4)? as usize;
+        let section = |at: usize| {
+            let start = header + word(bytes, at)? as usize;
+            bytes.get(start..start + word(bytes, at + 4)? as usize)
+        };
+        let (types, strings) = (section(8)?, section(16)?);
+        let (mut starts, mut at) = (vec![0], 0);
+        while at < types.len() {
+            starts.push(at);
+            let info = word(types, at + 4)?;
+            let members = (info & 0xffff) as usize;
+            at += 12
+                + match info >> 24 & 31 {
+                    2 | 7..=12 | 16 | 18 => 0,
+                    1 | 14 | 17 => 4,
+                    3 => 12,
+                    4 | 5 | 15 | 19 => 12 * members,
+                    6 | 13 => 8 * members,
+                    _ => return None,
+                };
         }
-    })
+        Some(Self { types, strings, starts })
+    }
+
+    fn name(&self, at: u32) -> &[u8] {
+        let rest = self.strings.get(at as usize..).unwrap_or_default();
+        rest.split(|b| *b == 0).next().unwrap_or_default()
+    }
+
+    /// Offset in bits of a member, named by a path with dots, of a struct.
+    fn offset(&self, name: &str, path: &str) -> Option<u32> {
+        let is_it = |id: &usize| {
+            let at = self.starts[*id];
+            let info = word(self.types, at + 4).unwrap_or(0);
+            info >> 24 & 31 == kind::STRUCT
+                && word(self.types, at).is_some_and(|n| self.name(n) == name.as_bytes())
+        };
+        let mut id = (1..self.starts.len()).find(is_it)?;
+        let mut offset = 0;
+        for part in path.split('.') {
+            let (bits, inner) = self.member(id, part.as_bytes())?;
+            offset += bits;
+            id = inner;
+        }
+        Some(offset)
+    }
+
+    /// Offset and type of a member. Members of anonymous structs and unions count as the outer one's.
+    fn member(&self, id: usize, name: &[u8]) -> Option<(u32, usize)> {
+        let mut at = *self.starts.get(id)?;
+        let mut info = word(self.types, at + 4)?;
+        while kind::ALIASES.contains(&(info >> 24 & 31)) {
+            at = *self.starts.get(word(self.types, at + 8)? as usize)?;
+            info = word(self.types, at + 4)?;
+        }
+        if ![kind::STRUCT, kind::UNION].contains(&(info >> 24 & 31)) {
+            return None;
+        }
+        let has_bitfields = info >> 31 == 1;
+        (0..(info & 0xffff) as usize).find_map(|n| {
+            let member = at + 12 + 12 * n;
+            let here = self.name(word(self.types, member)?);
+            let inner = word(self.types, member + 4)? as usize;
+            let place = word(self.types, member + 8)?;
+            let bits = if has_bitfields { place & 0x00ff_ffff } else { place };
+            match here {
+                n if n == name => Some((bits, inner)),
+                b"" => self.member(inner, name).map(|(more, found)| (bits + more, found)),
+                _ => None,
+            }
+        })
+    }
 }

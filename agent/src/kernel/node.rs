@@ -48,12 +48,19 @@ pub(crate) struct Node {
 impl Node {
     /// Loads and attaches. `dials` is the map of a predecessor that still runs on this node.
     pub(crate) fn load(dials: Option<MapData>) -> Result<Self, NodeError> {
-        let offsets = Offsets::read()?;
         let cgroup = File::open(cgroup2_root()?).map_err(refused)?;
         let vmlinux = Btf::from_sys_fs().map_err(refused)?;
+        let mut node = Self::open(dials, &vmlinux)?;
+        node.attach(&cgroup, &vmlinux)?;
+        Ok(node)
+    }
+
+    /// Makes the maps and loads nothing else.
+    pub(crate) fn open(dials: Option<MapData>, vmlinux: &Btf) -> Result<Self, NodeError> {
+        let offsets = Offsets::read()?;
         let mut loader = EbpfLoader::new();
         loader
-            .btf(Some(&vmlinux))
+            .btf(Some(vmlinux))
             .override_global("OFF_SK_NET", &offsets.sk_net, true)
             .override_global("OFF_NET_COOKIE", &offsets.net_cookie, true)
             .override_global("OFF_INET_SPORT", &offsets.inet_sport, true)
@@ -64,7 +71,7 @@ impl Node {
             .override_global("OFF_SK_UID", &offsets.sk_uid, true)
             .override_global("OFF_SK_V6ONLY", &offsets.sk_v6only, true)
             .override_global("MASK_SK_V6ONLY", &offsets.mask_v6only, true);
-        let mut ebpf = match dials {
+        let ebpf = match dials {
             None => loader.load(OBJECT).map_err(refused)?,
             Some(dials) => {
                 let bpffs = PrivateBpffs::new().map_err(refused)?;
@@ -73,20 +80,24 @@ impl Node {
                 loader.map_pin_path(maps::DIALS, &path).load(OBJECT).map_err(refused)?
             }
         };
+        Ok(Self { ebpf, offsets })
+    }
 
-        let listening: &mut BtfTracePoint = program(&mut ebpf, "listening")?;
-        listening.load("inet_sock_set_state", &vmlinux).map_err(refused)?;
+    fn attach(&mut self, cgroup: &File, vmlinux: &Btf) -> Result<(), NodeError> {
+        let ebpf = &mut self.ebpf;
+        let listening: &mut BtfTracePoint = program(ebpf, "listening")?;
+        listening.load("inet_sock_set_state", vmlinux).map_err(refused)?;
         listening.attach().map_err(refused)?;
-        let established: &mut SockOps = program(&mut ebpf, "established")?;
+        let established: &mut SockOps = program(ebpf, "established")?;
         established.load().map_err(refused)?;
         // With a link, `Single` means that many may be attached; aya's `AllowMultiple` is refused with one.
-        established.attach(&cgroup, CgroupAttachMode::Single).map_err(refused)?;
+        established.attach(cgroup, CgroupAttachMode::Single).map_err(refused)?;
         for name in ["getpeername4", "getpeername6"] {
-            let getpeername: &mut CgroupSockAddr = program(&mut ebpf, name)?;
+            let getpeername: &mut CgroupSockAddr = program(ebpf, name)?;
             getpeername.load().map_err(refused)?;
-            getpeername.attach(&cgroup, CgroupAttachMode::Single).map_err(refused)?;
+            getpeername.attach(cgroup, CgroupAttachMode::Single).map_err(refused)?;
         }
-        Ok(Self { ebpf, offsets })
+        Ok(())
     }
 
     /// Descriptors of all maps that programs share, by name.

@@ -31,6 +31,15 @@ fn a_plain_request() {
 }
 
 #[test]
+fn tabs_around_lengths_are_in_doubt() {
+    assert_eq!(framing(&["Content-Length:\t7"]), Err(Doubt::BadLength));
+    assert_eq!(framing(&["Content-Length: 7\t"]), Err(Doubt::BadLength));
+    assert_eq!(framing(&["Transfer-Encoding: \tchunked"]), Err(Doubt::TransferEncoding));
+    assert_eq!(framing(&["Transfer-Encoding: chunked \t "]), Err(Doubt::TransferEncoding));
+    assert_eq!(framing(&["x:\ty\t", "Content-Length: 7", "z:\t\t"]), Ok(Body::Length(7)));
+}
+
+#[test]
 fn lengths_beyond_doubt() {
     assert_eq!(framing(&[]), Ok(Body::Empty));
     assert_eq!(framing(&["Content-Length: 0"]), Ok(Body::Length(0)));

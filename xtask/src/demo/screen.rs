@@ -34,15 +34,15 @@ pub(super) fn show(stage: &mut Stage) -> Result<()> {
     }
 
     paint.title("A wrong key");
-    let why = if routed { "no preview has this key: keys are compared whole" } else { "nobody reads keys" };
     let response = ask(stage, &mut http, Some(WRONG_KEY))?;
-    paint.exchange(stage, Some(WRONG_KEY), &response, why);
+    let why = stage.agent().map_or_else(|| "nobody reads keys".to_owned(), |agent| reason(agent));
+    paint.exchange(stage, Some(WRONG_KEY), &response, &why);
     expect(stage, Some(WRONG_KEY), &response, "STABLE")?;
     drop(http);
 
     if routed {
         paint.title("The routes, read from the kernel's maps (byway-agent debug routes)");
-        routes();
+        routes(stage);
         kill_under_load(stage, &paint)?;
     }
     println!();
@@ -100,6 +100,18 @@ fn kill_under_load(stage: &mut Stage, paint: &Paint) -> Result<()> {
     expect(stage, Some(KEY), &response, "STABLE")
 }
 
+/// Why the agent sent the last request to the app, from its log.
+fn reason(agent: &Agent) -> String {
+    const SAID: &str = "to the app: ";
+    let find = || {
+        let log = agent.log();
+        let line = log.lines().rev().find_map(|line| line.split_once(SAID))?.1;
+        Some(line.split(" target=").next().unwrap_or(line).to_owned())
+    };
+    byway_tests::eventually(Duration::from_secs(2), find)
+        .unwrap_or_else(|| "the agent gives no reason".to_owned())
+}
+
 fn tally(when: &str, counts: Counts, paint: &Paint) {
     let failed = format!("{} failed", counts.failed());
     let failed = if counts.failed() == 0 { paint.green(&failed) } else { paint.bold(&failed) };
@@ -107,8 +119,9 @@ fn tally(when: &str, counts: Counts, paint: &Paint) {
     println!("  {when:<18}{answered:>6} answered  {failed}  (refused {refused}, reset {reset}, late {late})");
 }
 
-fn routes() {
-    let output = Command::new(Agent::binary()).args(["debug", "routes"]).output();
+fn routes(stage: &Stage) {
+    let output =
+        Command::new(Agent::binary()).args(["debug", "routes", "--node", stage.net.node_name()]).output();
     let said = output.map(|o| [o.stdout, o.stderr].concat()).unwrap_or_else(|e| e.to_string().into_bytes());
     for line in String::from_utf8_lossy(&said).lines() {
         println!("  {line}");

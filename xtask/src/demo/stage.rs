@@ -33,7 +33,7 @@ pub(super) struct Stage {
     pub(super) client: Pod,
     pub(super) app: Pod,
     pub(super) preview: Pod,
-    net: Net,
+    pub(super) net: Net,
     /// Whether the servers are the demo's own, whose answers we know how to read.
     pub(super) own_servers: bool,
 }
@@ -118,7 +118,9 @@ impl Stage {
 
     fn start_agent(&mut self) -> Result<()> {
         let step = Step::start("Starting the agent");
-        self.agent = Some(Agent::start(&self.net, &self.routes)?);
+        // With its reasons in the log: the screen shows one.
+        let filter = "info,byway_agent::forward::request=debug";
+        self.agent = Some(Agent::builder(&self.net).env("RUST_LOG", filter).start(&self.routes)?);
         step.done();
         Ok(())
     }

@@ -1,0 +1,37 @@
+//! Who takes part.
+
+use std::fmt;
+
+/// What stands between client and app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Contestant {
+    /// Nothing, and no agent runs.
+    Direct,
+    /// The agent, with this many routes on the target.
+    Byway { routes: u32 },
+    /// haproxy, steered to by the agent's program.
+    Haproxy,
+    /// nginx, steered to by the agent's program.
+    Nginx,
+}
+
+impl Contestant {
+    pub(super) const BYWAY: Self = Self::Byway { routes: 1 };
+    pub(super) const ALL: [Self; 4] = [Self::Direct, Self::BYWAY, Self::Haproxy, Self::Nginx];
+
+    pub(super) fn is_proxy(self) -> bool {
+        matches!(self, Self::Haproxy | Self::Nginx)
+    }
+}
+
+impl fmt::Display for Contestant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Direct => f.pad("direct"),
+            Self::BYWAY => f.pad("byway"),
+            Self::Byway { routes } => f.pad(&format!("byway, {routes} routes")),
+            Self::Haproxy => f.pad("haproxy"),
+            Self::Nginx => f.pad("nginx"),
+        }
+    }
+}

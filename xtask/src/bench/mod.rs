@@ -1,0 +1,93 @@
+//! `cargo xtask bench`: what the agent costs, beside nothing at all and beside known proxies.
+//!
+//! Numbers of one machine say little, so everything is a ratio to what ran seconds before and after it on the
+//! same machine: contestants take turns, round by round, and a ratio is the median over the rounds.
+
+mod contestant;
+mod cpu;
+mod endure;
+mod load;
+mod memory;
+mod proxies;
+mod report;
+mod rows;
+mod servers;
+mod sink;
+mod stage;
+mod stats;
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use clap::{Subcommand, ValueEnum};
+
+use crate::setup::{self, Group};
+use crate::{build, signals};
+use report::Report;
+use stage::Stage;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Requests per second, latency, CPU and memory: direct, with the agent, and with haproxy and nginx in its place
+    Datapath(Datapath),
+}
+
+#[derive(clap::Args)]
+struct Datapath {
+    /// How often each contestant has its turn in each row
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+    rounds: u32,
+    /// How long a turn takes
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..), value_name = "S")]
+    seconds: u64,
+    /// Only rows whose name contains this
+    #[arg(long, default_value = "", value_name = "FILTER")]
+    rows: String,
+    /// Also two minutes of a connection per request, per way of closing
+    #[arg(long)]
+    long: bool,
+    /// Print one JSON document instead of tables
+    #[arg(long, value_enum)]
+    output: Option<Output>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Json,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let What::Datapath(args) = &args.what;
+    ensure!(
+        nix::unistd::geteuid().is_root(),
+        "the benchmark makes network namespaces and loads eBPF programs, which only root may: \
+         sudo -E env \"PATH=$PATH\" cargo xtask bench datapath"
+    );
+    setup::ensure(&[Group::Build, Group::Bench])?;
+    build::agent()?;
+    let steer = build::example("steer")?;
+    stage::raise_files()?;
+    signals::watch()?;
+    let mut stage = Stage::set(&steer)?;
+    let mut report = Report::default();
+    for row in rows::all().iter().filter(|row| row.name.contains(&args.rows)) {
+        report.rows.push(rows::run(&mut stage, row, args.rounds, Duration::from_secs(args.seconds))?);
+    }
+    if memory::NAME.contains(&args.rows) {
+        report.memory = Some(memory::run(&mut stage)?);
+    }
+    if args.long {
+        report.endurance = endure::run(&mut stage, &args.rows)?;
+    }
+    match args.output {
+        Some(Output::Json) => println!("{}", report.json()),
+        None => print!("{report}"),
+    }
+    Ok(())
+}

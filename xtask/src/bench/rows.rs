@@ -1,0 +1,110 @@
+//! The rows of the table: which load, who takes part, and what is to be reached.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::contestant::Contestant;
+use super::load::Load;
+use super::stage::{KEY, Stage, Turn};
+use crate::progress::Step;
+use crate::signals;
+
+/// One comparison.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    load: Load,
+    contestants: Vec<Contestant>,
+    goals: Vec<Goal>,
+}
+
+/// What is to be reached in a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Goal {
+    /// Byway makes at least this many times the rate of the better proxy.
+    OfBestProxy(f64),
+    /// Byway makes at least this part of the direct rate.
+    OfDirect(f64),
+    /// Byway adds less than either proxy to the median latency.
+    AddsLess,
+    /// Byway takes less processor time than either proxy.
+    CostsLess,
+    /// An agent without a route on the target cannot be told from none.
+    FreeWithoutRoute,
+    /// The most routes cost the same as one.
+    ManyLikeOne,
+}
+
+/// All turns of a row, per contestant and in the order of the rounds.
+pub(super) struct Results {
+    pub(super) name: &'static str,
+    pub(super) unit: Unit,
+    pub(super) turns: Vec<(Contestant, Vec<Turn>)>,
+    pub(super) goals: Vec<Goal>,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    Requests,
+    Megabytes,
+}
+
+/// Every row there is.
+pub(super) fn all() -> Vec<Row> {
+    use Goal::{AddsLess, CostsLess, FreeWithoutRoute, ManyLikeOne, OfBestProxy, OfDirect};
+    let most = OfBestProxy(1.3);
+    let mut rows = vec![
+        row("requests-1-128", requests(1, "/"), &[AddsLess, CostsLess]),
+        row("requests-1-64k", requests(1, "/64k"), &[AddsLess, CostsLess]),
+        row("requests-16-128", requests(16, "/"), &[most, CostsLess]),
+        row("requests-16-64k", requests(16, "/64k"), &[most, CostsLess]),
+        row("requests-64-128", requests(64, "/"), &[most, CostsLess]),
+        row("requests-64-64k", requests(64, "/64k"), &[most, CostsLess]),
+        row("keyed-16-128", keyed(KEY), &[CostsLess]),
+        row("close-16-128", Load::Requests { connections: 16, path: "/", close: true, key: None }, &[]),
+        row("download-1g", Load::Download, &[OfDirect(0.8)]),
+        row("upload-1g", Load::Upload, &[OfDirect(0.8)]),
+    ];
+    let routed = |counts: &[u32]| {
+        let byway = counts.iter().map(|routes| Contestant::Byway { routes: *routes });
+        [Contestant::Direct].into_iter().chain(byway).collect::<Vec<_>>()
+    };
+    let mut routes = |name, load, counts: &[u32], goals: &[Goal]| {
+        rows.push(Row { name, load, contestants: routed(counts), goals: goals.to_vec() });
+    };
+    routes("routes-unkeyed", requests(16, "/"), &[0, 1, 100, 10_000], &[FreeWithoutRoute, ManyLikeOne]);
+    routes("routes-unknown-key", keyed("no-such-key"), &[1, 100, 10_000], &[ManyLikeOne]);
+    routes("routes-keyed", keyed(KEY), &[1, 100, 10_000], &[ManyLikeOne]);
+    rows
+}
+
+fn row(name: &'static str, load: Load, goals: &[Goal]) -> Row {
+    Row { name, load, contestants: Contestant::ALL.to_vec(), goals: goals.to_vec() }
+}
+
+fn requests(connections: u32, path: &'static str) -> Load {
+    Load::Requests { connections, path, close: false, key: None }
+}
+
+fn keyed(key: &str) -> Load {
+    Load::Requests { connections: 16, path: "/", close: false, key: Some(key.to_owned()) }
+}
+
+/// Gives everybody a turn, round by round.
+pub(super) fn run(stage: &mut Stage, row: &Row, rounds: u32, time: Duration) -> Result<Results> {
+    let step = Step::start(format!("{} ({rounds} rounds of {})", row.name, row.contestants.len()));
+    let mut turns: Vec<_> = row.contestants.iter().map(|who| (*who, Vec::new())).collect();
+    for _ in 0..rounds {
+        for (who, turns) in &mut turns {
+            signals::check()?;
+            turns.push(stage.ready(*who)?.turn(&row.load, time)?);
+        }
+    }
+    step.done();
+    let unit = match row.load {
+        Load::Requests { .. } => Unit::Requests,
+        Load::Download | Load::Upload => Unit::Megabytes,
+    };
+    Ok(Results { name: row.name, unit, turns, goals: row.goals.clone() })
+}
