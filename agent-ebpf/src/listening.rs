@@ -6,7 +6,8 @@
 use core::ptr::read_volatile as read;
 
 use aya_ebpf::{
-    Global, bindings::BPF_NOEXIST, helpers::bpf_probe_read_kernel, macros::btf_tracepoint, programs::BtfTracePointContext,
+    Global, bindings::BPF_NOEXIST, helpers::bpf_probe_read_kernel, macros::btf_tracepoint,
+    programs::BtfTracePointContext,
 };
 use aya_log_ebpf::error;
 use byway_abi::{ListenKey, Listeners, MAPPED};

@@ -9,8 +9,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray, SockMap},
 };
 use byway_abi::{
-    AgentInfo, DialKey, ListenKey, Listeners, MAX_DIALS, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS, Origin, PortKey,
-    RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord,
+    AgentInfo, DialKey, ListenKey, Listeners, MAX_DIALS, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS, Origin,
+    PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord,
 };
 
 #[map]
@@ -18,11 +18,13 @@ pub(crate) static BYWAY_AGENT: Array<AgentInfo> = Array::with_max_entries(1, 0);
 #[map]
 pub(crate) static LISTENERS: SockMap = SockMap::with_max_entries(MAX_TARGETS * MAX_WORKERS, 0);
 #[map]
-pub(crate) static PORTS: HashMap<PortKey, u32> = HashMap::with_max_entries(MAX_TARGETS * 32, BPF_F_NO_PREALLOC);
+pub(crate) static PORTS: HashMap<PortKey, u32> =
+    HashMap::with_max_entries(MAX_TARGETS * 32, BPF_F_NO_PREALLOC);
 #[map]
 pub(crate) static DIALS: HashMap<DialKey, Origin> = HashMap::with_max_entries(MAX_DIALS, BPF_F_NO_PREALLOC);
 #[map]
-pub(crate) static LISTENING: HashMap<ListenKey, Listeners> = HashMap::with_max_entries(32_768, BPF_F_NO_PREALLOC);
+pub(crate) static LISTENING: HashMap<ListenKey, Listeners> =
+    HashMap::with_max_entries(32_768, BPF_F_NO_PREALLOC);
 /// Namespaces to record, each with the number of changes seen there.
 #[map]
 pub(crate) static NAMESPACES: HashMap<u64, u64> = HashMap::with_max_entries(MAX_TARGETS, BPF_F_NO_PREALLOC);
@@ -36,7 +38,8 @@ pub(crate) static STEERED: PerCpuArray<u64> = PerCpuArray::with_max_entries(MAX_
 #[map]
 pub(crate) static TARGETS: Array<TargetRecord> = Array::with_max_entries(MAX_TARGETS, 0);
 #[map]
-pub(crate) static ROUTES: HashMap<u32, RouteRecord> = HashMap::with_max_entries(MAX_ROUTES, BPF_F_NO_PREALLOC);
+pub(crate) static ROUTES: HashMap<u32, RouteRecord> =
+    HashMap::with_max_entries(MAX_ROUTES, BPF_F_NO_PREALLOC);
 #[map]
 pub(crate) static ROUTE_COUNTERS: Array<RouteCounters> = Array::with_max_entries(MAX_ROUTES, BPF_F_MMAPABLE);
 #[map]

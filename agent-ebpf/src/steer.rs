@@ -134,7 +134,8 @@ unsafe fn assign(ctx: &SkLookupContext, index: u32) -> Steer {
             return Steer::NoListener;
         }
         let tcp = bpf_skc_to_tcp_sock(sk.cast()).cast::<u8>();
-        if tcp.is_null() || read(tcp.add(OFF_ACK_BACKLOG.load() as usize).cast::<u32>()) >= MAX_BACKLOG.load() {
+        if tcp.is_null() || read(tcp.add(OFF_ACK_BACKLOG.load() as usize).cast::<u32>()) >= MAX_BACKLOG.load()
+        {
             bpf_sk_release(sk.cast());
             return Steer::Backlog;
         }
