@@ -41,9 +41,8 @@ pub(super) async fn run(mut client: TcpStream, server: &mut TcpStream, mut up: W
         if ends.contains(&Poll::Ready(End::Reset)) {
             return Poll::Ready(false);
         }
-        match ends {
-            [Poll::Ready(a), Poll::Ready(b)] => return Poll::Ready(a == End::Passed && b == End::Passed),
-            _ => {}
+        if let [Poll::Ready(a), Poll::Ready(b)] = ends {
+            return Poll::Ready(a == End::Passed && b == End::Passed);
         }
         let late = up.ended != Ended::No && client_reset.poll(cx, &client).is_ready()
             || down.ended != Ended::No && server_reset.poll(cx, server).is_ready();
