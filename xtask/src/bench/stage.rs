@@ -176,7 +176,7 @@ impl Ready<'_> {
     fn check_seen(&self, seen: f64, asked: f64) -> Result<()> {
         match self.contestant {
             Contestant::Byway { routes: 0 } => {
-                ensure!(seen == 0.0, "the agent saw {seen} requests without a route")
+                ensure!(seen == 0.0, "the agent saw {seen} requests without a route");
             }
             Contestant::Byway { .. } => {
                 ensure!(seen >= asked * 0.99, "the agent saw only {seen} of {asked} requests");
