@@ -126,3 +126,15 @@ fn metrics_are_open_metrics() {
     assert!(before > 0.0 && after >= before, "{before} {after}");
     assert_eq!(agent.get("/nowhere").unwrap().status, 404);
 }
+
+#[test]
+fn without_kernel_btf_nothing_is_steered_and_that_is_said() {
+    if needs_root() {
+        return;
+    }
+    let run = "mount --bind /dev/null /sys/kernel/btf/vmlinux && exec \"$0\" --routes /dev/null --admin 127.0.0.1:0";
+    let output =
+        Command::new("unshare").args(["--mount", "sh", "-c", run]).arg(Agent::binary()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("NoBtf") && said.contains("does not steer"), "{said}");
+}

@@ -14,7 +14,7 @@ const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 #[error(
     "NoBtf: {VMLINUX}: {0}; without kernel BTF (CONFIG_DEBUG_INFO_BTF) the agent does not steer: use a kernel that has it"
 )]
-pub(crate) struct NoBtf(String);
+pub(crate) struct NoBtf(pub(super) String);
 
 /// Offsets in bytes.
 #[derive(Clone, Copy, Debug)]

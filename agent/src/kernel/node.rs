@@ -49,7 +49,7 @@ impl Node {
     /// Loads and attaches. `dials` is the map of a predecessor that still runs on this node.
     pub(crate) fn load(dials: Option<MapData>) -> Result<Self, NodeError> {
         let cgroup = File::open(cgroup2_root()?).map_err(refused)?;
-        let vmlinux = Btf::from_sys_fs().map_err(refused)?;
+        let vmlinux = Btf::from_sys_fs().map_err(|e| NoBtf(e.to_string()))?;
         let mut node = Self::open(dials, &vmlinux)?;
         node.attach(&cgroup, &vmlinux)?;
         Ok(node)
