@@ -86,6 +86,11 @@ impl ServeArgs {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
+    const WEEK: u64 = 7 * 24 * 60 * 60;
     let seconds: u64 = text.parse().map_err(|_| "a whole number of seconds".to_owned())?;
-    Ok(Duration::from_secs(seconds))
+    if seconds > WEEK {
+        Err(format!("at most {WEEK} seconds, a week"))
+    } else {
+        Ok(Duration::from_secs(seconds))
+    }
 }

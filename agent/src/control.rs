@@ -259,10 +259,14 @@ impl Control {
     pub(crate) fn status(&self) -> NodeRoutesStatus {
         let mut previews: Vec<PreviewStatus> =
             self.snapshot.previews.iter().map(|preview| self.preview_status(preview)).collect();
-        previews.extend(self.snapshot.refused.iter().map(|(name, _, error)| PreviewStatus {
+        previews.extend(self.snapshot.refused.iter().map(|(name, revision, error)| PreviewStatus {
             name: name.clone(),
             revision: None,
-            refused: Some(Refusal { reason: error.code().to_owned(), message: error.to_string() }),
+            refused: Some(Refusal {
+                revision: revision.clone(),
+                reason: error.code().to_owned(),
+                message: error.to_string(),
+            }),
             failures: Vec::new(),
         }));
         NodeRoutesStatus { instance: None, observed_generation: None, previews }
@@ -279,6 +283,10 @@ impl Control {
             };
             if let Some(error) = self.failed.get(target) {
                 return failure(error.code(), error.to_string());
+            }
+            if self.snapshot.loops.contains(name) {
+                let why = "a pod of the preview is a target here, and is left out: the agent would steer its own calls";
+                return failure("Loop", why.to_owned());
             }
             let attached = self.attached.get(target)?;
             if attached.refused.contains(name) {

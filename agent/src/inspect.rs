@@ -10,7 +10,7 @@ use std::{io, os::fd::OwnedFd, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, MapError, MapInfo, loaded_maps};
-use byway_abi::{AgentInfo, CLOSED, LAYOUT, MAX_WORKERS, maps};
+use byway_abi::{AgentInfo, CLOSED, LAYOUT, MAX_WORKERS, PortKey, maps};
 use clap::ValueEnum;
 
 use crate::kernel::sys::{RawMap, monotonic_ns};
@@ -50,6 +50,17 @@ impl Agent {
     /// Its serving process.
     pub(crate) fn pid(&self) -> u32 {
         self.info.pid
+    }
+
+    /// The node that it serves.
+    pub(crate) fn node(&self) -> &str {
+        self.info.node.as_str()
+    }
+
+    /// Whether it steers connections of the namespace with this cookie.
+    pub(crate) fn steers(&self, ns: u64) -> bool {
+        let ports = self.map::<PortKey, u32>(maps::PORTS).and_then(|ports| ports.keys());
+        ports.is_ok_and(|keys| keys.iter().any(|key| key.ns == ns))
     }
 
     /// Its map of dials, for a successor to share.

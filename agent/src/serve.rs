@@ -28,6 +28,8 @@ use crate::{
 const MAX_AGE: Duration = Duration::from_millis(250);
 /// How often the agent looks for pods that went and previews that ended.
 const TICK: Duration = Duration::from_millis(100);
+/// Signals so close to each other are one.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
 /// Ticks between looks at the other agents of this node.
 const LOOK_ROUND: u32 = 20;
 /// Ticks between countings of the listeners anew.
@@ -100,16 +102,24 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
         admission.drain();
         health.set_ready(false);
         control.detach_all();
-        let end = Instant::now() + args.drain_deadline;
-        let mut again = signal(SignalKind::terminate())?;
-        while !control.is_detached() || (admission.open() > 0 && Instant::now() < end) {
+        let begun = Instant::now();
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut why = "the drain deadline has come";
+        while !control.is_detached() || (admission.open() > 0 && begun.elapsed() < args.drain_deadline) {
             tokio::select! {
-                _ = again.recv() => break,
-                () = sleep(TICK) => {}
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                () = sleep(TICK) => continue,
+            }
+            // Who signals the whole group is heard twice: once here, once through the watchdog.
+            if begun.elapsed() > SAME_SIGNAL {
+                why = "told to stop a second time";
+                break;
             }
         }
         if admission.open() > 0 {
-            tracing::warn!(open = admission.open(), "the drain deadline has come: closing what is open");
+            tracing::warn!(open = admission.open(), "{why}: closing what is open");
         }
         drop(node_programs);
         Ok(())

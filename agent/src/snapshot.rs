@@ -1,7 +1,7 @@
 //! From the routes document to what the workers decide by: pure, immutable, swapped as a whole.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     net::{IpAddr, SocketAddr},
     sync::{Arc, atomic::AtomicUsize},
 };
@@ -20,6 +20,8 @@ pub(crate) struct Snapshot {
     pub(crate) targets: BTreeMap<String, (Target, Vec<usize>)>,
     /// Whose pods have which address.
     pub(crate) origins: Arc<HashMap<IpAddr, Key>>,
+    /// Previews of which a pod is a target itself, and is left out.
+    pub(crate) loops: HashSet<String>,
     /// When the next preview ends by itself.
     pub(crate) next_expiry: Option<Timestamp>,
 }
@@ -81,15 +83,23 @@ impl Routes {
 }
 
 impl Snapshot {
-    /// Judges `spec` as of `now`. `before` is the last snapshot: previews that did not change keep their state.
+    /// Judges `spec` as of `now`.
     pub(crate) fn new(spec: &NodeRoutesSpec, now: Timestamp) -> Self {
+        let steered: HashSet<IpAddr> = spec.targets.iter().flat_map(|t| t.ips.iter().copied()).collect();
+        let mut loops = HashSet::new();
         let mut previews = Vec::with_capacity(spec.previews.len());
         let mut by_name = HashMap::with_capacity(spec.previews.len());
         let mut refused = Vec::new();
         for entry in &spec.previews {
             match entry.compile() {
                 Ok(route) if route.expires_at.is_some_and(|at| at <= now) => {}
-                Ok(route) => {
+                Ok(mut route) => {
+                    // The agent would steer its own connection to such a pod, again and again.
+                    let before = route.backends.len();
+                    route.backends.retain(|backend| !backend.ips.iter().any(|ip| steered.contains(ip)));
+                    if route.backends.len() < before {
+                        loops.insert(route.name.clone());
+                    }
                     by_name.insert(route.name.clone(), previews.len());
                     previews.push(Arc::new(Preview::new(route)));
                 }
@@ -103,7 +113,10 @@ impl Snapshot {
             live.sort_unstable();
             live.dedup();
             if !live.is_empty() {
-                targets.insert(target.name.clone(), (target.clone(), live));
+                let mut target = target.clone();
+                target.ports.sort_unstable();
+                target.ports.dedup();
+                targets.insert(target.name.clone(), (target, live));
             }
         }
         let origins = spec.environments.iter().flat_map(|e| e.ips.iter().map(|ip| (*ip, e.key.clone())));
@@ -113,6 +126,7 @@ impl Snapshot {
             previews,
             refused,
             targets,
+            loops,
         }
     }
 }

@@ -205,6 +205,9 @@ pub struct PreviewStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Refusal {
+    /// The revision that is refused.
+    #[serde(default)]
+    pub revision: String,
     /// [`RouteError::code`](crate::RouteError::code).
     pub reason: String,
     /// One sentence that says what to do.

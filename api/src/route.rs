@@ -36,6 +36,9 @@ pub enum RouteError {
     /// It does not fit the format that this version knows.
     #[error("this agent cannot read the preview ({0}): upgrade the agent, or take out what it does not know")]
     TooNew(String),
+    /// A value does not fit its field.
+    #[error("the preview cannot be read: {0}")]
+    BadField(String),
     /// `name` is empty, too long for a header, or has characters that a header cannot carry.
     #[error("the preview's name must be NAMESPACE/NAME, in lower-case letters, digits, `-` and `.`")]
     BadName,
@@ -53,6 +56,7 @@ impl RouteError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::TooNew(_) => "TooNew",
+            Self::BadField(_) => "BadField",
             Self::BadName => "BadName",
             Self::BadKey(_) => "BadKey",
             Self::BadMatch(_) => "BadMatch",
@@ -64,7 +68,9 @@ impl PreviewRoute {
     /// Judges this entry.
     pub fn compile(&self) -> Result<CompiledRoute, RouteError> {
         if let Some(why) = &self.unreadable {
-            return Err(RouteError::TooNew(why.clone()));
+            let is_unknown = why.starts_with("unknown field") || why.starts_with("unknown variant");
+            let error = if is_unknown { RouteError::TooNew } else { RouteError::BadField };
+            return Err(error(why.clone()));
         }
         if !is_name(&self.name) {
             return Err(RouteError::BadName);

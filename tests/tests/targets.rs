@@ -230,3 +230,59 @@ fn another_node_on_the_same_machine_is_another_node() {
     two.wait_answered_by("STABLE").unwrap();
     let _: &Net = &one.net;
 }
+
+#[test]
+fn what_would_steer_in_circles_is_refused() {
+    if needs_root() {
+        return;
+    }
+    let (one, two) = (Stage::new().unwrap(), Stage::new().unwrap());
+    let _app = one.start_app().unwrap();
+    let _first = one.start_agent().unwrap();
+    // An agent of another node does not know the first one's dials, nor the first one its.
+    let routes = two.previews().target_at("taken", one.app.netns(), &[], &[8080], &["demo/redesign"]);
+    let second = Agent::start(&two.net, &routes).unwrap();
+    assert_eq!(failures(&second), [("taken".to_owned(), "SteeredByAnother".to_owned())]);
+    one.wait_answered_by("PREVIEW").unwrap();
+
+    // A preview whose pod is the target itself.
+    let _other = two.start_app().unwrap();
+    let preview = Preview::new("demo/redesign", Stage::KEY).backend(&two.app);
+    second
+        .write_routes(&Routes::new().preview(preview).target(&two.app, &[8080], &["demo/redesign"]))
+        .unwrap();
+    let reason = eventually(SOON, || failures(&second).pop().filter(|(_, reason)| reason == "Loop"));
+    assert!(reason.is_some(), "{:?}", failures(&second));
+    assert_eq!(two.ask(two.addresses()[0], Some(Stage::KEY)).unwrap().status, 502);
+}
+
+#[test]
+fn a_slip_of_the_pen_detaches_nothing() {
+    if needs_root() {
+        return;
+    }
+    let stage = Stage::new().unwrap();
+    let _app = stage.start_app().unwrap();
+    let agent = stage.start_agent().unwrap();
+    let good = serde_json::to_value(stage.routes()).unwrap();
+    let mut slips = Vec::new();
+    let mut slip = |change: &dyn Fn(&mut Value)| {
+        let mut document = good.clone();
+        change(&mut document["spec"]);
+        slips.push(document);
+    };
+    slip(&|spec| spec["previewz"] = spec["previews"].take());
+    slip(&|spec| spec["targets"][0]["portz"] = 1.into());
+    slip(&|spec| spec["targets"][0]["previews"][0] = "demo/typo".into());
+    slip(&|spec| spec["targets"] = vec![spec["targets"][0].clone(), spec["targets"][0].clone()].into());
+    slip(&|spec| spec["previews"] = vec![spec["previews"][0].clone(), spec["previews"][0].clone()].into());
+    for (n, document) in (1..).zip(slips) {
+        agent.write_routes(&document).unwrap();
+        let refused = || {
+            agent.metric("byway_agent_bad_documents_total", "").ok().filter(|count| *count >= f64::from(n))
+        };
+        assert!(eventually(SOON, refused).is_some(), "{document:#}\n{}", agent.log());
+        let answer = stage.ask(stage.addresses()[0], Some(Stage::KEY)).unwrap().text();
+        assert!(answer.starts_with("PREVIEW"), "{document:#}: {answer}");
+    }
+}

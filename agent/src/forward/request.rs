@@ -185,10 +185,9 @@ impl Exchange<'_> {
                             self.body_sent();
                         }
                     }
-                    Err(_) if self.away.is_active() => {
-                        // The preview gets what the client sent, and nothing can follow that.
-                        self.up = Up::Raw;
-                        self.last = true;
+                    // Where the next request begins is in doubt, so nothing more goes to the preview.
+                    Err(doubt) if self.away.is_active() => {
+                        return self.reject(cx, doubt).map(|()| bytes.len());
                     }
                     Err(doubt) => self.turn_opaque(doubt),
                 },

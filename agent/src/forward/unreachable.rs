@@ -2,6 +2,8 @@
 
 use std::{io, sync::atomic::Ordering::Relaxed, task::Context};
 
+use byway_http::{Doubt, RequestKind};
+
 use super::{
     Place, counter, ending,
     exchange::{Down, Exchange, Up},
@@ -36,6 +38,15 @@ impl Exchange<'_> {
         self.bad_gateway(cx, &name, errand.has_body, error)
     }
 
+    /// The body of a request that is away cannot be followed to its end.
+    pub(super) fn reject(&mut self, cx: &mut Context<'_>, doubt: Doubt) -> io::Result<()> {
+        self.away.reset();
+        if !matches!(self.down, Down::Head) || self.away.give_up().is_none() {
+            return Err(io::Error::other(doubt.explain())); // the answer has begun: it cannot be taken back
+        }
+        self.answer(cx, "400 Bad Request", doubt.code(), doubt.explain(), true)
+    }
+
     fn count_unreachable(&self, route: u32) {
         self.connection.target.tables.route_counters(route)[counter::UNREACHABLE].fetch_add(1, Relaxed);
     }
@@ -48,16 +59,31 @@ impl Exchange<'_> {
         error: &io::Error,
     ) -> io::Result<()> {
         // Part of a body may have come, and where the next request begins is not worth finding out.
-        self.last |= has_body || self.connection.admission.draining();
-        let text = format!("byway: {who} could not be reached: {error}\n");
+        let why = format!("{who} could not be reached: {error}");
+        self.answer(cx, "502 Bad Gateway", "unreachable", &why, has_body)
+    }
+
+    /// Answers in the place of the server that was asked.
+    fn answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        status: &str,
+        code: &str,
+        why: &str,
+        last: bool,
+    ) -> io::Result<()> {
+        self.last |= last || self.connection.admission.draining();
+        let text = format!("byway: {why}\n");
         let head = format!(
-            "HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
-             x-byway-error: unreachable\r\n{}\r\n",
+            "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
+             x-byway-error: {code}\r\n{}\r\n",
             text.len(),
             if self.last { "connection: close\r\n" } else { "" },
         );
+        // The answer to a HEAD ends with its head.
+        let body = if self.waiting.front() == Some(&RequestKind::Head) { "" } else { &text };
         self.to_server = super::outbox::Outbox::default();
-        self.to_client.send(cx, &mut self.client, &[head.as_bytes(), text.as_bytes()])?;
+        self.to_client.send(cx, &mut self.client, &[head.as_bytes(), body.as_bytes()])?;
         self.waiting.clear();
         self.down = Down::Head;
         self.up = Up::Wait;

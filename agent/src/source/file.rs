@@ -1,13 +1,14 @@
 //! A document in a local file, followed without a restart.
 
 use std::{
+    collections::HashSet,
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use byway_api::{NodeRoutes, NodeRoutesSpec};
+use byway_api::{NodeRoutes, NodeRoutesSpec, Target};
 use tokio::time::sleep;
 
 /// How often the file is looked at: also through the symbolic links of a ConfigMap, which inotify does not follow.
@@ -22,6 +23,10 @@ pub(crate) enum FileError {
     Parse { path: PathBuf, error: serde_yaml_ng::Error },
     #[error("{path} holds {found}, not {} {}", NodeRoutes::API_VERSION, NodeRoutes::KIND)]
     Kind { path: PathBuf, found: String },
+    #[error("{path} has fields that this agent does not know: {}; correct them or take them out", fields.join(", "))]
+    Unknown { path: PathBuf, fields: Vec<String> },
+    #[error("{path}: {what}")]
+    Names { path: PathBuf, what: String },
 }
 
 /// A file and the state that was read last.
@@ -31,6 +36,8 @@ pub(crate) struct FileSource {
     seen: Option<Stamp>,
     /// Of what is there now, and since when: half of a document may be a document, so it is read when it rests.
     resting: Option<(Stamp, Instant)>,
+    /// It has gone, which has been said.
+    missing: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +49,7 @@ struct Stamp {
 
 impl FileSource {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), seen: None, resting: None }
+        Self { path: path.to_owned(), seen: None, resting: None, missing: false }
     }
 
     /// The document, when the file has changed since the last call.
@@ -60,7 +67,17 @@ impl FileSource {
                     }
                     sleep(POLL / 4).await;
                 }
-                _ => sleep(POLL).await,
+                Err(error) => {
+                    if !std::mem::replace(&mut self.missing, true) {
+                        let path = self.path.display();
+                        tracing::warn!(%error, "cannot read {path}; the last good routes stay in force");
+                    }
+                    sleep(POLL).await;
+                }
+                Ok(_) => {
+                    self.missing = false;
+                    sleep(POLL).await;
+                }
             }
         }
     }
@@ -78,17 +95,46 @@ impl FileSource {
     fn read(&self) -> Result<NodeRoutesSpec, FileError> {
         let path = || self.path.clone();
         let text = fs::read_to_string(&self.path).map_err(|error| FileError::Read { path: path(), error })?;
-        let document: NodeRoutes =
-            serde_yaml_ng::from_str(&text).map_err(|error| FileError::Parse { path: path(), error })?;
+        let mut fields = Vec::new();
+        let reader = serde_yaml_ng::Deserializer::from_str(&text);
+        let document: NodeRoutes = serde_ignored::deserialize(reader, |field| fields.push(field.to_string()))
+            .map_err(|error| FileError::Parse { path: path(), error })?;
         if document.api_version != NodeRoutes::API_VERSION || document.kind != NodeRoutes::KIND {
             let found = format!("{} {}", document.api_version, document.kind);
             return Err(FileError::Kind { path: path(), found });
         }
+        // A slip of the pen must not detach anything.
+        if !fields.is_empty() {
+            return Err(FileError::Unknown { path: path(), fields });
+        }
+        check_names(&document.spec).map_err(|what| FileError::Names { path: path(), what })?;
         Ok(document.spec)
+    }
+}
+
+/// Names are unique, and what targets refer to is there.
+fn check_names(spec: &NodeRoutesSpec) -> Result<(), String> {
+    let mut previews = HashSet::new();
+    if let Some(twice) = spec.previews.iter().find(|p| !previews.insert(p.name.as_str())) {
+        return Err(format!("two previews are named {}: give each a name of its own", twice.name));
+    }
+    let mut targets = HashSet::new();
+    if let Some(twice) = spec.targets.iter().find(|t| !targets.insert(t.name.as_str())) {
+        return Err(format!("two targets are named {}: give each a name of its own", twice.name));
+    }
+    let unknown = |t: &Target| t.previews.iter().find(|p| !previews.contains(p.as_str())).cloned();
+    match spec.targets.iter().find_map(|t| Some((&t.name, unknown(t)?))) {
+        Some((target, preview)) => {
+            Err(format!("target {target} names {preview}, which is not in spec.previews"))
+        }
+        None => Ok(()),
     }
 }
 
 fn stamp(path: &Path) -> io::Result<Stamp> {
     let meta = fs::metadata(path)?;
+    if !meta.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
     Ok(Stamp { ino: meta.ino(), size: meta.size(), modified: (meta.mtime(), meta.mtime_nsec()) })
 }

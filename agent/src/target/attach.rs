@@ -10,7 +10,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use byway_abi::{TargetRecord, Text};
+use byway_abi::{TargetRecord, Text, maps};
 use byway_api::Target as Wanted;
 use tokio::sync::watch;
 
@@ -19,6 +19,7 @@ use super::{
     netns::{NetnsError, NetnsId},
 };
 use crate::{
+    inspect,
     kernel::{SteerConstants, Template, TemplateError, sys::netns_cookie},
     tables::{Slot, Tables},
     worker::Workers,
@@ -45,6 +46,12 @@ pub(crate) enum AttachError {
     Duplicate(String),
     #[error("NoFreePort: no port below 1024 is free in the pod for the agent's own sockets")]
     NoFreePort,
+    #[error(
+        "SteeredByAnother: agent {pid} of node {node} steers this namespace: stop it, or start this one with its --node-name to take over"
+    )]
+    Foreign { pid: u32, node: String },
+    #[error("AttachFailed: {0:#}")]
+    Inspect(#[from] anyhow::Error),
     #[error("AttachFailed: {0}")]
     Io(#[from] io::Error),
 }
@@ -58,7 +65,8 @@ impl AttachError {
             Self::BadPorts => "BadPorts",
             Self::NoFreePort => "NoFreePort",
             Self::Duplicate(_) => "DuplicateTarget",
-            Self::Program(_) | Self::Io(_) => "AttachFailed",
+            Self::Foreign { .. } => "SteeredByAnother",
+            Self::Program(_) | Self::Io(_) | Self::Inspect(_) => "AttachFailed",
         }
     }
 }
@@ -110,6 +118,13 @@ impl Attacher {
         let first = listeners.first().ok_or_else(|| io::Error::other("the agent has no workers"))?;
         let ns = netns_cookie(first.as_fd())?;
 
+        // Agents that do not know each other's dials would steer them for ever.
+        let dials = self.tables.id(maps::DIALS);
+        if let Some(other) =
+            inspect::agents()?.iter().find(|a| a.map_id(maps::DIALS) != dials && a.steers(ns))
+        {
+            return Err(AttachError::Foreign { pid: other.pid(), node: other.node().to_owned() });
+        }
         let slot = Slot::take(&self.tables, ns).ok_or(AttachError::TooManyTargets)?;
         self.tables.describe_target(slot.index(), &record(wanted, &netns, ns, own_port))?;
         self.tables.seed_listening(ns, || netns.run(listening::listening))?;

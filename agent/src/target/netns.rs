@@ -1,10 +1,13 @@
 //! Network namespaces of pods: finding one, and entering it. The only module that calls `setns(2)`.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io,
     net::{IpAddr, Ipv6Addr},
-    os::fd::{AsFd, BorrowedFd},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::fs::OpenOptionsExt,
+    },
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
@@ -21,7 +24,9 @@ pub(crate) struct NetnsId {
 /// Why a namespace cannot be steered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NetnsError {
-    #[error("NoNamespace: {path}: {error}; the pod has gone, or the path is not a network namespace")]
+    #[error(
+        "NoNamespace: {path}: {error}; the pod has gone, the path is not a network namespace, or the agent lacks CAP_SYS_PTRACE"
+    )]
     Open { path: PathBuf, error: io::Error },
     #[error("NoProcess: no process of pod {0} runs on this node; is the agent's hostPID on?")]
     NoProcess(String),
@@ -77,7 +82,8 @@ impl Netns {
     /// Opens the namespace at `path`, unless it is the node's own or the agent's.
     pub(crate) fn open(path: &Path) -> Result<Self, NetnsError> {
         let failed = |error| NetnsError::Open { path: path.to_owned(), error };
-        let file = File::open(path).map_err(failed)?;
+        // A pipe would have us wait for somebody to write.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(failed)?;
         let id_here = id(&file).map_err(failed)?;
         let own = id(home().map_err(failed)?).map_err(failed)?;
         // With hostPID, process 1 is the node's own.

@@ -185,3 +185,35 @@ fn what_is_in_doubt_is_counted() {
         assert!(counted.is_some(), "{reason}:\n{}", agent.get("/metrics").unwrap().text());
     }
 }
+
+#[test]
+fn the_agents_own_answer_to_a_head_has_no_body() {
+    let Some(stage) = Stage::new() else { return };
+    server::named(&stage.app, "APP");
+    let _agent = stage.agent();
+    let mut http = stage.http();
+    for n in 0..2 {
+        assert_eq!(http.request("HEAD", "/", KEYED, b"").unwrap().status, 502);
+        assert_eq!(http.get("/", &[]).unwrap().text(), format!("APP GET / 0 #0.{n}"));
+    }
+}
+
+#[test]
+fn nothing_behind_a_bad_chunk_reaches_the_preview() {
+    let Some(stage) = Stage::new() else { return };
+    server::named(&stage.app, "APP");
+    let preview = server::listen(&stage.preview);
+    let _agent = stage.agent();
+    let mut raw = stage.raw();
+    raw.send(
+        b"POST /keyed HTTP/1.1\r\nhost: a\r\nx-byway-key: pr-1\r\ntransfer-encoding: chunked\r\n\r\n\
+          3 \r\nabc\r\n0\r\n\r\nGET /unkeyed HTTP/1.1\r\nhost: a\r\n\r\n",
+    )
+    .unwrap();
+    let told = raw.receive(SOON);
+    let answer = String::from_utf8_lossy(&told.bytes).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("x-byway-error: BadChunk"), "{answer}");
+    let mut came = byway_tests::Raw::new(preview.accept().unwrap().0).unwrap();
+    let came = String::from_utf8_lossy(&came.receive(SOON).bytes).into_owned();
+    assert!(!came.contains("/unkeyed"), "{came}");
+}

@@ -88,7 +88,7 @@ fn ask(to: SocketAddr) -> std::io::Result<()> {
     stream.write_all(b"GET / HTTP/1.1\r\nhost: byway.test\r\nconnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    if answer.starts_with(b"HTTP/1.1 ") { Ok(()) } else { Err(ErrorKind::UnexpectedEof.into()) }
+    if answer.starts_with(b"HTTP/1.") { Ok(()) } else { Err(ErrorKind::UnexpectedEof.into()) }
 }
 
 fn count(counts: &mut Counts, outcome: &std::io::Result<()>) {

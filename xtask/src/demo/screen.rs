@@ -91,6 +91,10 @@ fn kill_under_load(stage: &mut Stage, paint: &Paint) -> Result<()> {
     signals::sleep(Duration::from_millis(2_000))?;
     let after = load.counts().since(before);
     drop(load);
+    println!(
+        "  {}",
+        paint.dim("resets are connections that the agent had accepted; nobody is refused or kept waiting")
+    );
     tally("before", before, paint);
     tally("from the kill on", after, paint);
 
