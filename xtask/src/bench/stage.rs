@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -120,7 +121,9 @@ impl Stage {
         let target = &self.apps[1].pod;
         let document = document.target(target, &[APP_PORT, SINK_PORT], &names);
         // No connection of a burst may pass the agent by: it would make it look fast.
-        Agent::builder(&self.net).args(["--max-backlog", "4096"]).start(&document)
+        let agent = Agent::builder(&self.net).args(["--max-backlog", "4096"]).start(&document)?;
+        thread::sleep(SETTLE);
+        Ok(agent)
     }
 
     fn app(&self, contestant: Contestant) -> &Server {
@@ -133,6 +136,9 @@ impl Stage {
         }
     }
 }
+
+/// What the agent does at its start, reading the kernel's types above all, is no part of a turn.
+const SETTLE: Duration = Duration::from_millis(700);
 
 impl Ready<'_> {
     /// The app's steered port.
