@@ -138,7 +138,7 @@ impl Attacher {
             own_port: own_port.into(),
             workers,
             max_age_ns: self.max_age.as_nanos() as u64,
-            max_backlog: (self.max_backlog / workers).max(1),
+            max_backlog: self.backlog_of_a_worker(workers),
         };
         let target = Arc::new(Target {
             name: wanted.name.clone(),
@@ -163,6 +163,13 @@ impl Attacher {
             return Ok(());
         }
         self.tables.seed_listening(at.target.ns, || at.target.netns.run(listening::listening))
+    }
+
+    /// The share of a worker, less an eighth: handshakes that were let in count only once they are complete, and
+    /// with those the limit of the target must hold too.
+    fn backlog_of_a_worker(&self, workers: u32) -> u32 {
+        let share = self.max_backlog / workers;
+        (share - share.div_ceil(8).min(share)).max(1)
     }
 
     /// Changes the steered ports of an attached target.
