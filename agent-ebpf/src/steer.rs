@@ -35,6 +35,8 @@ static MAX_AGE_NS: Global<u64> = Global::new(250_000_000);
 static MAX_BACKLOG: Global<u32> = Global::new(32);
 #[unsafe(no_mangle)]
 static OFF_ACK_BACKLOG: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+static OFF_QLEN: Global<u64> = Global::new(0);
 
 const AF_INET: u32 = 2;
 const IPPROTO_TCP: u32 = 6;
@@ -134,8 +136,13 @@ unsafe fn assign(ctx: &SkLookupContext, index: u32) -> Steer {
             return Steer::NoListener;
         }
         let tcp = bpf_skc_to_tcp_sock(sk.cast()).cast::<u8>();
-        if tcp.is_null() || read(tcp.add(OFF_ACK_BACKLOG.load() as usize).cast::<u32>()) >= MAX_BACKLOG.load()
-        {
+        // A burst of SYNs is looked up before the first of them is complete, so half-open handshakes count too.
+        let full = tcp.is_null() || {
+            let complete = read(tcp.add(OFF_ACK_BACKLOG.load() as usize).cast::<u32>());
+            let half_open = read(tcp.add(OFF_QLEN.load() as usize).cast::<u32>());
+            complete.wrapping_add(half_open) >= MAX_BACKLOG.load()
+        };
+        if full {
             bpf_sk_release(sk.cast());
             return Steer::Backlog;
         }

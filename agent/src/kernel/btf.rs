@@ -20,6 +20,7 @@ pub(crate) struct NoBtf(pub(super) String);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Offsets {
     pub(crate) ack_backlog: u64,
+    pub(crate) qlen: u64,
     pub(crate) sk_net: u64,
     pub(crate) net_cookie: u64,
     pub(crate) inet_sport: u64,
@@ -45,6 +46,7 @@ impl Offsets {
         let v6only = bits("sock", "__sk_common.skc_ipv6only")?;
         Ok(Self {
             ack_backlog: bytes("sock", "sk_ack_backlog")?,
+            qlen: bytes("inet_connection_sock", "icsk_accept_queue.qlen")?,
             sk_net: bytes("sock", "__sk_common.skc_net.net")?,
             net_cookie: bytes("net", "net_cookie")?,
             inet_sport: bytes("inet_sock", "inet_sport")?,

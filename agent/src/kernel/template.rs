@@ -50,6 +50,7 @@ pub(crate) struct Template {
     object: Object,
     maps: HashMap<String, OwnedFd>,
     ack_backlog: u64,
+    qlen: u64,
 }
 
 impl Template {
@@ -57,7 +58,7 @@ impl Template {
     pub(crate) fn new(maps: HashMap<String, OwnedFd>, offsets: &Offsets) -> Result<Self, TemplateError> {
         let mut object = Object::parse(OBJECT).map_err(damaged)?;
         (object.btf, object.btf_ext) = (None, None);
-        Ok(Self { object, maps, ack_backlog: offsets.ack_backlog })
+        Ok(Self { object, maps, ack_backlog: offsets.ack_backlog, qlen: offsets.qlen })
     }
 
     /// Loads the program and attaches it to the namespace; closing what comes back detaches it.
@@ -72,7 +73,7 @@ impl Template {
 
     fn load(&self, c: SteerConstants) -> Result<OwnedFd, TemplateError> {
         let mut object = self.object.clone();
-        let globals: [(&str, &[u8]); 7] = [
+        let globals: [(&str, &[u8]); 8] = [
             ("NS", &c.ns.to_ne_bytes()),
             ("SLOT", &c.slot.to_ne_bytes()),
             ("OWN_PORT", &c.own_port.to_ne_bytes()),
@@ -80,6 +81,7 @@ impl Template {
             ("MAX_AGE_NS", &c.max_age_ns.to_ne_bytes()),
             ("MAX_BACKLOG", &c.max_backlog.to_ne_bytes()),
             ("OFF_ACK_BACKLOG", &self.ack_backlog.to_ne_bytes()),
+            ("OFF_QLEN", &self.qlen.to_ne_bytes()),
         ];
         object.patch_map_data(globals.iter().map(|(n, v)| (*n, (*v, true))).collect()).map_err(damaged)?;
         let text = object.functions.keys().map(|k| k.0).collect();

@@ -165,8 +165,8 @@ impl Attacher {
         self.tables.seed_listening(at.target.ns, || at.target.netns.run(listening::listening))
     }
 
-    /// The share of a worker, less an eighth: handshakes that were let in count only once they are complete, and
-    /// with those the limit of the target must hold too.
+    /// The share of a worker, less an eighth: several CPUs may look at the last free place at once, and with all that
+    /// they let in the limit of the target must hold.
     fn backlog_of_a_worker(&self, workers: u32) -> u32 {
         let share = self.max_backlog / workers;
         (share - share.div_ceil(8).min(share)).max(1)
