@@ -82,7 +82,15 @@ pub(super) fn report(node: Option<&str>) -> Result<Report> {
         Some(node) => agents_of(node)?,
         None => agents()?,
     };
-    let agents = found.iter().map(agent_report).collect::<Result<Vec<_>>>()?;
+    // One that ends while it is read is not there.
+    let has_gone =
+        |agent: &Agent| agents().is_ok_and(|now| now.iter().all(|a| a.instance() != agent.instance()));
+    let agents = found
+        .iter()
+        .map(|agent| (agent, agent_report(agent)))
+        .filter(|(agent, report)| report.is_ok() || !has_gone(agent))
+        .map(|(_, report)| report)
+        .collect::<Result<Vec<_>>>()?;
     Ok(Report { agents })
 }
 
