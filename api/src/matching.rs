@@ -25,6 +25,7 @@ mod pattern;
 #[cfg(test)]
 mod tests;
 
+pub use compile::is_token_char;
 pub use compiled::{CompiledMatch, KeySource};
 pub use error::MatchError;
 

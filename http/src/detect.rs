@@ -4,7 +4,7 @@
 //! up until a head is complete, so the whole request line is judged, byte by byte, and not just the method.
 
 use crate::Doubt;
-use crate::framing::is_token_char;
+use byway_api::matching::is_token_char;
 
 #[cfg(test)]
 mod tests;

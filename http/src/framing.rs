@@ -3,6 +3,8 @@
 //! Strict on purpose. Chunk sizes are hex digits and nothing else, lines end in CRLF, extensions and trailers
 //! are bounded: what is not of the grammar is [`Doubt::BadChunk`]. Payload is never looked at.
 
+use byway_api::matching::is_token_char;
+
 use crate::Doubt;
 
 #[cfg(test)]
@@ -164,28 +166,6 @@ impl BodyScan {
 fn count(counter: &mut u32, cost: u32, max: u32) -> Result<(), Doubt> {
     *counter += cost;
     if *counter > max { Err(Doubt::BadChunk) } else { Ok(()) }
-}
-
-/// `tchar` of RFC 9110, 5.6.2.
-pub(crate) const fn is_token_char(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
 }
 
 /// What the headers of one message say about its length.

@@ -176,8 +176,9 @@ fn bounded(field: String, text: &str) -> Result<String, MatchError> {
     Ok(field)
 }
 
-/// `tchar` of RFC 9110, 5.6.2.
-const fn is_token_char(byte: u8) -> bool {
+/// `tchar` of RFC 9110, 5.6.2: what names of headers and methods are made of.
+#[must_use]
+pub const fn is_token_char(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
             byte,
