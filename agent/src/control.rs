@@ -7,7 +7,7 @@ use std::{
 };
 
 use byway_abi::{RouteRecord, Text};
-use byway_api::{NodeRoutesSpec, NodeRoutesStatus, PreviewStatus, Refusal, Target as Wanted, TargetFailure};
+use byway_api::{NodeRoutesSpec, NodeRoutesStatus, Refusal, RouteStatus, Target as Wanted, TargetFailure};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
@@ -257,9 +257,9 @@ impl Control {
 
     /// What is live, for the acknowledgement.
     pub(crate) fn status(&self) -> NodeRoutesStatus {
-        let mut previews: Vec<PreviewStatus> =
+        let mut previews: Vec<RouteStatus> =
             self.snapshot.previews.iter().map(|preview| self.preview_status(preview)).collect();
-        previews.extend(self.snapshot.refused.iter().map(|(name, revision, error)| PreviewStatus {
+        previews.extend(self.snapshot.refused.iter().map(|(name, revision, error)| RouteStatus {
             name: name.clone(),
             revision: None,
             refused: Some(Refusal {
@@ -269,10 +269,10 @@ impl Control {
             }),
             failures: Vec::new(),
         }));
-        NodeRoutesStatus { instance: None, observed_generation: None, previews }
+        NodeRoutesStatus { previews, ..NodeRoutesStatus::default() }
     }
 
-    fn preview_status(&self, preview: &Preview) -> PreviewStatus {
+    fn preview_status(&self, preview: &Preview) -> RouteStatus {
         let name = &preview.route.name;
         let failures = self.snapshot.targets.iter().filter_map(|(target, (wanted, _))| {
             if !wanted.previews.contains(name) {
@@ -302,7 +302,7 @@ impl Control {
                 format!("{winner} has the same key and match here and comes first: change one of them"),
             )
         });
-        PreviewStatus {
+        RouteStatus {
             name: name.clone(),
             revision: Some(preview.route.revision.clone()),
             refused: None,

@@ -1,19 +1,30 @@
-//! What Byway's parts say to each other: the routes of a node, and the match language.
+//! What Byway's parts say to each other: Previews, the routes of a node, and the match language.
 //!
-//! The controller writes [`NodeRoutes`], the agent reads and acknowledges it, the CLI explains it. This crate
-//! holds values and pure functions only: no I/O, no clock, and nothing of BPF. Text becomes a type once, at
-//! the edge: [`PreviewRoute::compile`] is where a route from outside becomes one that can be relied on.
+//! A user writes a [`Preview`]. The controller makes [`NodeRoutes`] of it, the agent reads and acknowledges these,
+//! the CLI explains both. This crate holds values and pure functions only: no I/O, no clock, and nothing of BPF. Text
+//! becomes a type once, at the edge: [`PreviewRoute::compile`] is where a route from outside becomes one that can be
+//! relied on.
 #![forbid(unsafe_code)]
 
+mod crds;
 pub mod key;
 pub mod matching;
+pub mod names;
 pub mod node_routes;
+pub mod preview;
 pub mod route;
+pub mod ttl;
 
+pub use crds::crds;
 pub use key::{Key, KeyError};
 pub use matching::{CompiledMatch, HeaderMatch, Match, MatchError, Matcher, PathMatch};
 pub use node_routes::{
-    Backend, Environment, Instance, Metadata, NodeRoutes, NodeRoutesSpec, NodeRoutesStatus, OnUnreachable,
-    PreviewRoute, PreviewStatus, Refusal, Target, TargetFailure,
+    Backend, Environment, Failure, Instance, NodeRoutes, NodeRoutesSpec, NodeRoutesStatus, OnUnreachable,
+    PreviewRoute, Refusal, RouteStatus, Target, TargetFailure, TargetTraffic, Unkeyed,
+};
+pub use preview::{
+    ClaimTemplates, ExistingConnections, Incoming, Mode, Phase, Preview, PreviewPod, PreviewSpec,
+    PreviewStatus, PreviewTarget, Problem, RouteCounts, TargetKind,
 };
 pub use route::{CompiledRoute, RouteError};
+pub use ttl::{Ttl, TtlError, time_left};

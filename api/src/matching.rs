@@ -14,8 +14,9 @@
 //!   anchored with `^` and `$`. They work on bytes, so `\d` and `(?i)` know ASCII only.
 //! - A header that is sent several times is looked at line by line; names are compared without their case.
 //! - A path is what precedes `?` in the request target, as it was sent: not decoded, not normalised.
+#![allow(unreachable_pub, reason = "KubeSchema derives copies of its structs inside functions")]
 
-use schemars::JsonSchema;
+use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 mod compile;
@@ -30,9 +31,11 @@ pub use compiled::{CompiledMatch, KeySource};
 pub use error::MatchError;
 
 /// What a request must look like, beside carrying the key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(!deny_unknown_fields)]
+#[x_kube(validation = Rule::new("has(self.header) || has(self.headerFilter) || has(self.path) || has(self.method) || has(self.all) || has(self.any)")
+    .message("a match must name a header, headerFilter, path, method, all or any"))]
 pub struct Match {
     /// One header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,23 +44,29 @@ pub struct Match {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathMatch>,
     /// The method, in capitals as it is sent.
+    #[schemars(length(min = 1, max = 32), regex(pattern = "^[!#$%&'*+.^_`|~0-9A-Z-]+$"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// A regex on `Name: value` of each header, whatever its case; as in mirrord's `header_filter`.
+    #[schemars(length(min = 1, max = 1024))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header_filter: Option<String>,
     /// All of these must match too.
+    #[schemars(length(max = 32))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub all: Vec<Matcher>,
     /// At least one of these must match too.
+    #[schemars(length(max = 32))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub any: Vec<Matcher>,
 }
 
 /// One entry of `all` or `any`; what it names must hold together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(!deny_unknown_fields)]
+#[x_kube(validation = Rule::new("has(self.header) || has(self.headerFilter) || has(self.path) || has(self.method)")
+    .message("an entry of all or any must name a header, headerFilter, path or method"))]
 pub struct Matcher {
     /// One header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,41 +75,52 @@ pub struct Matcher {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathMatch>,
     /// The method, in capitals as it is sent.
+    #[schemars(length(min = 1, max = 32), regex(pattern = "^[!#$%&'*+.^_`|~0-9A-Z-]+$"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// A regex on `Name: value` of each header, whatever its case.
+    #[schemars(length(min = 1, max = 1024))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header_filter: Option<String>,
 }
 
 /// A header and its value: exactly one of `exact` and `regex`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(!deny_unknown_fields)]
+#[x_kube(validation = Rule::new("has(self.exact) != has(self.regex)").message("a header matcher must have exactly one of exact and regex"))]
 pub struct HeaderMatch {
     /// Name, in any case.
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"))]
     pub name: String,
     /// The whole value.
+    #[schemars(length(min = 1, max = 1024))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact: Option<String>,
     /// A regex that is found in the value.
+    #[schemars(length(min = 1, max = 1024))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regex: Option<String>,
 }
 
 /// A path, without the query: exactly one of `exact`, `prefix` and `regex`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(!deny_unknown_fields)]
+#[x_kube(validation = Rule::new("[has(self.exact), has(self.prefix), has(self.regex)].filter(it, it).size() == 1")
+    .message("a path matcher must have exactly one of exact, prefix and regex"))]
 pub struct PathMatch {
     /// The whole path.
+    #[schemars(length(min = 1, max = 1024))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exact: Option<String>,
     /// Whole leading segments, as in the Kubernetes Gateway API's `PathPrefix`: `/api` and `/api/` match `/api`,
     /// `/api/` and `/api/x`, but not `/apix`.
+    #[schemars(length(min = 1, max = 1024))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
     /// A regex that is found in the path.
+    #[schemars(length(min = 1, max = 1024))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regex: Option<String>,
 }

@@ -9,30 +9,48 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Key, Match};
 
+mod schema;
 #[cfg(test)]
 mod tests;
 
-/// The whole document.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// What the controller wants steered on this node.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "byway.dev",
+    version = "v1alpha1",
+    kind = "NodeRoutes",
+    plural = "noderoutes",
+    singular = "noderoutes",
+    derive = "PartialEq",
+    status = "NodeRoutesStatus",
+    category = "byway",
+    doc = "What the agent of one node should steer, and what it steers. Written by the controller and the agent; named after the node.",
+    printcolumn(name = "Generation", type_ = "integer", json_path = ".metadata.generation"),
+    printcolumn(name = "Observed", type_ = "integer", json_path = ".status.observedGeneration"),
+    printcolumn(name = "Agent", type_ = "string", json_path = ".spec.agentPodUid"),
+    printcolumn(name = "Failure", type_ = "string", json_path = ".status.failure.reason")
+)]
 #[serde(rename_all = "camelCase")]
-pub struct NodeRoutes {
-    /// [`NodeRoutes::API_VERSION`].
-    pub api_version: String,
-    /// [`NodeRoutes::KIND`].
-    pub kind: String,
-    /// The name of the node.
-    #[serde(default)]
-    pub metadata: Metadata,
-    /// What is wanted.
-    pub spec: NodeRoutesSpec,
-    /// What is live.
+pub struct NodeRoutesSpec {
+    /// UID of the only agent pod that may write the status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<NodeRoutesStatus>,
+    pub agent_pod_uid: Option<String>,
+    /// The previews, in order of priority: where two match, the first one gets the request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::previews")]
+    pub previews: Vec<PreviewRoute>,
+    /// The pods of each key's environment, so that what leaves them is keyed by its origin.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<Environment>,
+    /// The pods to steer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
 }
 
 impl NodeRoutes {
@@ -40,32 +58,6 @@ impl NodeRoutes {
     pub const API_VERSION: &str = "byway.dev/v1alpha1";
     /// Kind.
     pub const KIND: &str = "NodeRoutes";
-}
-
-/// As much of Kubernetes' metadata as a file needs.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Metadata {
-    /// The name of the node.
-    #[serde(default)]
-    pub name: String,
-}
-
-/// What the controller wants steered on this node.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct NodeRoutesSpec {
-    /// UID of the only agent pod that may write the status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent_pod_uid: Option<String>,
-    /// The previews, in order of priority: where two match, the first one gets the request.
-    #[serde(default)]
-    pub previews: Vec<PreviewRoute>,
-    /// The pods of each key's environment, so that what leaves them is keyed by its origin.
-    #[serde(default)]
-    pub environments: Vec<Environment>,
-    /// The pods to steer.
-    #[serde(default)]
-    pub targets: Vec<Target>,
 }
 
 /// One preview, as written by the controller and not judged yet.
@@ -153,10 +145,33 @@ pub struct Target {
     #[serde(default)]
     pub ips: Vec<IpAddr>,
     /// The ports to steer.
+    #[schemars(schema_with = "schema::ports")]
     pub ports: Vec<u16>,
     /// Names of entries of [`NodeRoutesSpec::previews`], in any order.
     #[serde(default)]
     pub previews: Vec<String>,
+    /// Who answers what no preview gets.
+    #[serde(default, skip_serializing_if = "Unkeyed::is_app")]
+    pub unkeyed: Unkeyed,
+}
+
+/// Who answers a request that no preview gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Unkeyed {
+    /// The app, untouched.
+    #[default]
+    App,
+    /// The agent, with 404. The pod is a preview without a target: what is keyed for one of the target's previews goes
+    /// to the pod itself, over the connection that opaque traffic would take.
+    NotFound,
+}
+
+impl Unkeyed {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+    fn is_app(&self) -> bool {
+        *self == Self::App
+    }
 }
 
 /// What the agent of this node has programmed.
@@ -169,9 +184,48 @@ pub struct NodeRoutesStatus {
     /// `metadata.generation` of the spec that this status answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Why the agent steers nothing on this node at all, e.g. `NoBtf`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
     /// One entry per preview that the agent has seen.
     #[serde(default)]
-    pub previews: Vec<PreviewStatus>,
+    pub previews: Vec<RouteStatus>,
+    /// What cannot be matched on targets. Written when a target is first seen so, then once a minute at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetTraffic>,
+}
+
+/// What an agent cannot do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// A stable code.
+    pub reason: String,
+    /// One sentence that says what to do.
+    pub message: String,
+}
+
+/// What of a target's traffic cannot be matched by a header.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetTraffic {
+    /// [`Target::name`].
+    pub target: String,
+    /// Connections with TLS.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tls: u64,
+    /// Connections with HTTP/2.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub http2: u64,
+    /// Steered ports that nothing listens on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::ports")]
+    pub not_listening: Vec<u16>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+const fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// A run of an agent.
@@ -187,7 +241,7 @@ pub struct Instance {
 /// What is live of one preview.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct PreviewStatus {
+pub struct RouteStatus {
     /// `NAMESPACE/NAME` of the Preview.
     pub name: String,
     /// The revision that is live on every target not listed in `failures`; empty when none is.
@@ -242,20 +296,26 @@ impl Serialize for PreviewRoute {
 }
 
 impl PreviewRoute {
-    fn kept(entry: &serde_json::Value, error: &serde_json::Error) -> Self {
-        let text = |field: &str| entry[field].as_str().unwrap_or_default().to_owned();
+    /// A route without backends, keyed by the default carriers.
+    #[must_use]
+    pub fn new(name: impl Into<String>, revision: impl Into<String>, key: impl Into<String>) -> Self {
         Self {
-            name: text("name"),
-            revision: text("revision"),
-            key: String::new(),
+            name: name.into(),
+            revision: revision.into(),
+            key: key.into(),
             match_: None,
             on_unreachable: OnUnreachable::Error,
             expires_at: None,
             response_header: true,
             backends: Vec::new(),
             allow_keyless: false,
-            unreadable: Some(error.to_string()),
+            unreadable: None,
         }
+    }
+
+    fn kept(entry: &serde_json::Value, error: &serde_json::Error) -> Self {
+        let text = |field: &str| entry[field].as_str().unwrap_or_default();
+        Self { unreadable: Some(error.to_string()), ..Self::new(text("name"), text("revision"), "") }
     }
 }
 

@@ -3,9 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use byway_api::{
-    Backend, Environment, Metadata, NodeRoutes, NodeRoutesSpec, OnUnreachable, PreviewRoute, Target,
-};
+use byway_api::{Backend, Environment, NodeRoutes, NodeRoutesSpec, PreviewRoute, Target, Unkeyed};
 use serde::{Serialize, Serializer};
 
 use crate::Pod;
@@ -58,6 +56,7 @@ impl Routes {
             ips: ips.to_vec(),
             ports: ports.to_vec(),
             previews: previews.iter().map(|&preview| preview.to_owned()).collect(),
+            unkeyed: Unkeyed::App,
         });
         self
     }
@@ -77,13 +76,7 @@ impl Routes {
     /// The whole document. To write one that no controller would write, change its JSON.
     #[must_use]
     pub fn document(&self) -> NodeRoutes {
-        NodeRoutes {
-            api_version: NodeRoutes::API_VERSION.to_owned(),
-            kind: NodeRoutes::KIND.to_owned(),
-            metadata: Metadata { name: Self::NODE.to_owned() },
-            spec: self.0.clone(),
-            status: None,
-        }
+        NodeRoutes::new(Self::NODE, self.0.clone())
     }
 }
 
@@ -97,18 +90,7 @@ impl Preview {
     /// A preview without backends, keyed by the default carriers.
     #[must_use]
     pub fn new(name: &str, key: &str) -> Self {
-        Self(PreviewRoute {
-            name: name.to_owned(),
-            revision: "1".to_owned(),
-            key: key.to_owned(),
-            match_: None,
-            on_unreachable: OnUnreachable::Error,
-            expires_at: None,
-            response_header: true,
-            backends: Vec::new(),
-            allow_keyless: false,
-            unreadable: None,
-        })
+        Self(PreviewRoute::new(name, "1", key))
     }
 
     /// Adds a pod that answers for it.

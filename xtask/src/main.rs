@@ -10,6 +10,7 @@ mod build;
 mod debug;
 mod demo;
 mod ebpf;
+mod generate;
 mod progress;
 mod setup;
 mod signals;
@@ -41,6 +42,8 @@ enum Command {
     Debug(debug::Args),
     /// Measure what the agent costs, beside nothing at all, haproxy and nginx
     Bench(bench::Args),
+    /// Write the files that are made from the code: the CRDs
+    Generate(generate::Args),
     /// Check formatting and lints, then run all tests, the datapath's included
     Test(test::Args),
     /// The web server of the demo
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Debug(args) => debug::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Generate(args) => generate::run(&args),
         Command::Test(args) => test::run(&args),
         Command::DemoApp(args) => demo::app::serve(&args),
     };

@@ -9,6 +9,7 @@ use std::{
 };
 
 use byway_api::{NodeRoutes, NodeRoutesSpec, Target};
+use kube::core::TypeMeta;
 use tokio::time::sleep;
 
 /// How often the file is looked at: also through the symbolic links of a ConfigMap, which inotify does not follow.
@@ -95,14 +96,16 @@ impl FileSource {
     fn read(&self) -> Result<NodeRoutesSpec, FileError> {
         let path = || self.path.clone();
         let text = fs::read_to_string(&self.path).map_err(|error| FileError::Read { path: path(), error })?;
+        let failed = |error| FileError::Parse { path: path(), error };
+        let TypeMeta { api_version, kind } = serde_yaml_ng::from_str(&text).map_err(failed)?;
+        if api_version != NodeRoutes::API_VERSION || kind != NodeRoutes::KIND {
+            return Err(FileError::Kind { path: path(), found: format!("{api_version} {kind}") });
+        }
         let mut fields = Vec::new();
         let reader = serde_yaml_ng::Deserializer::from_str(&text);
-        let document: NodeRoutes = serde_ignored::deserialize(reader, |field| fields.push(field.to_string()))
-            .map_err(|error| FileError::Parse { path: path(), error })?;
-        if document.api_version != NodeRoutes::API_VERSION || document.kind != NodeRoutes::KIND {
-            let found = format!("{} {}", document.api_version, document.kind);
-            return Err(FileError::Kind { path: path(), found });
-        }
+        let document: NodeRoutes =
+            serde_ignored::deserialize(reader, |field| fields.push(field.to_string())).map_err(failed)?;
+        fields.retain(|field| field != "apiVersion" && field != "kind");
         // A slip of the pen must not detach anything.
         if !fields.is_empty() {
             return Err(FileError::Unknown { path: path(), fields });

@@ -40,7 +40,7 @@ fn what_is_written_is_read_again() {
     document.status = Some(NodeRoutesStatus {
         instance: Some(Instance { pod_uid: "u".into(), started_at: "2030-01-01T00:00:00Z".parse().unwrap() }),
         observed_generation: Some(3),
-        previews: vec![PreviewStatus {
+        previews: vec![RouteStatus {
             name: "staging/good".into(),
             revision: Some("a1".into()),
             refused: None,
@@ -50,6 +50,7 @@ fn what_is_written_is_read_again() {
                 message: "x".into(),
             }],
         }],
+        ..NodeRoutesStatus::default()
     });
     let text = serde_json::to_string(&document).unwrap();
     assert!(text.contains(r#""match":{"header":"#), "{text}");

@@ -1,0 +1,311 @@
+//! `Preview`: what a user asks for, and what became of it.
+//!
+//! The rules that CEL can express are in the CRD, so that `kubectl apply` refuses at once. CEL knows neither
+//! Rust's regexes nor where a key stands in a value: [`PreviewSpec::problems`] says the rest, in the same words
+//! as the agent would.
+#![allow(unreachable_pub, reason = "KubeSchema derives copies of its structs inside functions")]
+
+use k8s_openapi::api::core::v1::EnvVar;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Match, OnUnreachable, Ttl};
+
+mod problems;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+pub use problems::Problem;
+
+/// A work-in-progress image beside the stable version of a workload.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "byway.dev",
+    version = "v1alpha1",
+    kind = "Preview",
+    namespaced,
+    derive = "PartialEq",
+    status = "PreviewStatus",
+    shortname = "bwp",
+    category = "byway",
+    doc = "A work-in-progress image beside the stable version of a workload: requests that carry its key reach it, all others reach the app.",
+    selectable = ".spec.key",
+    selectable = ".spec.target.name",
+    selectable = ".spec.target.kind",
+    selectable = ".status.key",
+    selectable = ".status.phase",
+    printcolumn(name = "Key", type_ = "string", json_path = ".status.key"),
+    printcolumn(name = "Kind", type_ = "string", json_path = ".spec.target.kind", priority = 1),
+    printcolumn(name = "Target", type_ = "string", json_path = ".spec.target.name"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", priority = 1),
+    printcolumn(name = "Programmed", type_ = "integer", json_path = ".status.routes.programmed", priority = 1),
+    printcolumn(name = "Wanted", type_ = "integer", json_path = ".status.routes.wanted", priority = 1),
+    printcolumn(name = "Left", type_ = "string", json_path = ".status.timeLeft"),
+    printcolumn(name = "Image", type_ = "string", json_path = ".spec.image", priority = 1),
+    validation = Rule::new("self.metadata.name.size() <= 63").message("the name may have at most 63 characters: shorten it"),
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.key) == has(oldSelf.key)").message("key is immutable: make another Preview for another key"),
+    validation = Rule::new("has(self.target) == has(oldSelf.target)").message("target is immutable: make another Preview for another target"),
+    validation = Rule::new("has(self.target) || (has(self.incoming) && has(self.incoming.ports) && size(self.incoming.ports) > 0)")
+        .message("a preview without a target needs incoming.ports: name the ports that its image serves"),
+)]
+pub struct PreviewSpec {
+    /// What a request must carry to reach the preview. Immutable. Left out: generated, see status.key.
+    #[schemars(schema_with = "schema::key")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("key is immutable: make another Preview for another key"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The workload that is cloned. Immutable. Left out: a fresh pod from the image, called through a Service of its own.
+    #[x_kube(validation = Rule::new("self == oldSelf").message("target is immutable: make another Preview for another target"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<PreviewTarget>,
+    /// The image that the target's container runs in the preview.
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("self.matches('^[^\\\\s]+$')").message("image must be the name of an image, without blanks"))]
+    pub image: String,
+    /// How long it lives: `90m`, `1h30m`, between `60s` and `720h`, or `never`. Counted from renewedAt, else from its creation.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::ttl")]
+    #[x_kube(validation = Rule::new("self == 'never' || (self.matches('^([0-9]+(h|m|s))+$') && duration(self) >= duration('60s') && duration(self) <= duration('720h'))")
+        .message("ttl must be a duration between 60s and 720h such as 90m or 1h30m, or never"))]
+    pub ttl: Ttl,
+    /// From when the ttl counts. Set anew, it revives an expired preview and pulls a mutable tag again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewed_at: Option<Time>,
+    /// How many pods.
+    #[serde(default = "one")]
+    #[schemars(schema_with = "schema::replicas")]
+    pub replicas: i32,
+    /// Replaces the container's command (the image's entrypoint).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100), inner(length(max = 4096)))]
+    pub command: Option<Vec<String>>,
+    /// Replaces the container's args.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100), inner(length(max = 4096)))]
+    pub args: Option<Vec<String>>,
+    /// Added to the container's environment; a name that it has already is replaced.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub env: Vec<EnvVar>,
+    /// Leaves out the target's init containers, e.g. migrations. Native sidecars stay.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub skip_init_containers: bool,
+    /// What to do with the claim templates of a StatefulSet.
+    #[serde(default)]
+    pub claim_templates: ClaimTemplates,
+    /// Which requests reach it.
+    #[serde(default)]
+    pub incoming: Incoming,
+}
+
+/// A workload in the Preview's namespace.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviewTarget {
+    /// Its kind.
+    pub kind: TargetKind,
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The container that gets the new image. Left out: the only one, or the one that serves the ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub container: Option<String>,
+}
+
+/// Kinds of workloads that can be cloned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum TargetKind {
+    /// apps/v1.
+    Deployment,
+    /// apps/v1.
+    StatefulSet,
+    /// apps/v1.
+    DaemonSet,
+    /// apps/v1, one that belongs to no Deployment.
+    ReplicaSet,
+    /// v1, one pod.
+    Pod,
+    /// argoproj.io/v1alpha1.
+    Rollout,
+}
+
+/// What becomes of a StatefulSet's claim templates: a clone cannot share the volumes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ClaimTemplates {
+    /// The preview is refused.
+    #[default]
+    Refuse,
+    /// Each becomes an empty volume that ends with the pod.
+    EmptyDir,
+}
+
+/// Which requests reach the preview, and how.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(schema::EVERY_WAY_HAS_THE_KEY).message(schema::KEYLESS))]
+pub struct Incoming {
+    /// How requests come to the preview.
+    #[serde(default)]
+    #[x_kube(validation = Rule::new("self != 'mirror'").message("incoming.mode mirror is not available yet: use steal, or off"))]
+    pub mode: Mode,
+    /// The ports to steer. Left out: the container's ports and what Services send to the target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::ports")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub ports: Vec<u16>,
+    /// What a request must look like. Left out: the key in the header x-byway-key, a baggage member or a cookie byway-key.
+    #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
+    pub match_: Option<Match>,
+    /// Who answers when no pod of the preview can be reached.
+    #[serde(default)]
+    pub on_unreachable: OnUnreachable,
+    /// What happens to connections that were open before the route.
+    #[serde(default)]
+    pub existing_connections: ExistingConnections,
+    /// Whether answers of the preview get the header x-byway-preview.
+    #[serde(default = "yes")]
+    #[schemars(schema_with = "schema::response_header")]
+    pub response_header: bool,
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            ports: Vec::new(),
+            match_: None,
+            on_unreachable: OnUnreachable::default(),
+            existing_connections: ExistingConnections::default(),
+            response_header: true,
+        }
+    }
+}
+
+/// How requests come to the preview.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Mode {
+    /// Keyed requests go to the preview instead of the app.
+    #[default]
+    Steal,
+    /// Copies of keyed requests. Not available yet.
+    Mirror,
+    /// None: the preview only runs.
+    Off,
+}
+
+/// What happens to connections that were open before the route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ExistingConnections {
+    /// They stay with the app.
+    #[default]
+    Leave,
+}
+
+/// What became of a Preview.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviewStatus {
+    /// The key in force: spec.key, or the one that was generated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// All conditions in a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// The metadata.generation that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// When it ends. Absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+    /// How long it lives at least, in coarse steps, as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_left: Option<String>,
+    /// The Deployment that runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+    /// The Service of a preview without a target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The ports that are steered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::ports")]
+    pub ports: Vec<u16>,
+    /// Its pods.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub pods: Vec<PreviewPod>,
+    /// On how many of the target's ready pods it is live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routes: Option<RouteCounts>,
+    /// TargetResolved, PodsReady, RoutesProgrammed, Ready, and Warnings where there are some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// All conditions in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// On its way.
+    Pending,
+    /// Keyed requests reach it through every ready pod of the target.
+    Ready,
+    /// Keyed requests reach it through some pods of the target, or through none for now.
+    Degraded,
+    /// It has ended; the object stays for a while and says so.
+    Expired,
+    /// It cannot go on unless something is changed.
+    Failed,
+}
+
+/// A pod of the preview.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviewPod {
+    /// Its name.
+    pub name: String,
+    /// Where it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Whether its containers are ready.
+    pub ready: bool,
+    /// Whether keyed requests go to it.
+    pub routed: bool,
+}
+
+/// On how many of the target's ready pods a preview is live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RouteCounts {
+    /// Acknowledged by the agents.
+    pub programmed: u32,
+    /// The target's ready pods.
+    pub wanted: u32,
+}
+
+const fn one() -> i32 {
+    1
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}

@@ -1,0 +1,54 @@
+//! What derives cannot say of the CRD's schema.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use crate::Key;
+
+/// Whether the matcher `m` names the key, in CEL.
+macro_rules! keyed {
+    () => {
+        concat!(
+            "(has(m.header) && has(m.header.exact) && m.header.exact.matches('[{][{] *key *[}][}]')) || ",
+            "(has(m.header) && has(m.header.regex) && m.header.regex.matches('[{][{] *key *[}][}]')) || ",
+            "(has(m.headerFilter) && m.headerFilter.matches('[{][{] *key *[}][}]'))"
+        )
+    };
+}
+
+/// Every way through a match holds a header matcher with `{{ key }}`. `self` is `spec.incoming`.
+pub(super) const EVERY_WAY_HAS_THE_KEY: &str = concat!(
+    "!has(self.match) || ",
+    "[self.match].exists(m, ",
+    keyed!(),
+    ") || (has(self.match.all) && self.match.all.exists(m, ",
+    keyed!(),
+    ")) || (has(self.match.any) && size(self.match.any) > 0 && self.match.any.all(m, ",
+    keyed!(),
+    "))"
+);
+
+/// Its message. As [`MatchError::Keyless`](crate::MatchError::Keyless), without the place.
+pub(super) const KEYLESS: &str = "every way through a match must name {{ key }} in a header matcher, e.g. { header: { name: x-traffic, exact: \"{{ key }}\" } }";
+
+pub(super) fn key(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = generator.subschema_for::<Key>();
+    schema.insert("minLength".to_owned(), 1.into());
+    schema
+}
+
+pub(super) fn ttl(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 32, "default": crate::Ttl::default().to_string() })
+}
+
+pub(super) fn replicas(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int32", "minimum": 0, "maximum": 20, "default": 1 })
+}
+
+pub(super) fn ports(_: &mut SchemaGenerator) -> Schema {
+    let port = json_schema!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 65535 });
+    json_schema!({ "type": "array", "maxItems": 32, "items": port })
+}
+
+pub(super) fn response_header(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "boolean", "default": true })
+}

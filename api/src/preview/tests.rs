@@ -1,0 +1,46 @@
+use super::PreviewSpec;
+use crate::{Key, crds};
+
+fn spec(json: serde_json::Value) -> PreviewSpec {
+    serde_json::from_value(json).unwrap()
+}
+
+#[test]
+fn what_is_left_out_has_a_default() {
+    let spec =
+        spec(serde_json::json!({ "image": "app:2", "target": { "kind": "Deployment", "name": "app" } }));
+    assert_eq!(spec.replicas, 1);
+    assert_eq!(spec.ttl.to_string(), "1h");
+    assert!(spec.incoming.response_header);
+}
+
+#[test]
+fn a_match_is_judged_as_the_agent_would() {
+    let key: Key = "pr-1".parse().unwrap();
+    let problem = |match_: serde_json::Value, allow_keyless| {
+        let spec =
+            spec(serde_json::json!({ "image": "app:2", "incoming": { "ports": [80], "match": match_ } }));
+        spec.check(&key, allow_keyless).err().map(|e| (e.code(), e.to_string()))
+    };
+    let keyed = serde_json::json!({ "header": { "name": "x-traffic", "exact": "{{ key }}" } });
+    assert_eq!(problem(keyed, false), None);
+    let beside = serde_json::json!({ "header": { "name": "x-traffic", "exact": "x{{ key }}" } });
+    let (code, message) = problem(beside, false).unwrap();
+    assert_eq!(code, "BadMatch");
+    assert!(message.starts_with("incoming.match: header.exact"), "{message}");
+    let regex = serde_json::json!({ "header": { "name": "x-traffic", "regex": "(?={{ key }})" } });
+    assert!(problem(regex, false).unwrap().1.contains("look"), "RE2 refuses it as well, but says less");
+    let keyless = serde_json::json!({ "path": { "prefix": "/api" } });
+    assert_eq!(problem(keyless.clone(), false).unwrap().0, "Keyless");
+    assert_eq!(problem(keyless, true), None);
+}
+
+#[test]
+fn the_schema_is_one_that_a_cluster_takes() {
+    for (name, crd) in crds() {
+        let schema = serde_json::to_string(&crd).unwrap();
+        for never in ["\"additionalProperties", "$ref", "uint", "anyOf", "\"nullable"] {
+            assert!(!schema.contains(never), "{name}: {never}: {schema}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Files that are made from the code and checked in, so that a reader of the tree and Helm have them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use byway_api::crds;
+use serde::Serialize;
+
+use crate::workspace;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Change nothing; fail if a file is not what the code makes
+    #[arg(long)]
+    check: bool,
+}
+
+/// `cargo xtask generate`.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let mut stale = Vec::new();
+    for (path, text) in files()? {
+        if fs::read_to_string(&path).is_ok_and(|now| now == text) {
+            continue;
+        }
+        if args.check {
+            stale.push(path.display().to_string());
+            continue;
+        }
+        let folder = path.parent().context("a file is in a folder")?;
+        fs::create_dir_all(folder)?;
+        fs::write(&path, text)?;
+        println!("wrote {}", path.display());
+    }
+    ensure!(stale.is_empty(), "not what the code makes: {}; run `cargo xtask generate`", stale.join(", "));
+    Ok(())
+}
+
+fn files() -> Result<Vec<(PathBuf, String)>> {
+    let folder = workspace::root().join("charts/byway/files/crds");
+    crds().iter().map(|(name, crd)| Ok((folder.join(name).with_extension("yaml"), yaml(crd)?))).collect()
+}
+
+fn yaml(value: &impl Serialize) -> Result<String> {
+    Ok(format!("# Made by `cargo xtask generate`.\n{}", serde_yaml_ng::to_string(value)?))
+}
