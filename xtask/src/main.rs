@@ -7,6 +7,7 @@
 
 mod bench;
 mod build;
+mod cluster;
 mod debug;
 mod demo;
 mod ebpf;
@@ -41,11 +42,16 @@ enum Command {
     Debug(debug::Args),
     /// Measure what the agent costs, beside nothing at all, haproxy and nginx
     Bench(bench::Args),
+    /// A Kubernetes cluster on this machine, built from packages alone
+    Cluster(cluster::Args),
     /// Check formatting and lints, then run all tests, the datapath's included
     Test(test::Args),
     /// The web server of the demo
     #[command(hide = true)]
     DemoApp(demo::app::Args),
+    /// The process that holds a cluster
+    #[command(hide = true)]
+    HoldCluster(cluster::hold::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +62,8 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Debug(args) => debug::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Cluster(args) => cluster::run(&args),
+        Command::HoldCluster(args) => cluster::hold::run(&args),
         Command::Test(args) => test::run(&args),
         Command::DemoApp(args) => demo::app::serve(&args),
     };
