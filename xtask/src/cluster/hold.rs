@@ -51,7 +51,7 @@ pub(super) fn start(name: &str, up: &Up) -> Result<()> {
         if line == READY {
             return Ok(());
         }
-        step = Some(Step::start(format!("Starting {line}")));
+        step = Some(Step::start(line));
         if let Err(interrupted) = signals::check() {
             kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
             child.wait()?;
