@@ -83,6 +83,9 @@ impl ControlPlane {
             "--use-service-account-credentials=true".to_owned(),
             "--allocate-node-cidrs=false".to_owned(),
             format!("--node-monitor-grace-period={grace}"),
+            // Within the default limits it needs four seconds to start.
+            "--kube-api-qps=500".to_owned(),
+            "--kube-api-burst=1000".to_owned(),
         ];
         client("kube-controller-manager", "system:kube-controller-manager", manager)?;
         client("kube-scheduler", "system:kube-scheduler", vec![])
