@@ -194,7 +194,7 @@ fn descendants(ancestor: u32) -> Vec<u32> {
 }
 
 /// False for a zombie, too: proc_pid_stat(5), the state follows the name in brackets.
-fn lives(pid: u32) -> bool {
+pub(crate) fn lives(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
 }

@@ -15,12 +15,14 @@ use super::pki::Pki;
 use super::{Cluster, Ours, binaries, cgroups};
 use crate::{Scratch, eventually};
 
+type Step = dyn Fn(&str) -> Result<()>;
+
 /// Settings of a cluster.
 pub struct ClusterBuilder {
     nodes: usize,
     proxy: ProxyMode,
     simulated: bool,
-    step: Box<dyn Fn(&str) -> Result<()>>,
+    step: Box<Step>,
 }
 
 /// How kube-proxy brings packets for a Service to its pods.
@@ -108,10 +110,11 @@ impl ClusterBuilder {
 
     fn start_nodes(&self, ours: &mut Ours, dir: &Path, logs: &Path, pki: &Pki) -> Result<()> {
         let netns = ours.control.netns().context("nodes need the control plane in a namespace")?;
-        let setup = NodeSetup::new(dir, logs, pki, netns, self.proxy)?;
+        let setup = NodeSetup { dir, logs, pki, control: netns, proxy: self.proxy };
+        let images = setup.images()?;
         for index in 0..self.nodes {
             (self.step)(&format!("Starting node {index}"))?;
-            ours.nodes.push(setup.start(index)?);
+            ours.nodes.push(setup.start(index, &images)?);
         }
         Ok(())
     }

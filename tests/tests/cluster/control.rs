@@ -23,6 +23,14 @@ fn a_control_plane_can_be_used_and_disturbed_and_leaves_nothing() {
     assert!(who.contains(&format!("system:serviceaccount:{namespace}:default")), "{who}");
     assert!(who.contains("authentication.kubernetes.io/pod-uid"), "{who}");
 
+    let borrowed = Cluster::from_kubeconfig(cluster.kubeconfig()).unwrap();
+    let theirs = borrowed.namespace("theirs").unwrap();
+    assert!(!borrowed.is_ours() && borrowed.api_server().is_err());
+    drop(borrowed);
+    let phase =
+        cluster.ask(["get", "namespace", &theirs, "--ignore-not-found", "-o", "jsonpath={.status.phase}"]);
+    assert!(matches!(phase.unwrap().as_str(), "" | "Terminating"), "what is made in it does not stay");
+
     let api_server = cluster.api_server().unwrap();
     let answers = || cluster.ask(["get", "--raw", "/livez", "--request-timeout=500ms"]).is_ok();
     api_server.freeze().unwrap();
