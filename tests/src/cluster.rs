@@ -16,7 +16,9 @@
 //! containerd, kubelet and kube-proxy. All share one kernel: its clock, its BPF objects, its processors.
 //! There is no DNS server, and no way out of the machine.
 //!
-//! Any number of clusters may run at the same time. Everything is a guard, as elsewhere in this crate.
+//! Any number of clusters may run at the same time. Everything is a guard, as elsewhere in this crate. Tests of
+//! one file may share a cluster through a `static`, which is never dropped: its processes end with the test's
+//! process, and the next process that makes a cluster removes the files.
 
 mod access;
 mod api_server;

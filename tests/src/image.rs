@@ -183,6 +183,10 @@ fn header(kind: EntryType, mode: u32, size: usize) -> Header {
     header.set_entry_type(kind);
     header.set_mode(mode);
     header.set_size(size as u64);
+    // Root's, and of no time: the same files make the same image.
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
     header
 }
 
