@@ -1,5 +1,6 @@
 //! `cargo xtask cluster`, as a developer runs it: up, used, down, and nothing is left.
 
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -28,5 +29,6 @@ fn comes_up_is_used_and_goes() {
 
     let down = run(&["down"]);
     assert!(down.status.success() && !Path::new(&kubeconfig).exists());
+    assert_eq!(fs::read_dir(cache.path().join("cluster")).unwrap().count(), 0);
     assert!(!run(&["kubectl", "version"]).status.success());
 }
