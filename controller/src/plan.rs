@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use byway_api::{Backend, Environment, Mode, NodeRoutesSpec, PreviewRoute, Target, Unkeyed, names};
 
 use crate::rows::{Name, PodRow, PreviewPodRow, Ref};
-use crate::standing::Standing;
+use crate::standing::{Standing, age};
 use crate::watch::Scope;
 use crate::world::World;
 
@@ -65,11 +65,11 @@ pub struct Rules {
 /// Plans for `standings`, in their order.
 pub fn plan(world: &World, standings: &[Standing], rules: Rules) -> Plan {
     let mut plan = Plan { is_whole: true, ..Plan::default() };
-    let pods = by_preview(world);
+    let pods = by_preview(world, standings);
     let mut nodes: BTreeMap<Name, Node> = BTreeMap::new();
     for standing in standings.iter().filter(|it| it.is_live() && it.preview.spec.incoming.mode == Mode::Steal)
     {
-        let own = pods.get(&standing.name).map_or(&[][..], Vec::as_slice);
+        let own = pods.get(&standing.uid).map_or(&[][..], Vec::as_slice);
         let Some((scope, targets)) = targets(world, standing, own, &mut plan) else { continue };
         if let Some(scope) = scope {
             plan.scopes.insert(scope);
@@ -216,11 +216,11 @@ impl Node {
 /// Whose pods have which addresses: also of pods that are not ready, which may call before they serve.
 fn environments<'a>(
     standings: &'a [Standing],
-    pods: &HashMap<Ref, Vec<&PreviewPodRow>>,
+    pods: &HashMap<Name, Vec<&PreviewPodRow>>,
 ) -> BTreeMap<&'a str, Environment> {
     let mut environments = BTreeMap::new();
     for standing in standings.iter().filter(|it| it.is_live()) {
-        let own = pods.get(&standing.name).into_iter().flatten();
+        let own = pods.get(&standing.uid).into_iter().flatten();
         let ips: Vec<_> = own.flat_map(|it| it.pod.ips.iter().copied()).collect();
         if !ips.is_empty() {
             let key = standing.key.clone();
@@ -235,11 +235,17 @@ fn environments<'a>(
     environments
 }
 
-/// The pods of each Preview, in a fixed order.
-pub fn by_preview(world: &World) -> HashMap<Ref, Vec<&PreviewPodRow>> {
-    let mut pods: HashMap<Ref, Vec<&PreviewPodRow>> = HashMap::new();
+/// The pods of each Preview, by its UID, in a fixed order. Those of an older Preview of the same name, which are on their
+/// way out, are not of it.
+pub fn by_preview<'a>(world: &'a World, standings: &[Standing]) -> HashMap<Name, Vec<&'a PreviewPodRow>> {
+    let of_name: HashMap<&Ref, &Standing> = standings.iter().map(|it| (&it.name, it)).collect();
+    let mut pods: HashMap<Name, Vec<&PreviewPodRow>> = HashMap::new();
     for (_, row) in world.preview_pods.iter() {
-        pods.entry(row.preview.clone()).or_default().push(row);
+        if let Some(standing) = of_name.get(&row.preview)
+            && row.created >= age(&standing.preview)
+        {
+            pods.entry(standing.uid.clone()).or_default().push(row);
+        }
     }
     pods
 }

@@ -252,12 +252,12 @@ impl Reconciler {
     }
 
     fn want_statuses(&mut self, plan: &Plan, standings: &[Standing], now: Timestamp) {
-        let pods = plan::by_preview(&self.world);
+        let pods = plan::by_preview(&self.world, standings);
         let words = Words::new(&self.world);
         let mut phases: HashMap<Phase, usize> = HashMap::new();
         let mut soonest: Vec<Timestamp> = Vec::new();
         for standing in standings {
-            let own = pods.get(&standing.name).map_or(&[][..], Vec::as_slice);
+            let own = pods.get(&standing.uid).map_or(&[][..], Vec::as_slice);
             let planned = plan.routes.get(&standing.uid);
             let acks = planned.map(|it| words.of(&standing.name.to_string(), it)).unwrap_or_default();
             if acks.iter().any(Ack::is_awaited) {

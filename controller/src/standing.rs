@@ -94,6 +94,7 @@ pub fn expires_at(preview: &Preview) -> Option<Timestamp> {
     preview.spec.ttl.end(renewed.unwrap_or_else(|| age(preview)))
 }
 
-fn age(preview: &Preview) -> Timestamp {
+/// When a Preview was created.
+pub fn age(preview: &Preview) -> Timestamp {
     preview.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
 }

@@ -75,14 +75,9 @@ pub fn judge(
         _ => routes,
     };
     let ready = ready_verdict(standing, &target, &pods_verdict, &routes);
-    let phase = phase(
-        standing,
-        &target,
-        &pods_verdict,
-        &routes,
-        ready.ok,
-        planned.is_some_and(|it| !it.backends.is_empty()),
-    );
+    // Some requests reach it.
+    let serves = planned.is_some_and(|it| !it.backends.is_empty()) && acks.iter().any(Ack::is_programmed);
+    let phase = phase(standing, &target, &pods_verdict, ready.ok, serves);
     match &standing.is {
         Is::Live => {
             conditions.set(byway_api::conditions::TARGET_RESOLVED, &target);
@@ -181,22 +176,14 @@ fn ready_verdict(standing: &Standing, target: &Verdict, pods: &Verdict, routes: 
     }
 }
 
-fn phase(
-    standing: &Standing,
-    target: &Verdict,
-    pods: &Verdict,
-    routes: &Verdict,
-    ready: bool,
-    serves: bool,
-) -> Phase {
+fn phase(standing: &Standing, target: &Verdict, pods: &Verdict, ready: bool, serves: bool) -> Phase {
     match &standing.is {
         Is::Expired(_) => Phase::Expired,
         Is::InConflict(_) => Phase::Failed,
         Is::Leaving => Phase::Pending,
         Is::Live if ready => Phase::Ready,
-        Is::Live if target.is_final || (pods.is_final && !serves) => Phase::Failed,
-        // Some requests reach it, or did.
-        Is::Live if serves && !routes.is(reason::PROGRAMMING) => Phase::Degraded,
+        Is::Live if serves => Phase::Degraded,
+        Is::Live if target.is_final || pods.is_final => Phase::Failed,
         Is::Live => Phase::Pending,
     }
 }
