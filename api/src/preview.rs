@@ -70,6 +70,9 @@ pub struct PreviewSpec {
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.matches('^[^\\\\s]+$')").message("image must be the name of an image, without blanks"))]
     pub image: String,
+    /// When nodes pull the image. Left out: Always, unless image names a digest or the target's container says Never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_pull_policy: Option<PullPolicy>,
     /// How long it lives: `90m`, `1h30m`, between `60s` and `720h`, or `never`. Counted from renewedAt, else from its creation.
     #[serde(default)]
     #[schemars(schema_with = "schema::ttl")]
@@ -137,6 +140,17 @@ pub enum TargetKind {
     Pod,
     /// argoproj.io/v1alpha1.
     Rollout,
+}
+
+/// When nodes pull an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PullPolicy {
+    /// Whenever a pod starts.
+    Always,
+    /// When the node lacks it, e.g. of images that were loaded into a local cluster.
+    IfNotPresent,
+    /// Never: the node must have it.
+    Never,
 }
 
 /// What becomes of a StatefulSet's claim templates: a clone cannot share the volumes.

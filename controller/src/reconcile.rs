@@ -266,6 +266,9 @@ impl Reconciler {
                 self.late.remove(&standing.uid);
                 want_gates(&mut self.gates, &mut self.opened, own, planned.map(|it| &*it.backends));
             }
+            if standing.is_live() && !self.world.clones.contains_key(&standing.uid) {
+                continue; // nothing is known yet that a status could say
+            }
             let late = self.late.get(&standing.uid).copied();
             let judged = judge(&self.world, plan, standing, own, &acks, late, now);
             soonest.extend(judged.until);

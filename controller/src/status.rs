@@ -105,6 +105,7 @@ pub fn judge(
         text
     });
     let live = standing.is_live();
+    let left = left.or_else(|| (live && standing.expires_at.is_none()).then(|| "never".to_owned()));
     let status = PreviewStatus {
         key: Some(standing.key.to_string()),
         phase: Some(phase),
