@@ -1,2 +1,4 @@
-//! The control plane: from Previews to NodeRoutes. Not in this version; the agent takes its routes from a file.
+//! The control plane: from Previews to what they own and to NodeRoutes.
 #![forbid(unsafe_code)]
+
+pub mod clone;
