@@ -37,8 +37,16 @@ pub(super) fn of_pods(
     }
     // Agents route to a new pod before the rolling update may stop an old one.
     spec.readiness_gates = Some(vec![PodReadinessGate { condition_type: names::READINESS_GATE.to_owned() }]);
-    let mut pods = labels;
-    pods.extend(labels::own(&name, key));
+    let mut labels = labels;
+    labels.extend(labels::own(&name, key));
+    let template = PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(labels),
+            annotations: (!annotations.is_empty()).then_some(annotations),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(spec),
+    };
     let mut deployment = Deployment {
         metadata: metadata(preview, key),
         spec: Some(DeploymentSpec {
@@ -53,20 +61,21 @@ pub(super) fn of_pods(
                     max_unavailable: Some(IntOrString::Int(0)),
                 }),
             }),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(pods),
-                    annotations: (!annotations.is_empty()).then_some(annotations),
-                    ..ObjectMeta::default()
-                }),
-                spec: Some(spec),
-            },
+            template: with_revision(template),
             ..DeploymentSpec::default()
         }),
         status: None,
     };
     stamp(&mut deployment);
     deployment
+}
+
+/// Notes the hash of the template in it: agents route to the pods of the newest one.
+fn with_revision(mut template: PodTemplateSpec) -> PodTemplateSpec {
+    let revision = hash(&template);
+    let labels = template.metadata.get_or_insert_default().labels.get_or_insert_default();
+    labels.insert(names::REVISION_LABEL.to_owned(), revision);
+    template
 }
 
 /// Name, labels and owner of what a Preview owns. It goes with its Preview; that it does not hold the Preview back
@@ -85,9 +94,12 @@ pub(super) fn metadata(preview: &Preview, key: &Key) -> ObjectMeta {
 }
 
 /// Notes the hash of the whole object on it, so that it is written only when it differs.
-///
-/// Maps are sorted and fields have a fixed order, so the same object has the same hash in every process.
 pub(super) fn stamp<T: Resource + Serialize>(object: &mut T) {
-    let text = serde_json::to_vec(object).unwrap_or_default();
-    object.annotations_mut().insert(names::APPLIED_ANNOTATION.to_owned(), names::hash(&[text], 16));
+    let hash = hash(object);
+    object.annotations_mut().insert(names::APPLIED_ANNOTATION.to_owned(), hash);
+}
+
+/// Maps are sorted and fields have a fixed order, so the same object has the same hash in every process.
+fn hash<T: Serialize>(of: &T) -> String {
+    names::hash(&[serde_json::to_vec(of).unwrap_or_default()], 16)
 }

@@ -25,7 +25,7 @@ pub(super) fn merge(spec: &mut PodSpec) {
         for alias in aliases {
             match merged.iter_mut().find(|other| other.ip == alias.ip) {
                 Some(other) => {
-                    other.hostnames.get_or_insert_default().extend(alias.hostnames.unwrap_or_default())
+                    other.hostnames.get_or_insert_default().extend(alias.hostnames.unwrap_or_default());
                 }
                 None => merged.push(alias),
             }

@@ -1,6 +1,6 @@
 //! Manifests for the tests of this module, as people write them.
 
-use byway_api::{Key, Preview, TargetKind};
+use byway_api::{Key, Preview, TargetKind, names::REVISION_LABEL};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::Value;
 
@@ -73,11 +73,14 @@ pub(super) fn alone(spec: &str, source: &Source) -> Result<Children, Refusal> {
     of_target(&preview(spec), &key(), source, &Surroundings::default())
 }
 
-/// Its pod spec and the pods' metadata, as JSON.
+/// Its pod spec and the pods' metadata without the revision, as JSON.
 pub(super) fn pods(children: &Children) -> (Value, Value) {
     let object = serde_json::to_value(&children.deployment).unwrap();
-    let template = &object["spec"]["template"];
-    (template["spec"].clone(), template["metadata"].clone())
+    let (spec, mut meta) =
+        (object["spec"]["template"]["spec"].clone(), object["spec"]["template"]["metadata"].clone());
+    let revision = meta["labels"].as_object_mut().and_then(|labels| labels.remove(REVISION_LABEL)).unwrap();
+    assert_eq!(revision.as_str().unwrap().len(), 16);
+    (spec, meta)
 }
 
 /// The codes of the warnings.

@@ -59,6 +59,14 @@ fn the_hash_is_of_everything_and_of_nothing_else() {
 }
 
 #[test]
+fn the_revision_is_of_the_pods_alone() {
+    let revision =
+        |spec: &str| deployment(spec)["spec"]["template"]["metadata"]["labels"]["byway.dev/revision"].clone();
+    assert_eq!(revision("{}"), revision("{replicas: 2}"));
+    assert_ne!(revision("{}"), revision("{image: 'my-app:3'}"));
+}
+
+#[test]
 fn renewing_restarts_only_what_may_have_changed() {
     let renewed = |image: &str| {
         let object = deployment(&format!("{{image: '{image}', renewedAt: '2026-01-02T03:04:05Z'}}"));
