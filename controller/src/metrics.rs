@@ -67,9 +67,9 @@ impl Default for Metrics {
             metrics.reconcile_seconds.clone(),
         );
         registry.register(
-            "writes",
-            "Requests that change something, by kind of object",
-            metrics.writes.clone(),
+            "operations",
+            "Attempts to bring an object to what is wanted, by kind",
+            metrics.operations.clone(),
         );
         registry.register_with_unit(
             "operation_duration",
