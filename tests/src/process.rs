@@ -199,6 +199,15 @@ fn lives(pid: u32) -> bool {
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
 }
 
+/// When a process started, in clock ticks since boot: with its id, that tells it from a later one. `None` once
+/// it has ended.
+#[must_use]
+pub fn started_at(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // proc_pid_stat(5): the name in brackets may hold anything; the state, field 3, follows it.
+    stat.rsplit(") ").next()?.split(' ').nth(19)?.parse().ok()
+}
+
 /// Kills what runs in a network namespace of ours.
 pub(crate) fn kill_all_in(dev: u64, ino: u64) {
     for entry in fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok) {

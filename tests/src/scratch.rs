@@ -60,7 +60,7 @@ impl Drop for Scratch {
 }
 
 /// Removes the folders of processes that are gone.
-fn remove_stale() {
+pub(crate) fn remove_stale() {
     let parents = [std::env::temp_dir(), MEMORY.into()];
     for entry in parents.iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten().filter_map(Result::ok) {
         if is_stale(&entry.file_name()) {

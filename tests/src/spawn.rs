@@ -12,8 +12,8 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{dup2_raw, getppid};
 
-/// The child enters `namespace`, leads a process group, and is killed when its parent's thread ends.
-pub(crate) fn in_namespace(command: &mut Command, namespace: File) {
+/// The child leads a process group, and is killed when its parent's thread ends.
+pub(crate) fn tied(command: &mut Command) {
     let parent = nix::unistd::getpid();
     command.process_group(0);
     let child = move || {
@@ -24,11 +24,18 @@ pub(crate) fn in_namespace(command: &mut Command, namespace: File) {
         }
         // The parent may have blocked signals for itself, and a mask is inherited.
         SigSet::empty().thread_set_mask()?;
-        setns(&namespace, CloneFlags::CLONE_NEWNET)?;
         Ok(())
     };
     // SAFETY: between fork and exec, only async-signal-safe calls are sound. These are bare system calls on
     // values captured before the fork; `io::Error` from an errno or a kind does not allocate.
+    unsafe { command.pre_exec(child) };
+}
+
+/// As [`tied`], and the child enters `namespace`.
+pub(crate) fn in_namespace(command: &mut Command, namespace: File) {
+    tied(command);
+    let child = move || Ok(setns(&namespace, CloneFlags::CLONE_NEWNET)?);
+    // SAFETY: setns is a bare system call on a descriptor captured before the fork.
     unsafe { command.pre_exec(child) };
 }
 

@@ -7,6 +7,7 @@
 
 mod bench;
 mod build;
+mod cluster;
 mod debug;
 mod demo;
 mod ebpf;
@@ -44,11 +45,16 @@ enum Command {
     Bench(bench::Args),
     /// Write the files that are made from the code: the CRDs
     Generate(generate::Args),
+    /// A Kubernetes cluster on this machine, built from packages alone
+    Cluster(cluster::Args),
     /// Check formatting and lints, then run all tests, the datapath's included
     Test(test::Args),
     /// The web server of the demo
     #[command(hide = true)]
     DemoApp(demo::app::Args),
+    /// The process that holds a cluster
+    #[command(hide = true)]
+    HoldCluster(cluster::hold::Args),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +66,8 @@ fn main() -> ExitCode {
         Command::Debug(args) => debug::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Cluster(args) => cluster::run(&args),
+        Command::HoldCluster(args) => cluster::hold::run(&args),
         Command::Test(args) => test::run(&args),
         Command::DemoApp(args) => demo::app::serve(&args),
     };

@@ -4,7 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+pub(crate) use byway_tests::find_program as find;
 
 /// The root of the checkout.
 pub(crate) fn root() -> PathBuf {
@@ -19,21 +20,7 @@ pub(crate) fn target_dir() -> PathBuf {
 
 /// Tools that are built once for this user, not once per checkout.
 pub(crate) fn tools_dir() -> Result<PathBuf> {
-    let cache = env::var_os("BYWAY_CACHE")
-        .map(PathBuf::from)
-        .or_else(|| env::var_os("XDG_CACHE_HOME").map(|dir| PathBuf::from(dir).join("byway")))
-        .or_else(|| env::var_os("HOME").map(|dir| PathBuf::from(dir).join(".cache/byway")))
-        .context("none of BYWAY_CACHE, XDG_CACHE_HOME and HOME is set: set BYWAY_CACHE to a folder for built tools")?;
-    Ok(cache.join("tools"))
-}
-
-/// Finds a program on `PATH`, or where Debian puts what only root needs.
-pub(crate) fn find(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
-        .map(|dir| dir.join(program))
-        .find(|file| file.is_file())
+    Ok(byway_tests::cache_dir()?.join("tools"))
 }
 
 /// True in continuous integration, where a check that cannot run is a failure.

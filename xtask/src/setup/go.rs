@@ -1,4 +1,4 @@
-//! Go, for one of the servers that the tests run.
+//! Go, for one of the servers that the tests run, and for Kubernetes.
 //!
 //! Since 1.24, Go's listeners speak MPTCP by default, and that is what must keep working; Debian 12 has 1.19.
 //! Where no such Go is on `PATH`, one is fetched the way that Go fetches its own newer versions: as the
@@ -31,7 +31,7 @@ pub(super) fn ensure() -> Result<()> {
         return Ok(());
     }
     if ARCH != "x86_64" {
-        bail!("the tests need Go {}.{} or newer: install it from https://go.dev/dl", OLDEST.0, OLDEST.1);
+        bail!("Go {}.{} or newer is needed: install it from https://go.dev/dl", OLDEST.0, OLDEST.1);
     }
     let tools = workspace::tools_dir()?;
     fs::create_dir_all(&tools)?;

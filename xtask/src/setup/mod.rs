@@ -4,6 +4,7 @@
 //! nothing that was not asked for: each command names the groups that it needs.
 
 mod go;
+mod kube;
 mod packages;
 pub(crate) mod toolchain;
 
@@ -29,6 +30,12 @@ pub(crate) enum Group {
     Test,
     /// A load generator, and the proxies to compare with
     Bench,
+    /// The control plane of a Kubernetes cluster: eight minutes the first time
+    Kube,
+    /// Nodes of a Kubernetes cluster
+    Nodes,
+    /// Helm
+    Helm,
 }
 
 #[derive(clap::Args)]
@@ -51,6 +58,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if groups.contains(&Group::Test) {
         eprintln!("✓ go");
     }
+    if groups.contains(&Group::Kube) {
+        eprintln!("✓ Kubernetes {} in {}", byway_tests::kube_version(), byway_tests::kube_bin()?.display());
+    }
     Ok(())
 }
 
@@ -63,7 +73,7 @@ pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
     if groups.contains(&Group::Build) {
         toolchain::ensure()?;
     }
-    Ok(())
+    kube::ensure(groups)
 }
 
 /// Where tools are that this command built.

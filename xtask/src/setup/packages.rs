@@ -17,19 +17,25 @@ pub(super) struct Tool {
     groups: &'static [Group],
 }
 
-use Group::{Bench, Build, Demo, Test};
+use Group::{Bench, Build, Demo, Helm, Kube, Nodes, Test};
 
 const TOOLS: &[Tool] = &[
     tool("cc", "build-essential", &[Build]),
-    tool("ip", "iproute2", &[Demo, Test, Bench]),
-    tool("nsenter", "util-linux", &[Demo, Test, Bench]),
-    tool("curl", "curl", &[Demo, Test, Bench]),
+    tool("ip", "iproute2", &[Demo, Test, Bench, Nodes]),
+    tool("nsenter", "util-linux", &[Demo, Test, Bench, Nodes]),
+    tool("curl", "curl", &[Demo, Test, Bench, Kube, Nodes, Helm]),
     tool("ps", "procps", &[Test, Bench]),
     tool("nginx", "nginx", &[Test, Bench]),
     tool("node", "nodejs", &[Test]),
-    tool("python3", "python3", &[Test]),
+    tool("python3", "python3", &[Test, Kube, Nodes, Helm]),
     tool("wrk", "wrk", &[Test, Bench]),
     tool("haproxy", "haproxy", &[Bench]),
+    tool("containerd", "containerd", &[Nodes]),
+    tool("runc", "runc", &[Nodes]),
+    tool("host-local", "containernetworking-plugins", &[Nodes]),
+    tool("nft", "nftables", &[Nodes]),
+    tool("iptables", "iptables", &[Nodes]),
+    tool("busybox", "busybox-static", &[Nodes]),
 ];
 
 const fn tool(program: &'static str, package: &'static str, groups: &'static [Group]) -> Tool {

@@ -1,0 +1,192 @@
+//! Container images made of files, without a container engine.
+//!
+//! The format is that of `docker save`, which containerd reads: a configuration, one layer, and a manifest that
+//! names both by their SHA-256.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tar::{Builder, EntryType, Header};
+
+/// An image of one layer.
+#[derive(Clone, Debug)]
+pub struct Image {
+    name: String,
+    entries: Vec<Entry>,
+    entrypoint: Vec<String>,
+    user: String,
+    env: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    path: String,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    File { content: Vec<u8>, mode: u32 },
+    Link { target: String },
+    Folder { mode: u32 },
+}
+
+impl Image {
+    /// An image with nothing in it but `/tmp`. The name has a tag: `localhost/app:1`.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let image = Self {
+            name: name.to_owned(),
+            entries: Vec::new(),
+            entrypoint: Vec::new(),
+            user: String::new(),
+            env: vec!["PATH=/bin".to_owned()],
+        };
+        image.add("/tmp", What::Folder { mode: 0o1777 })
+    }
+
+    /// Copies a file of this machine to an absolute path, as an executable.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn file(self, source: &Path, path: &str) -> Result<Self> {
+        let content = fs::read(source).with_context(|| format!("cannot read {}", source.display()))?;
+        Ok(self.content(content, path, 0o755))
+    }
+
+    /// Puts bytes at an absolute path.
+    #[must_use]
+    pub fn content(self, content: impl Into<Vec<u8>>, path: &str, mode: u32) -> Self {
+        self.add(path, What::File { content: content.into(), mode })
+    }
+
+    /// Makes a symbolic link.
+    #[must_use]
+    pub fn link(self, path: &str, target: &str) -> Self {
+        self.add(path, What::Link { target: target.to_owned() })
+    }
+
+    /// A shell and small tools: a statically linked busybox of this machine, and links to it in `/bin`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or needs libraries.
+    pub fn busybox(self, busybox: &Path) -> Result<Self> {
+        const TOOLS: &str =
+            "sh httpd wget sleep ls mount cat echo nc ip id ps touch env true false kill grep head hostname";
+        let image = self.file(busybox, "/bin/busybox")?;
+        let is_static = matches!(image.entries.last(), Some(Entry { what: What::File { content, .. }, .. })
+            if !content.windows(4).any(|bytes| bytes == b"/ld-"));
+        ensure!(is_static, "{} needs libraries: install busybox-static", busybox.display());
+        Ok(TOOLS.split(' ').fold(image, |image, tool| image.link(&format!("/bin/{tool}"), "busybox")))
+    }
+
+    /// What a container runs if its pod says nothing else.
+    #[must_use]
+    pub fn entrypoint<S: Into<String>>(mut self, command: impl IntoIterator<Item = S>) -> Self {
+        self.entrypoint = command.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Who runs it, as in `65532:65532`; root without this.
+    #[must_use]
+    pub fn user(mut self, user: &str) -> Self {
+        user.clone_into(&mut self.user);
+        self
+    }
+
+    /// A variable of its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push(format!("{name}={value}"));
+        self
+    }
+
+    /// Writes the archive.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room.
+    pub fn write(&self, archive: &Path) -> Result<()> {
+        let layer = self.layer()?;
+        let config = self.config(&layer).to_string();
+        let (config_name, layer_name) =
+            (format!("{}.json", sha256(config.as_bytes())), format!("{}/layer.tar", sha256(&layer)));
+        let manifest =
+            json!([{ "Config": config_name, "RepoTags": [self.name], "Layers": [layer_name] }]).to_string();
+        let file = File::create(archive).with_context(|| format!("cannot write {}", archive.display()))?;
+        let mut tar = Builder::new(file);
+        let parts: [(&str, &[u8]); 3] = [
+            (&config_name, config.as_bytes()),
+            (&layer_name, &layer),
+            ("manifest.json", manifest.as_bytes()),
+        ];
+        for (name, content) in parts {
+            tar.append_data(&mut header(EntryType::Regular, 0o644, content.len()), name, content)?;
+        }
+        Ok(tar.into_inner()?.sync_data()?)
+    }
+
+    fn add(mut self, path: &str, what: What) -> Self {
+        self.entries.push(Entry { path: path.trim_start_matches('/').to_owned(), what });
+        self
+    }
+
+    fn layer(&self) -> Result<Vec<u8>> {
+        let mut tar = Builder::new(Vec::new());
+        let mut folders = Vec::new();
+        for Entry { path, what } in &self.entries {
+            for (at, _) in path.match_indices('/') {
+                let folder = &path[..at];
+                if !folders.contains(&folder) {
+                    folders.push(folder);
+                    tar.append_data(&mut header(EntryType::Directory, 0o755, 0), folder, &[][..])?;
+                }
+            }
+            match what {
+                What::Folder { mode } => {
+                    folders.push(path);
+                    tar.append_data(&mut header(EntryType::Directory, *mode, 0), path, &[][..])?;
+                }
+                What::File { content, mode } => {
+                    let mut header = header(EntryType::Regular, *mode, content.len());
+                    tar.append_data(&mut header, path, content.as_slice())?;
+                }
+                What::Link { target } => {
+                    tar.append_link(&mut header(EntryType::Symlink, 0o777, 0), path, target)?;
+                }
+            }
+        }
+        Ok(tar.into_inner()?)
+    }
+
+    fn config(&self, layer: &[u8]) -> serde_json::Value {
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        json!({
+            "architecture": architecture,
+            "os": "linux",
+            "config": { "Entrypoint": self.entrypoint, "Env": self.env, "User": self.user },
+            "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", sha256(layer))] },
+        })
+    }
+}
+
+fn header(kind: EntryType, mode: u32, size: usize) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(size as u64);
+    header
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,33 @@
+//! Where programs are that come with the machine, and where those are that were built for tests.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+/// Where distributions put what only root needs, and plugins that nobody starts by hand.
+const BESIDE_PATH: [&str; 6] =
+    ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin"];
+
+/// Finds a program on `PATH`, or where only root looks.
+#[must_use]
+pub fn find_program(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(BESIDE_PATH.map(PathBuf::from))
+        .map(|dir| dir.join(program))
+        .find(|file| file.is_file())
+}
+
+/// What is built once for this user, not once per checkout.
+///
+/// # Errors
+///
+/// When no variable of the environment says where.
+pub fn cache_dir() -> Result<PathBuf> {
+    env::var_os("BYWAY_CACHE")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("XDG_CACHE_HOME").map(|dir| PathBuf::from(dir).join("byway")))
+        .or_else(|| env::var_os("HOME").map(|dir| PathBuf::from(dir).join(".cache/byway")))
+        .context("none of BYWAY_CACHE, XDG_CACHE_HOME and HOME is set: set BYWAY_CACHE to a folder for built tools")
+}
