@@ -15,6 +15,8 @@ pub const FIELD_MANAGER: &str = "byway-controller";
 pub const PREVIEW_LABEL: &str = "byway.dev/preview";
 /// Label of everything that a Preview owns: its key.
 pub const KEY_LABEL: &str = "byway.dev/key";
+/// Label of a preview's pods: the hash of the clone's pod template.
+pub const REVISION_LABEL: &str = "byway.dev/revision";
 /// Annotation on a clone: the hash of what was applied.
 pub const APPLIED_ANNOTATION: &str = "byway.dev/applied";
 /// Label of the agents' pods.

@@ -41,18 +41,19 @@ impl Ttl {
 
 /// `left` in coarse steps, rounded down, and how long this text stays true.
 ///
-/// Days from two on, hours from two on, tens of minutes from twenty on, then minutes: so that showing it costs
-/// some tens of writes in a preview's life.
+/// Days from two on, hours from two on, five minutes from twenty on, then minutes: so that showing it costs some tens of
+/// writes in a preview's life.
 #[must_use]
 pub fn time_left(left: SignedDuration) -> (String, SignedDuration) {
     const MINUTE: i64 = 60;
     const HOUR: i64 = 60 * MINUTE;
     const DAY: i64 = 24 * HOUR;
-    let seconds = left.as_secs().max(0);
+    // A whole number of minutes is one until its first second has passed.
+    let seconds = (left.as_secs() + i64::from(left.subsec_nanos() > 0)).max(0);
     let (step, unit, letter) = match seconds {
         s if s >= 2 * DAY => (DAY, DAY, 'd'),
         s if s >= 2 * HOUR => (HOUR, HOUR, 'h'),
-        s if s >= 20 * MINUTE => (10 * MINUTE, MINUTE, 'm'),
+        s if s >= 20 * MINUTE => (5 * MINUTE, MINUTE, 'm'),
         _ => (MINUTE, MINUTE, 'm'),
     };
     let shown = seconds / step * step;

@@ -1,2 +1,21 @@
-//! The control plane: from Previews to NodeRoutes. Not in this version; the agent takes its routes from a file.
+//! The control plane: from Previews to NodeRoutes, and from acknowledgements to conditions.
+//!
+//! The way of a change: [`watch`] -> [`world`] -> [`reconcile`] -> [`standing`] -> [`plan`] and [`clone`] -> [`publish`] and
+//! [`write`]; back: [`watch`] -> [`status`]. [`plan`], [`clone`] and [`status`] are pure. It knows nothing of BPF.
 #![forbid(unsafe_code)]
+
+pub mod admin;
+pub mod args;
+pub mod clone;
+pub mod leader;
+pub mod metrics;
+pub mod plan;
+pub mod publish;
+pub mod reconcile;
+pub mod rows;
+pub mod standing;
+pub mod status;
+pub mod table;
+pub mod watch;
+pub mod world;
+pub mod write;

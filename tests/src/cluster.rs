@@ -16,8 +16,12 @@
 //! containerd, kubelet and kube-proxy. All share one kernel: its clock, its BPF objects, its processors.
 //! There is no DNS server, and no way out of the machine.
 //!
-//! Any number of clusters may run at the same time. Everything is a guard, as elsewhere in this crate.
+//! Any number of clusters may run at the same time. Everything is a guard, as elsewhere in this crate. Tests of
+//! one file may share a cluster through a `static`, which is never dropped: its processes end with the test's
+//! process, and the next process that makes a cluster removes the files.
 
+mod access;
+mod api_server;
 mod binaries;
 mod builder;
 mod cgroups;
@@ -30,18 +34,13 @@ mod node;
 mod pki;
 mod pods;
 
-use std::ffi::OsStr;
-use std::io::Write;
+use std::env;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::{env, fmt};
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::signal::Signal;
-use serde_json::{Value, json};
 
+pub use api_server::ApiServer;
 pub use binaries::{kube_bin, kube_version};
 pub use builder::{ClusterBuilder, ProxyMode};
 pub use machine::Machine;
@@ -101,14 +100,21 @@ impl Cluster {
         crate::scratch::remove_stale();
     }
 
-    /// The cluster that `KUBECONFIG` names.
+    /// A cluster that somebody else brought.
+    ///
+    /// # Errors
+    ///
+    /// When there is no `kubectl`.
+    pub fn from_kubeconfig(kubeconfig: &Path) -> Result<Self> {
+        let kubectl = binaries::built("kubectl", "kube").or_else(|e| find_program("kubectl").ok_or(e))?;
+        let (kubeconfig, dir) = (kubeconfig.to_path_buf(), Scratch::new("cluster")?);
+        Ok(Self { ours: None, kubectl, kubeconfig, namespaces: Mutex::default(), dir })
+    }
+
+    /// The one that `KUBECONFIG` names.
     fn given() -> Option<Result<Self>> {
-        let kubeconfig = PathBuf::from(env::var_os("KUBECONFIG").filter(|value| !value.is_empty())?);
-        Some(Scratch::new("cluster").and_then(|dir| {
-            let kubectl = binaries::built("kubectl", "kube").ok().or_else(|| find_program("kubectl"));
-            let kubectl = kubectl.context("no kubectl: run `cargo xtask setup kube`")?;
-            Ok(Self { ours: None, kubectl, kubeconfig, namespaces: Mutex::default(), dir })
-        }))
+        let kubeconfig = env::var_os("KUBECONFIG").filter(|value| !value.is_empty())?;
+        Some(Self::from_kubeconfig(Path::new(&kubeconfig)))
     }
 
     /// False if somebody else brought the cluster: then nothing may be done that others would notice.
@@ -121,95 +127,6 @@ impl Cluster {
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
-    }
-
-    /// `kubectl` as administrator.
-    #[must_use]
-    pub fn kubectl(&self) -> Command {
-        let mut command = Command::new(&self.kubectl);
-        command.env("KUBECONFIG", &self.kubeconfig);
-        // By address and port it would remember the kinds of another cluster.
-        command.env("KUBECACHEDIR", self.dir.path().join("kubectl"));
-        command
-    }
-
-    /// `helm` as administrator, with nothing of the user's own.
-    ///
-    /// # Errors
-    ///
-    /// When it is not there.
-    pub fn helm(&self) -> Result<Command> {
-        let helm = binaries::built("helm", "helm").or_else(|e| find_program("helm").ok_or(e))?;
-        let mut command = Command::new(helm);
-        command.env("KUBECONFIG", &self.kubeconfig);
-        for kind in ["CACHE", "CONFIG", "DATA"] {
-            command.env(format!("HELM_{kind}_HOME"), self.dir.path().join("helm"));
-        }
-        Ok(command)
-    }
-
-    /// What `kubectl` with these arguments prints.
-    ///
-    /// # Errors
-    ///
-    /// When it fails; says what it wrote to stderr.
-    pub fn ask<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Result<String> {
-        finish(self.kubectl().args(args), "")
-    }
-
-    /// Applies objects, in YAML or JSON, on the server's side.
-    ///
-    /// # Errors
-    ///
-    /// When the server refuses one.
-    pub fn apply(&self, objects: &str) -> Result<()> {
-        let args = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
-        finish(self.kubectl().args(args), objects).map(drop)
-    }
-
-    /// Makes a namespace whose name starts so, and waits for its default service account: before that, no pod
-    /// is admitted.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such account within 30 seconds.
-    pub fn namespace(&self, prefix: &str) -> Result<String> {
-        let object = json!({
-            "apiVersion": "v1", "kind": "Namespace", "metadata": { "generateName": format!("{prefix}-") },
-        });
-        let args = ["create", "-f", "-", "-o", "jsonpath={.metadata.name}"];
-        let name = finish(self.kubectl().args(args), &object.to_string())?;
-        self.namespaces.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
-        let account = ["wait", "--for=create", "--timeout=30s", "serviceaccount/default", "-n", &name];
-        self.ask(account)?;
-        Ok(name)
-    }
-
-    /// A kubeconfig with a token of a service account, good for an hour and, if a pod is given by its name and
-    /// UID, bound to it as the tokens in pods are.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such account or pod.
-    pub fn kubeconfig_for(
-        &self,
-        namespace: &str,
-        account: &str,
-        pod: Option<(&str, &str)>,
-    ) -> Result<PathBuf> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let mut create = self.kubectl();
-        create.args(["create", "token", account, "-n", namespace, "--duration=1h"]);
-        if let Some((name, uid)) = pod {
-            create.args(["--bound-object-kind=Pod", "--bound-object-name", name, "--bound-object-uid", uid]);
-        }
-        let token = finish(&mut create, "")?;
-        let view = self.ask(["config", "view", "--raw", "--minify", "--flatten", "-o", "json"])?;
-        let view: Value = serde_json::from_str(&view)?;
-        let n = COUNT.fetch_add(1, Ordering::Relaxed);
-        let file = self.dir.path().join(format!("{account}-{n}.yaml"));
-        pki::write_kubeconfig(&file, &view["clusters"][0]["cluster"], &json!({ "token": token.trim() }))?;
-        Ok(file)
     }
 
     /// The API server, to be disturbed.
@@ -264,74 +181,4 @@ impl Drop for Cluster {
                 .ask(["delete", "namespace", "--wait=false"].map(str::to_owned).iter().chain(&namespaces));
         }
     }
-}
-
-/// The API server of a cluster of our own. None of this disturbs etcd, so nothing is forgotten.
-#[derive(Clone, Copy)]
-pub struct ApiServer<'a> {
-    cluster: &'a Cluster,
-    control: &'a ControlPlane,
-}
-
-impl ApiServer<'_> {
-    /// Stops it from answering; connections stay open, and new ones wait.
-    ///
-    /// # Errors
-    ///
-    /// When it has ended.
-    pub fn freeze(&self) -> Result<()> {
-        self.control.api_server.signal(Signal::SIGSTOP)
-    }
-
-    /// Undoes [`ApiServer::freeze`].
-    ///
-    /// # Errors
-    ///
-    /// When it has ended.
-    pub fn thaw(&self) -> Result<()> {
-        self.control.api_server.signal(Signal::SIGCONT)
-    }
-
-    /// Kills it. Its port is refused, but stays its own.
-    pub fn kill(&self) {
-        self.control.api_server.kill();
-    }
-
-    /// Starts it again, with the same arguments, and waits until it is ready.
-    ///
-    /// # Errors
-    ///
-    /// When it is not ready within 90 seconds.
-    pub fn restart(&self) -> Result<()> {
-        self.control.api_server.restart()?;
-        self.control.wait_ready(|| self.cluster.answers())
-    }
-}
-
-impl fmt::Debug for ApiServer<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.control.api_server.fmt(f)
-    }
-}
-
-impl Cluster {
-    /// True once the API server is ready.
-    fn answers(&self) -> bool {
-        self.ask(["get", "--raw", "/readyz", "--request-timeout=5s"]).is_ok()
-    }
-}
-
-/// Runs a command to its end, with `input` as its stdin; returns its stdout.
-fn finish(command: &mut Command, input: &str) -> Result<String> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let program = command.get_program().to_owned();
-    let mut child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // If it ends without reading all of it, its status and stderr tell more.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    let output = child.wait_with_output()?;
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{command:?} failed with {}:\n{stderr}", output.status);
-    Ok(String::from_utf8(output.stdout)?)
 }

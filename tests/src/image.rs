@@ -76,8 +76,7 @@ impl Image {
     ///
     /// When it cannot be read, or needs libraries.
     pub fn busybox(self, busybox: &Path) -> Result<Self> {
-        const TOOLS: &str =
-            "sh httpd wget sleep ls mount cat echo nc ip id ps touch env true false kill grep head hostname";
+        const TOOLS: &str = "sh httpd wget sleep ls mount cat echo nc ip id ps touch env true false kill grep head hostname timeout";
         let image = self.file(busybox, "/bin/busybox")?;
         let is_static = matches!(image.entries.last(), Some(Entry { what: What::File { content, .. }, .. })
             if !content.windows(4).any(|bytes| bytes == b"/ld-"));
@@ -184,6 +183,10 @@ fn header(kind: EntryType, mode: u32, size: usize) -> Header {
     header.set_entry_type(kind);
     header.set_mode(mode);
     header.set_size(size as u64);
+    // Root's, and of no time: the same files make the same image.
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
     header
 }
 

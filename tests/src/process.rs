@@ -193,10 +193,9 @@ fn descendants(ancestor: u32) -> Vec<u32> {
     all
 }
 
-/// False for a zombie, too: proc_pid_stat(5), the state follows the name in brackets.
-fn lives(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+/// False for a zombie, too.
+pub(crate) fn lives(pid: u32) -> bool {
+    started_at(pid).is_some()
 }
 
 /// When a process started, in clock ticks since boot: with its id, that tells it from a later one. `None` once
@@ -205,7 +204,9 @@ fn lives(pid: u32) -> bool {
 pub fn started_at(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // proc_pid_stat(5): the name in brackets may hold anything; the state, field 3, follows it.
-    stat.rsplit(") ").next()?.split(' ').nth(19)?.parse().ok()
+    let fields: Vec<_> = stat.rsplit(") ").next()?.split(' ').collect();
+    let ended = fields.first().is_none_or(|state| state.starts_with(['Z', 'X']));
+    if ended { None } else { fields.get(19)?.parse().ok() }
 }
 
 /// Kills what runs in a network namespace of ours.

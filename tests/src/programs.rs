@@ -1,6 +1,7 @@
 //! Where programs are that come with the machine, and where those are that were built for tests.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -9,14 +10,20 @@ use anyhow::{Context, Result};
 const BESIDE_PATH: [&str; 6] =
     ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/cni", "/usr/libexec/cni", "/opt/cni/bin"];
 
+/// `PATH` with all of that: a user who became root may have kept his own.
+pub(crate) fn root_path() -> OsString {
+    env::join_paths(folders()).unwrap_or_else(|_| env::var_os("PATH").unwrap_or_default())
+}
+
 /// Finds a program on `PATH`, or where only root looks.
 #[must_use]
 pub fn find_program(program: &str) -> Option<PathBuf> {
+    folders().into_iter().map(|dir| dir.join(program)).find(|file| file.is_file())
+}
+
+fn folders() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain(BESIDE_PATH.map(PathBuf::from))
-        .map(|dir| dir.join(program))
-        .find(|file| file.is_file())
+    env::split_paths(&path).chain(BESIDE_PATH.map(PathBuf::from)).collect()
 }
 
 /// What is built once for this user, not once per checkout.

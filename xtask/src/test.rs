@@ -1,5 +1,5 @@
 //! `cargo xtask test`: everything that must hold before a change is taken, in the order of how soon it
-//! tells: formatting, lints, tests without root, then the datapath in network namespaces.
+//! tells: formatting, lints, tests without root, then the datapath in network namespaces and whole clusters.
 
 use std::process::Command;
 
@@ -18,7 +18,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    setup::ensure(&[Group::Build, Group::Demo, Group::Test])?;
+    setup::ensure(&[Group::Build, Group::Demo, Group::Test, Group::Kube, Group::Nodes])?;
     if args.filter.is_none() {
         stage("formatting", workspace::cargo().args(["fmt", "--all", "--check"]))?;
         let programs = ["fmt", "--manifest-path", "agent-ebpf/Cargo.toml", "--check"];

@@ -4,13 +4,36 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use crate::Key;
 
-/// Whether the matcher `m` names the key, in CEL.
-macro_rules! keyed {
-    () => {
+/// Whether the text names the key, in CEL: what the API server will pay for has no room for a regex here.
+macro_rules! names_the_key {
+    ($m:literal, $field:literal) => {
         concat!(
-            "(has(m.header) && has(m.header.exact) && m.header.exact.matches('[{][{] *key *[}][}]')) || ",
-            "(has(m.header) && has(m.header.regex) && m.header.regex.matches('[{][{] *key *[}][}]')) || ",
-            "(has(m.headerFilter) && m.headerFilter.matches('[{][{] *key *[}][}]'))"
+            "(has(",
+            $m,
+            $field,
+            ") && (",
+            $m,
+            $field,
+            ".contains('{{ key }}') || ",
+            $m,
+            $field,
+            ".contains('{{key}}')))"
+        )
+    };
+}
+
+/// Whether a matcher names the key, in CEL.
+macro_rules! keyed {
+    ($m:literal) => {
+        concat!(
+            "(has(",
+            $m,
+            ".header) && (",
+            names_the_key!($m, ".header.exact"),
+            " || ",
+            names_the_key!($m, ".header.regex"),
+            ")) || ",
+            names_the_key!($m, ".headerFilter")
         )
     };
 }
@@ -18,12 +41,11 @@ macro_rules! keyed {
 /// Every way through a match holds a header matcher with `{{ key }}`. `self` is `spec.incoming`.
 pub(super) const EVERY_WAY_HAS_THE_KEY: &str = concat!(
     "!has(self.match) || ",
-    "[self.match].exists(m, ",
-    keyed!(),
-    ") || (has(self.match.all) && self.match.all.exists(m, ",
-    keyed!(),
+    keyed!("self.match"),
+    " || (has(self.match.all) && self.match.all.exists(m, ",
+    keyed!("m"),
     ")) || (has(self.match.any) && size(self.match.any) > 0 && self.match.any.all(m, ",
-    keyed!(),
+    keyed!("m"),
     "))"
 );
 

@@ -7,20 +7,22 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use super::control::ControlPlane;
-use super::node::NodeSetup;
+use super::node::{Node, NodeSetup};
 use super::pki::Pki;
 use super::{Cluster, Ours, binaries, cgroups};
 use crate::{Scratch, eventually};
+
+type Step = dyn Fn(&str) -> Result<()>;
 
 /// Settings of a cluster.
 pub struct ClusterBuilder {
     nodes: usize,
     proxy: ProxyMode,
     simulated: bool,
-    step: Box<dyn Fn(&str) -> Result<()>>,
+    step: Box<Step>,
 }
 
 /// How kube-proxy brings packets for a Service to its pods.
@@ -82,7 +84,7 @@ impl ClusterBuilder {
         fs::create_dir(&logs)?;
         let pki = Pki::new(dir.path().join("pki"))?;
 
-        (self.step)("etcd and the API server")?;
+        (self.step)("Starting etcd and the API server")?;
         let control = ControlPlane::start(dir.path(), &logs, &pki, self.nodes > 0)?;
         let mut cluster = Cluster {
             kubectl: binaries::built("kubectl", "kube")?,
@@ -94,39 +96,26 @@ impl ClusterBuilder {
         control.wait_ready(|| cluster.answers())?;
         let ours = cluster.ours.insert(Ours { nodes: Vec::new(), control });
 
-        (self.step)("the controller manager and the scheduler")?;
+        (self.step)("Starting the controller manager and the scheduler")?;
         let dir = cluster.dir.path().to_path_buf();
         ours.control.start_clients(&dir, &logs, &pki, self.grace())?;
         if self.nodes > 0 {
             self.start_nodes(ours, &dir, &logs, &pki)?;
+            (self.step)("Waiting for the nodes")?;
+            wait_for_nodes(&cluster)?;
         }
         cluster.ask(["wait", "--for=create", "--timeout=60s", "serviceaccount/default"])?;
-        self.wait_for_nodes(&cluster)?;
         Ok(cluster)
     }
 
     fn start_nodes(&self, ours: &mut Ours, dir: &Path, logs: &Path, pki: &Pki) -> Result<()> {
         let netns = ours.control.netns().context("nodes need the control plane in a namespace")?;
-        let setup = NodeSetup::new(dir, logs, pki, netns, self.proxy)?;
+        let setup = NodeSetup { dir, logs, pki, control: netns, proxy: self.proxy };
+        let images = setup.images()?;
         for index in 0..self.nodes {
-            (self.step)(&format!("node {index}"))?;
-            ours.nodes.push(setup.start(index)?);
+            (self.step)(&format!("Starting node {index}"))?;
+            ours.nodes.push(setup.start(index, &images)?);
         }
-        Ok(())
-    }
-
-    fn wait_for_nodes(&self, cluster: &Cluster) -> Result<()> {
-        let Some(first) = cluster.nodes().first() else {
-            return Ok(());
-        };
-        (self.step)("waiting for the nodes to be ready")?;
-        let names: Vec<String> = cluster.nodes().iter().map(|node| format!("node/{}", node.name())).collect();
-        let all_ready = || {
-            let wait = ["wait", "--for=condition=Ready", "--timeout=2s"].map(str::to_owned);
-            cluster.ask(wait.iter().chain(&names)).is_ok()
-        };
-        let ready = eventually(Duration::from_secs(90), || all_ready().then_some(()));
-        ensure!(ready.is_some(), "the nodes are not ready after 90 s:\n{}", first.kubelet_log());
         Ok(())
     }
 
@@ -134,6 +123,17 @@ impl ClusterBuilder {
     fn grace(&self) -> &'static str {
         if self.simulated { "87600h" } else { "20s" }
     }
+}
+
+fn wait_for_nodes(cluster: &Cluster) -> Result<()> {
+    let names: Vec<String> = cluster.nodes().iter().map(|node| format!("node/{}", node.name())).collect();
+    let all_ready = || {
+        let wait = ["wait", "--for=condition=Ready", "--timeout=2s"].map(str::to_owned);
+        cluster.ask(wait.iter().chain(&names)).is_ok()
+    };
+    let ready = eventually(Duration::from_secs(90), || all_ready().then_some(()));
+    let log = || cluster.nodes().iter().map(Node::kubelet_log).collect::<Vec<_>>().join("\n");
+    ready.with_context(|| format!("the nodes are not ready after 90 s:\n{}", log()))
 }
 
 impl fmt::Debug for ClusterBuilder {

@@ -60,16 +60,21 @@ pub(super) fn remove_stale_once() {
     STALE.call_once(remove_stale);
 }
 
-/// Mount points and versions: those of version 1 if there are any, since kubelet then uses only these.
+/// Mount points and versions. Where there are both, kubelet's limits are in version 1, and pods have a cgroup of
+/// their own in version 2 all the same.
 fn hierarchies() -> Vec<(PathBuf, u8)> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let of_type = |kind: &str, version: u8| -> Vec<(PathBuf, u8)> {
-        let columns = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-        let matching = columns.filter(|columns| columns.get(2) == Some(&kind));
-        matching.map(|columns| (PathBuf::from(columns[1]), version)).collect()
-    };
-    let first = of_type("cgroup", 1);
-    if first.is_empty() { of_type("cgroup2", 2) } else { first }
+    let mut all = Vec::new();
+    for line in mounts.lines() {
+        // What, where, of which type: proc_pid_mounts(5).
+        let mut columns = line.split(' ').skip(1);
+        match (columns.next(), columns.next()) {
+            (Some(path), Some("cgroup")) => all.push((path.into(), 1)),
+            (Some(path), Some("cgroup2")) => all.push((path.into(), 2)),
+            _ => {}
+        }
+    }
+    all
 }
 
 fn enable_controllers(root: &Path) {

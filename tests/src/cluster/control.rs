@@ -47,7 +47,7 @@ impl ControlPlane {
         let serves: Vec<String> = serves.iter().chain(&names).map(|&name| name.to_owned()).collect();
         pki.sign("apiserver", "kube-apiserver", None, &serves)?;
         pki.sign("kubelet-client", "kube-apiserver", Some("system:masters"), &[])?;
-        let kubeconfig = pki.kubeconfig("admin", "admin", Some("system:masters"), &door.from_outside())?;
+        let kubeconfig = pki.kubeconfig("admin", "admin", Some("system:masters"), &door.outer_url())?;
 
         let socket = dir.join("etcd.sock");
         let etcd = door.daemon("etcd", logs, etcd_args(dir, &socket))?;
@@ -63,7 +63,7 @@ impl ControlPlane {
 
     /// Starts what needs the API server: they give up if it is not there soon.
     pub(super) fn start_clients(&mut self, dir: &Path, logs: &Path, pki: &Pki, grace: &str) -> Result<()> {
-        let server = self.door.from_inside();
+        let server = self.door.inner_url();
         let mut client = |name: &str, user: &str, more: Vec<String>| {
             let config = pki.kubeconfig(name, user, None, &server)?;
             let mut args = vec![
@@ -83,6 +83,9 @@ impl ControlPlane {
             "--use-service-account-credentials=true".to_owned(),
             "--allocate-node-cidrs=false".to_owned(),
             format!("--node-monitor-grace-period={grace}"),
+            // Within the default limits it needs four seconds to start.
+            "--kube-api-qps=500".to_owned(),
+            "--kube-api-burst=1000".to_owned(),
         ];
         client("kube-controller-manager", "system:kube-controller-manager", manager)?;
         client("kube-scheduler", "system:kube-scheduler", vec![])
@@ -115,7 +118,7 @@ impl Door {
     }
 
     /// The API server as the machine sees it.
-    fn from_outside(&self) -> String {
+    fn outer_url(&self) -> String {
         let port = match self {
             Self::Port { port, .. } => *port,
             Self::Inside(_, forwarder) => forwarder.port(),
@@ -124,9 +127,9 @@ impl Door {
     }
 
     /// The API server as its neighbours see it.
-    fn from_inside(&self) -> String {
+    fn inner_url(&self) -> String {
         match self {
-            Self::Port { .. } => self.from_outside(),
+            Self::Port { .. } => self.outer_url(),
             Self::Inside(..) => format!("https://127.0.0.1:{API_PORT}"),
         }
     }

@@ -8,6 +8,8 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::programs::root_path;
+
 /// A node's name and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
@@ -25,6 +27,7 @@ impl Machine {
         let mut command = Command::new("nsenter");
         command.arg(format!("--target={}", self.init));
         command.args(["--mount", "--pid", "--net", "--uts", "--"]).arg(program);
+        command.env("PATH", root_path());
         command
     }
 

@@ -19,6 +19,18 @@ fn a_control_plane_can_be_used_and_disturbed_and_leaves_nothing() {
     let read = || cluster.ask(["get", "configmap", "a", "-n", &namespace, "-o", "jsonpath={.data.key}"]);
     assert_eq!(read().unwrap(), "value");
 
+    let who = who_is_a_pod(&cluster, &namespace);
+    assert!(who.contains(&format!("system:serviceaccount:{namespace}:default")), "{who}");
+    assert!(who.contains("authentication.kubernetes.io/pod-uid"), "{who}");
+
+    let borrowed = Cluster::from_kubeconfig(cluster.kubeconfig()).unwrap();
+    let theirs = borrowed.namespace("theirs").unwrap();
+    assert!(!borrowed.is_ours() && borrowed.api_server().is_err());
+    drop(borrowed);
+    let phase =
+        cluster.ask(["get", "namespace", &theirs, "--ignore-not-found", "-o", "jsonpath={.status.phase}"]);
+    assert!(matches!(phase.unwrap().as_str(), "" | "Terminating"), "what is made in it does not stay");
+
     let api_server = cluster.api_server().unwrap();
     let answers = || cluster.ask(["get", "--raw", "/livez", "--request-timeout=500ms"]).is_ok();
     api_server.freeze().unwrap();
@@ -43,4 +55,17 @@ fn a_control_plane_can_be_used_and_disturbed_and_leaves_nothing() {
     drop(cluster);
     assert!(!folder.exists() && mentions() == 0);
     assert!(TcpStream::connect(address).is_err());
+}
+
+/// What the API server takes a bearer of a pod's token for.
+fn who_is_a_pod(cluster: &Cluster, namespace: &str) -> String {
+    let pod = format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: a, namespace: {namespace}}}, \
+         spec: {{nodeName: nowhere, containers: [{{name: a, image: a}}]}}}}"
+    );
+    cluster.apply(&pod).unwrap();
+    let uid = cluster.ask(["get", "pod", "a", "-n", namespace, "-o", "jsonpath={.metadata.uid}"]).unwrap();
+    let bound = cluster.kubeconfig_for(namespace, "default", Some(("a", &uid))).unwrap();
+    let asked = cluster.kubectl().args(["auth", "whoami"]).env("KUBECONFIG", bound).output().unwrap();
+    String::from_utf8(asked.stdout).unwrap()
 }

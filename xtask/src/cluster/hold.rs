@@ -7,12 +7,12 @@ use std::time::Duration;
 use std::{env, thread};
 
 use anyhow::{Context, Result, bail};
-use byway_tests::{Cluster, ProxyMode, cache_dir};
+use byway_tests::{Cluster, ProxyMode};
 use clap::ValueEnum;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, setsid};
 
-use super::record::Record;
+use super::record::{self, Record};
 use super::{Proxy, Up};
 use crate::progress::Step;
 use crate::signals::{self, Interrupted};
@@ -31,8 +31,7 @@ pub(crate) struct Args {
 /// Starts the process and waits until its cluster is ready.
 pub(super) fn start(name: &str, up: &Up) -> Result<()> {
     signals::watch()?;
-    let log = cache_dir()?.join("cluster").join(format!("{name}.log"));
-    fs::create_dir_all(log.parent().unwrap_or(&log))?;
+    let log = record::log(name)?;
     let proxy = up.proxy.to_possible_value().context("every way has a name")?;
     let mut child = Command::new(env::current_exe()?)
         .args(["hold-cluster", name, "--nodes", &up.nodes.to_string(), "--proxy", proxy.get_name()])
@@ -51,7 +50,7 @@ pub(super) fn start(name: &str, up: &Up) -> Result<()> {
         if line == READY {
             return Ok(());
         }
-        step = Some(Step::start(format!("Starting {line}")));
+        step = Some(Step::start(line));
         if let Err(interrupted) = signals::check() {
             kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
             child.wait()?;

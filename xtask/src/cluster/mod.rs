@@ -56,7 +56,7 @@ enum Action {
 /// What a cluster is to be like.
 #[derive(clap::Args, Clone)]
 pub(crate) struct Up {
-    /// How many; 0 for a control plane alone, which needs no root
+    /// How many nodes; 0 for a control plane alone, which needs no root
     #[arg(long, default_value_t = 2)]
     nodes: usize,
     /// How kube-proxy works

@@ -44,16 +44,18 @@ impl Record {
     }
 
     pub(super) fn write(&self, name: &str) -> Result<()> {
-        let path = path(name)?;
-        fs::create_dir_all(path.parent().unwrap_or(&path))?;
-        Ok(fs::write(path, serde_json::to_vec_pretty(self)?)?)
+        Ok(fs::write(path(name)?, serde_json::to_vec_pretty(self)?)?)
     }
 
+    /// Removes the file, and the holder's log.
     pub(super) fn forget(name: &str) -> Result<()> {
-        match fs::remove_file(path(name)?) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.into()),
-            _ => Ok(()),
+        for file in [path(name)?, log(name)?] {
+            match fs::remove_file(file) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e.into()),
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     /// Asks the holder to end, and with it the cluster; kills it if it does not.
@@ -97,6 +99,13 @@ impl Record {
     }
 }
 
+/// What the holder says when it cannot start the cluster.
+pub(super) fn log(name: &str) -> Result<PathBuf> {
+    Ok(path(name)?.with_extension("log"))
+}
+
 fn path(name: &str) -> Result<PathBuf> {
-    Ok(byway_tests::cache_dir()?.join("cluster").join(format!("{name}.json")))
+    let folder = byway_tests::cache_dir()?.join("cluster");
+    fs::create_dir_all(&folder)?;
+    Ok(folder.join(format!("{name}.json")))
 }

@@ -1,0 +1,43 @@
+//! The command line.
+
+use std::net::SocketAddr;
+
+use clap::{Args, Parser};
+use jiff::SignedDuration;
+
+/// Makes of Previews what the node agents steer.
+#[derive(Debug, Parser)]
+#[command(name = "byway-controller", version)]
+pub struct Cli {
+    /// How to run.
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Address for /healthz, /readyz and /metrics.
+    #[arg(long, default_value = "0.0.0.0:9908", value_name = "ADDR")]
+    pub admin: SocketAddr,
+    /// This replica, among those that could lead.
+    #[arg(long, env = "POD_NAME", value_name = "NAME")]
+    pub identity: Option<String>,
+    /// How long a leader may be silent before another replica leads, in seconds.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(3..=300), value_name = "SECONDS")]
+    pub lease: u64,
+}
+
+/// What the administrator decides.
+#[derive(Clone, Debug, Args)]
+pub struct Settings {
+    /// The namespace of the agents and of the lease.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "byway", value_name = "NAME")]
+    pub namespace: String,
+    /// Let previews have a match without a key. Whoever may create Previews can then take all requests of a workload.
+    #[arg(long)]
+    pub allow_keyless: bool,
+    /// How long an expired Preview is kept, in seconds.
+    #[arg(long, default_value = "86400", value_parser = seconds, value_name = "SECONDS")]
+    pub keep_expired: SignedDuration,
+}
+
+fn seconds(text: &str) -> Result<SignedDuration, String> {
+    let seconds: u32 = text.parse().map_err(|_| "a whole number of seconds".to_owned())?;
+    Ok(SignedDuration::from_secs(seconds.into()))
+}

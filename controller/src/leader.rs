@@ -1,0 +1,117 @@
+//! Who of several replicas works: the one that holds the Lease.
+//!
+//! The library renews the lease, but it learns of a loss only from the API server: with that frozen it believed itself the
+//! leader for as long as it stayed so. So the lease is read as well, and what it says of its own end is a deadline of this
+//! process. When it comes, the process ends at once: only that stops a write that is on its way.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{Api, Client};
+use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
+use tokio::sync::watch;
+
+use crate::args::Cli;
+
+/// The name of the Lease.
+const NAME: &str = "byway-controller";
+
+/// This replica's part in the election.
+pub struct Leadership {
+    identity: String,
+    leases: Api<Lease>,
+    duration: SignedDuration,
+    holds: watch::Receiver<bool>,
+    task: tokio::sync::Mutex<Option<tokio::task::JoinHandle<kube_lease_manager::Result<LeaseManager>>>>,
+}
+
+impl Leadership {
+    /// Takes part from now on.
+    ///
+    /// # Errors
+    ///
+    /// When there is no name for this replica, or the Lease cannot be made.
+    pub async fn new(client: &Client, cli: &Cli) -> Result<Self> {
+        let identity = match &cli.identity {
+            Some(name) => name.clone(),
+            None => format!("pid-{}-{}", std::process::id(), Timestamp::now().as_millisecond()),
+        };
+        let namespace = &cli.settings.namespace;
+        let manager = LeaseManagerBuilder::new(client.clone(), NAME)
+            .with_namespace(namespace)
+            .with_identity(&identity)
+            .with_duration(cli.lease)
+            .with_grace((cli.lease / 3).max(1))
+            .build()
+            .await
+            .with_context(|| {
+                format!("cannot make the Lease {namespace}/{NAME}: may this account write leases there?")
+            })?;
+        let (holds, task) = manager.watch().await;
+        Ok(Self {
+            identity,
+            leases: Api::namespaced(client.clone(), namespace),
+            duration: SignedDuration::from_secs(cli.lease.cast_signed()),
+            holds,
+            task: Some(task).into(),
+        })
+    }
+
+    /// Waits until this replica leads.
+    ///
+    /// # Errors
+    ///
+    /// When the election has ended.
+    pub async fn won(&self) -> Result<()> {
+        self.holds.clone().wait_for(|holds| *holds).await.context("the election has ended")?;
+        Ok(())
+    }
+
+    /// Waits until this replica may not lead any more, and says why.
+    pub async fn lost(&self) -> anyhow::Error {
+        let mut holds = self.holds.clone();
+        tokio::select! {
+            _ = holds.wait_for(|holds| !holds) => anyhow!("another replica leads"),
+            why = self.deadline() => why,
+        }
+    }
+
+    /// Watches the end of the lease by this process's own clock.
+    async fn deadline(&self) -> anyhow::Error {
+        // Another replica that sees the lease end must not meet a write of this one.
+        let margin = self.duration / 10;
+        let mut end = Timestamp::now() + self.duration;
+        let pause = (self.duration / 6).unsigned_abs();
+        loop {
+            let left = (end - margin).duration_since(Timestamp::now());
+            if !left.is_positive() {
+                return anyhow!("the lease could not be confirmed before its end: is the API server there?");
+            }
+            let limit = left.unsigned_abs();
+            match tokio::time::timeout(limit, self.leases.get(NAME)).await {
+                Ok(Ok(lease)) => {
+                    let spec = lease.spec.unwrap_or_default();
+                    if spec.holder_identity.as_deref() != Some(self.identity.as_str()) {
+                        return anyhow!("the lease has gone to {}", spec.holder_identity.unwrap_or_default());
+                    }
+                    if let Some(renewed) = spec.renew_time {
+                        end = end.max(renewed.0 + self.duration);
+                    }
+                }
+                Ok(Err(error)) => tracing::warn!(%error, "cannot read the lease"),
+                Err(_) => continue,
+            }
+            tokio::time::sleep(pause.min(limit).max(Duration::from_millis(50))).await;
+        }
+    }
+
+    /// Gives the lease back, if this replica holds it.
+    pub async fn release(self) {
+        drop(self.holds);
+        let Some(task) = self.task.into_inner() else { return };
+        // The library gives it back when nobody listens any more.
+        let _ = tokio::time::timeout(Duration::from_secs(2), task).await;
+    }
+}

@@ -1,0 +1,52 @@
+//! `byway-controller`: wires the parts together.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use byway_controller::{admin, args::Cli, leader, metrics::Metrics, reconcile};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+// One thread: all is waiting for the API server, and one heap stays small.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    match run(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<()> {
+    let metrics = Arc::new(Metrics::default());
+    let client =
+        kube::Client::try_default().await.context("cannot find the API server: is there a KUBECONFIG?")?;
+    tokio::spawn(admin::serve(admin::listen(cli.admin).await?, metrics.clone()));
+    let leadership = leader::Leadership::new(&client, &cli).await?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let lead = async {
+        leadership.won().await?;
+        metrics.set_leader(true);
+        tracing::info!("leading");
+        let work = reconcile::run(client.clone(), cli.settings.clone(), metrics.clone());
+        tokio::select! {
+            () = work => Ok(()),
+            why = leadership.lost() => Err(why),
+        }
+    };
+    tokio::select! {
+        done = lead => done?,
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    // The next leader need not wait for the lease to end.
+    leadership.release().await;
+    Ok(())
+}

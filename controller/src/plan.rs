@@ -1,0 +1,251 @@
+//! From all that is known to what each node should steer: a pure function, computed anew on every change.
+//!
+//! A route that is no longer planned is no longer published, so nothing has to be cleaned up.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use byway_api::{Backend, Environment, Mode, NodeRoutesSpec, PreviewRoute, Target, Unkeyed, names};
+
+use crate::rows::{Name, PodRow, PreviewPodRow, Ref};
+use crate::standing::{Standing, age};
+use crate::watch::Scope;
+use crate::world::World;
+
+mod agents;
+mod backends;
+mod cap;
+#[cfg(test)]
+mod tests;
+
+pub use agents::{agents_by_node, speaks};
+pub use backends::newest;
+
+/// What is wanted.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// By node. A node that has nothing to steer is not in it.
+    pub nodes: BTreeMap<Name, NodeRoutesSpec>,
+    /// By UID of the Preview: those that are routed.
+    pub routes: HashMap<Name, Planned>,
+    /// Pods that have to be watched.
+    pub scopes: BTreeSet<Scope>,
+    /// Whether every scope is known. Before, routes would be taken away that are only not seen yet.
+    pub is_whole: bool,
+}
+
+/// What is wanted of one Preview.
+#[derive(Debug, Default)]
+pub struct Planned {
+    /// What the agents have to acknowledge.
+    pub revision: String,
+    /// UIDs of the pods that get its requests.
+    pub backends: Vec<Name>,
+    /// The target's ready pods: what the agents have to acknowledge it for.
+    pub wanted: Vec<Wanted>,
+    /// Nodes on which there is no room for it.
+    pub overflow: Vec<Name>,
+}
+
+/// A pod that should be steered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Where it runs.
+    pub node: Name,
+    /// [`Target::name`].
+    pub target: String,
+}
+
+/// Settings of the administrator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// A match may be without a key.
+    pub allow_keyless: bool,
+}
+
+/// Plans for `standings`, in their order.
+pub fn plan(world: &World, standings: &[Standing], rules: Rules) -> Plan {
+    let mut plan = Plan { is_whole: true, ..Plan::default() };
+    let pods = by_preview(world, standings);
+    let mut nodes: BTreeMap<Name, Node> = BTreeMap::new();
+    for standing in standings.iter().filter(|it| it.is_live() && it.preview.spec.incoming.mode == Mode::Steal)
+    {
+        let own = pods.get(&standing.uid).map_or(&[][..], Vec::as_slice);
+        let Some((scope, targets)) = targets(world, standing, own, &mut plan) else { continue };
+        if let Some(scope) = scope {
+            plan.scopes.insert(scope);
+        }
+        let ports = ports(world, standing);
+        if ports.is_empty() {
+            continue;
+        }
+        let backends = backends::choose(world, standing, own);
+        let route = route(standing, &backends, rules);
+        let mut planned = Planned {
+            revision: route.revision.clone(),
+            backends: backends.iter().map(|it| it.pod.uid.clone()).collect(),
+            ..Planned::default()
+        };
+        for target in &targets {
+            let Some(node) = &target.pod.node else { continue };
+            if target.pod.ips.is_empty() {
+                continue;
+            }
+            if target.is_ready && !target.pod.terminating {
+                planned.wanted.push(Wanted { node: node.clone(), target: target.pod.name.to_string() });
+            }
+            let unkeyed = if target.is_own { Unkeyed::NotFound } else { Unkeyed::App };
+            nodes.entry(node.clone()).or_default().add(&route, &ports, target.pod, unkeyed);
+        }
+        plan.routes.insert(standing.uid.clone(), planned);
+    }
+    let environments = environments(standings, &pods);
+    let agents = agents_by_node(world);
+    for (name, node) in nodes {
+        let agent = agents.get(&name).map(|it| it.uid.to_string());
+        let (spec, overflow) = cap::cap(node.spec(agent, &environments));
+        for preview in overflow {
+            let uid = standings.iter().find(|it| it.name.to_string() == preview).map(|it| &it.uid);
+            if let Some(planned) = uid.and_then(|uid| plan.routes.get_mut(uid)) {
+                planned.overflow.push(name.clone());
+            }
+        }
+        plan.nodes.insert(name, spec);
+    }
+    plan
+}
+
+/// A pod that is to be steered.
+struct Steered<'a> {
+    pod: &'a PodRow,
+    is_ready: bool,
+    is_own: bool,
+}
+
+/// The pods to steer for a Preview, with where they come from; nothing while that is not known.
+fn targets<'a>(
+    world: &'a World,
+    standing: &Standing,
+    own: &[&'a PreviewPodRow],
+    plan: &mut Plan,
+) -> Option<(Option<Scope>, Vec<Steered<'a>>)> {
+    let Some(target) = &standing.preview.spec.target else {
+        // It is its own target. Its pods are not Ready before they are routed.
+        let own = own.iter().map(|it| Steered { pod: &it.pod, is_ready: it.containers_ready, is_own: true });
+        return Some((None, own.collect()));
+    };
+    let scope = world.scope_of(&standing.name.namespace, target)?;
+    let Some(pods) = world.pods_of(&scope) else {
+        plan.is_whole = false;
+        plan.scopes.insert(scope);
+        return None;
+    };
+    let pods = pods.iter().map(|(_, pod)| Steered { pod, is_ready: pod.ready, is_own: false });
+    Some((Some(scope), pods.collect()))
+}
+
+/// The ports to steer: what the clone found, or did when another controller made it.
+fn ports(world: &World, standing: &Standing) -> Vec<u16> {
+    match world.clones.get(&standing.uid) {
+        Some(outcome) => outcome.ports().to_vec(),
+        None => standing.preview.status.as_ref().map(|status| status.ports.clone()).unwrap_or_default(),
+    }
+}
+
+fn route(standing: &Standing, backends: &[&PreviewPodRow], rules: Rules) -> PreviewRoute {
+    let incoming = &standing.preview.spec.incoming;
+    let mut route = PreviewRoute::new(standing.name.to_string(), "", standing.key.as_str());
+    route.match_ = incoming.match_.clone();
+    route.on_unreachable = incoming.on_unreachable;
+    route.expires_at = standing.expires_at;
+    route.response_header = incoming.response_header;
+    route.allow_keyless = rules.allow_keyless;
+    route.backends = backends
+        .iter()
+        .map(|it| Backend { name: Some(it.pod.name.to_string()), ips: it.pod.ips.clone() })
+        .collect();
+    // Values that cannot fail to serialise; without a revision nobody could acknowledge it.
+    let text = serde_json::to_vec(&route).unwrap_or_default();
+    route.revision = names::hash(&[text], 12);
+    route
+}
+
+/// What one node should steer, as it grows.
+#[derive(Default)]
+struct Node {
+    previews: Vec<PreviewRoute>,
+    targets: BTreeMap<String, Target>,
+}
+
+impl Node {
+    fn add(&mut self, route: &PreviewRoute, ports: &[u16], pod: &PodRow, unkeyed: Unkeyed) {
+        if self.previews.last().is_none_or(|last| last.name != route.name) {
+            self.previews.push(route.clone());
+        }
+        let name = pod.name.to_string();
+        let target = self.targets.entry(name.clone()).or_insert_with(|| Target {
+            pod_uid: Some(pod.uid.to_string()),
+            netns: None,
+            name,
+            ips: pod.ips.clone(),
+            ports: Vec::new(),
+            previews: Vec::new(),
+            unkeyed,
+        });
+        target.previews.push(route.name.clone());
+        target
+            .ports
+            .extend(ports.iter().filter(|port| !target.ports.contains(port)).copied().collect::<Vec<_>>());
+        target.ports.sort_unstable();
+    }
+
+    fn spec(
+        self,
+        agent_pod_uid: Option<String>,
+        environments: &BTreeMap<&str, Environment>,
+    ) -> NodeRoutesSpec {
+        let keys: BTreeSet<&str> = self.previews.iter().map(|it| it.key.as_str()).collect();
+        NodeRoutesSpec {
+            agent_pod_uid,
+            environments: keys.iter().filter_map(|key| environments.get(key).cloned()).collect(),
+            previews: self.previews,
+            targets: self.targets.into_values().collect(),
+        }
+    }
+}
+
+/// Whose pods have which addresses: also of pods that are not ready, which may call before they serve.
+fn environments<'a>(
+    standings: &'a [Standing],
+    pods: &HashMap<Name, Vec<&PreviewPodRow>>,
+) -> BTreeMap<&'a str, Environment> {
+    let mut environments = BTreeMap::new();
+    for standing in standings.iter().filter(|it| it.is_live()) {
+        let own = pods.get(&standing.uid).into_iter().flatten();
+        let ips: Vec<_> = own.flat_map(|it| it.pod.ips.iter().copied()).collect();
+        if !ips.is_empty() {
+            let key = standing.key.clone();
+            let empty = || Environment { key, ips: Vec::new() };
+            environments.entry(standing.key.as_str()).or_insert_with(empty).ips.extend(ips);
+        }
+    }
+    for environment in environments.values_mut() {
+        environment.ips.sort_unstable();
+        environment.ips.dedup();
+    }
+    environments
+}
+
+/// The pods of each Preview, by its UID, in a fixed order. Those of an older Preview of the same name, which are on their
+/// way out, are not of it.
+pub fn by_preview<'a>(world: &'a World, standings: &[Standing]) -> HashMap<Name, Vec<&'a PreviewPodRow>> {
+    let of_name: HashMap<&Ref, &Standing> = standings.iter().map(|it| (&it.name, it)).collect();
+    let mut pods: HashMap<Name, Vec<&PreviewPodRow>> = HashMap::new();
+    for (_, row) in world.preview_pods.iter() {
+        if let Some(standing) = of_name.get(&row.preview)
+            && row.created >= age(&standing.preview)
+        {
+            pods.entry(standing.uid.clone()).or_default().push(row);
+        }
+    }
+    pods
+}

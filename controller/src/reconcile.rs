@@ -1,0 +1,375 @@
+//! The loop: take in what the watches saw, plan all anew, write what differs.
+//!
+//! Level-triggered: nothing is remembered of how things came to be, so a controller that starts, or missed something,
+//! does the same as one that saw it all. Only the leader runs this.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use byway_api::{Phase, PreviewStatus};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Client;
+use kube::runtime::events::Recorder;
+use tokio::sync::mpsc;
+
+use crate::args::Settings;
+use crate::metrics::Metrics;
+use crate::plan::{self, Plan, Rules};
+use crate::publish::{self, fingerprint};
+use crate::rows::{Name, PreviewPodRow, Ref};
+use crate::standing::{Is, Standing, standings};
+use crate::status::acks::{Ack, Words};
+use crate::status::judge;
+use crate::watch::{Scopes, Update, Watch};
+use crate::world::World;
+use crate::write::clone::{Around, CloneOutcome, Wish};
+use crate::write::{Desired, Echo, WriteError, clone, events, gate, preview};
+
+/// Changes that come this close together are planned for once.
+const QUIET: Duration = Duration::from_millis(5);
+/// Planning takes at most one part in so many of the time.
+const SHARE: u32 = 4;
+/// Updates between watches and this loop.
+const CHANNEL: usize = 4096;
+
+/// Runs until the process ends.
+pub async fn run(client: Client, settings: Settings, metrics: Arc<Metrics>) {
+    let (updates, mut seen) = mpsc::channel(CHANNEL);
+    let watch = Watch { client: client.clone(), updates, metrics: metrics.clone() };
+    watch.start(&settings.namespace);
+    let mut reconciler = Reconciler::new(client, settings, metrics, Scopes::new(watch));
+    let mut planned_at: Option<Instant> = None;
+    loop {
+        let wake = reconciler.wake();
+        tokio::select! {
+            update = seen.recv() => {
+                let Some(update) = update else { return };
+                if !reconciler.take(update) {
+                    continue;
+                }
+            }
+            () = reconciler.writes_ended() => {}
+            () = tokio::time::sleep_until(wake.into()) => {}
+        }
+        // What belongs together comes together: a pod's update, then its neighbours'.
+        let rest = planned_at
+            .map_or(QUIET, |at| (QUIET).max((reconciler.took * SHARE).saturating_sub(at.elapsed())));
+        let deadline = tokio::time::Instant::now() + rest;
+        while let Ok(Some(update)) = tokio::time::timeout_at(deadline, seen.recv()).await {
+            reconciler.take(update);
+        }
+        reconciler.reconcile(Timestamp::now());
+        planned_at = Some(Instant::now());
+    }
+}
+
+struct Reconciler {
+    client: Client,
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    world: World,
+    scopes: Scopes,
+    /// What bears on the clones of a namespace, until it changes.
+    around: HashMap<Name, (Arc<Around>, u64)>,
+    recorder: Recorder,
+    /// Since when acknowledgements are missing, by UID of the Preview.
+    late: HashMap<Name, Timestamp>,
+    clones: Desired<Ref, Wish, CloneOutcome>,
+    routes: Desired<Name, publish::Wanted, ()>,
+    gates: Desired<Ref, (), ()>,
+    statuses: Desired<Ref, (Name, Box<PreviewStatus>), ()>,
+    removals: Desired<Ref, (Name, String), ()>,
+    reports: Desired<Ref, Report, ()>,
+    published: Echo<Name, Option<u64>>,
+    opened: Echo<Ref, ()>,
+    told: Echo<Ref, PreviewStatus>,
+    /// Whether all was known once: only then may routes be taken away.
+    whole: bool,
+    /// When something changes by itself.
+    next: Option<Timestamp>,
+    /// How long planning took last.
+    took: Duration,
+}
+
+/// An event to report.
+#[derive(Clone)]
+struct Report {
+    preview: Arc<byway_api::Preview>,
+    phase: Phase,
+    reason: String,
+    message: String,
+}
+
+impl Reconciler {
+    fn new(client: Client, settings: Settings, metrics: Arc<Metrics>, scopes: Scopes) -> Self {
+        let desired = &metrics;
+        Self {
+            recorder: events::recorder(client.clone()),
+            clones: Desired::new("clone", 16, desired.clone()),
+            routes: Desired::new("noderoutes", 64, desired.clone()),
+            gates: Desired::new("gate", 32, desired.clone()),
+            statuses: Desired::new("status", 32, desired.clone()),
+            removals: Desired::new("removal", 4, desired.clone()),
+            reports: Desired::new("event", 4, desired.clone()),
+            client,
+            settings,
+            scopes,
+            world: World::default(),
+            around: HashMap::new(),
+            late: HashMap::new(),
+            published: Echo::default(),
+            opened: Echo::default(),
+            told: Echo::default(),
+            whole: false,
+            next: None,
+            took: Duration::ZERO,
+            metrics,
+        }
+    }
+
+    /// Whether anything is different now.
+    fn take(&mut self, update: Update) -> bool {
+        if let Some(namespace) = update.surroundings() {
+            self.around.remove(&namespace);
+        }
+        self.world.apply(update) && self.world.is_synced()
+    }
+
+    /// When something has to be done even if nothing is heard.
+    fn wake(&self) -> Instant {
+        let now = Instant::now();
+        let by_itself = self.next.map(|at| {
+            let wait = at.duration_since(Timestamp::now()).max(SignedDuration::from_millis(10));
+            now + wait.unsigned_abs()
+        });
+        let tries = [
+            self.clones.next_try(),
+            self.routes.next_try(),
+            self.gates.next_try(),
+            self.statuses.next_try(),
+            self.removals.next_try(),
+            self.reports.next_try(),
+        ];
+        // An idle controller still looks round now and then: what was lost on its way is found again.
+        let idle = now + Duration::from_secs(60);
+        tries.into_iter().flatten().chain(by_itself).fold(idle, Instant::min)
+    }
+
+    /// Waits for the next write to end.
+    async fn writes_ended(&mut self) {
+        tokio::select! {
+            (name, done) = self.clones.ended() => self.cloned(&name, done),
+            (node, done) = self.routes.ended() => if done.is_err() { self.published.forget(&node) },
+            (pod, done) = self.gates.ended() => if done.is_err() { self.opened.forget(&pod) },
+            (name, done) = self.statuses.ended() => if done.is_err() { self.told.forget(&name) },
+            _ = self.removals.ended() => {}
+            _ = self.reports.ended() => {}
+        }
+    }
+
+    fn cloned(&mut self, name: &Ref, done: Result<CloneOutcome, WriteError>) {
+        let Some(preview) = self.world.previews.get(name) else { return };
+        let uid = crate::world::uid_of(preview);
+        match done {
+            Ok(outcome) => drop(self.world.clones.insert(uid, outcome)),
+            // What was applied before is still there; only one that was never applied has nothing else to say.
+            Err(error) => {
+                if !matches!(self.world.clones.get(&uid), Some(CloneOutcome::Applied(_))) {
+                    self.world.clones.insert(uid, CloneOutcome::failed(&error));
+                }
+            }
+        }
+    }
+
+    fn reconcile(&mut self, now: Timestamp) {
+        if !self.world.is_synced() {
+            return;
+        }
+        let begun = Instant::now();
+        self.next = None;
+        let standings = standings(&self.world, now);
+        self.forget_gone(&standings);
+        self.want_clones(&standings);
+        let rules = Rules { allow_keyless: self.settings.allow_keyless };
+        let plan = plan::plan(&self.world, &standings, rules);
+        self.scopes.want(&plan.scopes);
+        self.world.targets.retain(|scope, _| plan.scopes.contains(scope));
+        self.whole |= plan.is_whole;
+        if self.whole {
+            self.want_routes(&plan);
+            self.want_statuses(&plan, &standings, now);
+        }
+        self.write();
+        self.took = begun.elapsed();
+        self.metrics.reconciled(self.took);
+    }
+
+    fn forget_gone(&mut self, standings: &[Standing]) {
+        let here: std::collections::HashSet<&Name> = standings.iter().map(|it| &it.uid).collect();
+        self.world.clones.retain(|uid, _| here.contains(uid));
+        self.late.retain(|uid, _| here.contains(uid));
+    }
+
+    fn want_clones(&mut self, standings: &[Standing]) {
+        for standing in standings {
+            if standing.is == Is::Leaving {
+                continue; // its children go with it
+            }
+            let namespace = &standing.name.namespace;
+            let world = &self.world;
+            let (around, hash) =
+                self.around.entry(namespace.clone()).or_insert_with(|| Around::of(world, namespace));
+            let wish = Wish::of(world, standing, around, *hash, self.settings.allow_keyless);
+            let is_done = self.world.clones.get(&standing.uid).is_some_and(|it| it.version() == wish.version);
+            if !is_done && !self.clones.is_pending(&standing.name) {
+                self.clones.want(standing.name.clone(), wish);
+            }
+        }
+    }
+
+    fn want_routes(&mut self, plan: &Plan) {
+        for (node, spec) in &plan.nodes {
+            let Some(node_uid) = self.world.nodes.get(node) else { continue };
+            let wanted = Some(fingerprint(spec));
+            let seen = self.world.node_routes.get(node).map(|row| Some(row.fingerprint));
+            if self.published.must_write(node, &wanted, seen.as_ref()) {
+                self.published.sent(node.clone(), wanted, seen);
+                let wish = publish::Wanted { node_uid: node_uid.clone(), spec: Some(spec.clone()) };
+                self.routes.want(node.clone(), wish);
+            }
+        }
+        let stale = self.world.node_routes.iter().filter(|(node, _)| !plan.nodes.contains_key(*node));
+        for (node, row) in stale {
+            let seen = Some(Some(row.fingerprint));
+            if self.published.must_write(node, &None, seen.as_ref()) {
+                self.published.sent(node.clone(), None, seen);
+                let wish = publish::Wanted { node_uid: "".into(), spec: None };
+                self.routes.want(node.clone(), wish);
+            }
+        }
+    }
+
+    fn want_statuses(&mut self, plan: &Plan, standings: &[Standing], now: Timestamp) {
+        let pods = plan::by_preview(&self.world, standings);
+        let words = Words::new(&self.world);
+        let mut phases: HashMap<Phase, usize> = HashMap::new();
+        let mut soonest: Vec<Timestamp> = Vec::new();
+        for standing in standings {
+            let own = pods.get(&standing.uid).map_or(&[][..], Vec::as_slice);
+            let planned = plan.routes.get(&standing.uid);
+            let acks = planned.map(|it| words.of(&standing.name.to_string(), it)).unwrap_or_default();
+            if acks.iter().any(Ack::is_awaited) {
+                self.late.entry(standing.uid.clone()).or_insert(now);
+            } else {
+                self.late.remove(&standing.uid);
+                want_gates(&mut self.gates, &mut self.opened, own, planned.map(|it| &*it.backends));
+            }
+            let late = self.late.get(&standing.uid).copied();
+            let judged = judge(&self.world, plan, standing, own, &acks, late, now);
+            soonest.extend(judged.until);
+            soonest.extend(standing.expires_at.filter(|at| *at > now));
+            if let Is::Expired(at) = standing.is {
+                soonest.extend(want_removal(&mut self.removals, standing, at, &self.settings, now));
+            }
+            *phases.entry(judged.status.phase.unwrap_or(Phase::Pending)).or_default() += 1;
+            let before = standing.preview.status.as_ref();
+            if self.told.must_write(&standing.name, &judged.status, before) {
+                report(&mut self.reports, standing, &judged.status);
+                self.told.sent(standing.name.clone(), judged.status.clone(), before.cloned());
+                self.statuses.want(standing.name.clone(), (standing.uid.clone(), Box::new(judged.status)));
+            }
+        }
+        self.next = soonest.into_iter().min();
+        for phase in [Phase::Pending, Phase::Ready, Phase::Degraded, Phase::Expired, Phase::Failed] {
+            self.metrics.set_previews(phase, phases.get(&phase).copied().unwrap_or_default());
+        }
+    }
+
+    fn write(&mut self) {
+        let client = || self.client.clone();
+        self.clones.write(|_, wish| clone::bring(client(), wish));
+        self.routes.write(|node, wanted| publish::publish(client(), node, wanted));
+        self.gates.write(|pod, ()| gate::open(client(), pod));
+        self.statuses.write(|name, (uid, status)| preview::set_status(client(), name, uid, *status));
+        self.removals.write(|name, (uid, version)| preview::remove(client(), name, uid, version));
+        let recorder = &self.recorder;
+        self.reports
+            .write(|_, it| events::report(recorder.clone(), it.preview, it.phase, it.reason, it.message));
+    }
+}
+
+/// Opens the gates of pods that every agent routes to. A gate that is open stays so: whether its containers are ready
+/// is the kubelet's word.
+fn want_gates(
+    gates: &mut Desired<Ref, (), ()>,
+    opened: &mut Echo<Ref, ()>,
+    own: &[&PreviewPodRow],
+    backends: Option<&[Name]>,
+) {
+    let Some(backends) = backends else { return };
+    for row in own.iter().filter(|it| backends.contains(&it.pod.uid)) {
+        let name = &row.pod.name;
+        if opened.must_write(name, &(), row.gate.then_some(&())) {
+            opened.sent(name.clone(), (), None);
+            gates.want(name.clone(), ());
+        }
+    }
+}
+
+/// Reports a change of phase or of the reason for it.
+fn report(reports: &mut Desired<Ref, Report, ()>, standing: &Standing, status: &PreviewStatus) {
+    let ready = |status: &PreviewStatus| {
+        status.conditions.iter().find(|it| it.type_ == byway_api::conditions::READY).cloned()
+    };
+    let (Some(now), Some(phase)) = (ready(status), status.phase) else { return };
+    let before = standing.preview.status.as_ref();
+    let is_same = before.is_some_and(|before| {
+        before.phase == status.phase && ready(before).is_some_and(|it| it.reason == now.reason)
+    });
+    if !is_same {
+        let report =
+            Report { preview: standing.preview.clone(), phase, reason: now.reason, message: now.message };
+        reports.want(standing.name.clone(), report);
+    }
+}
+
+/// Removes what ended long ago; else when that will be.
+fn want_removal(
+    removals: &mut Desired<Ref, (Name, String), ()>,
+    standing: &Standing,
+    ended: Timestamp,
+    settings: &Settings,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let meta = &standing.preview.metadata;
+    // A tool that keeps objects as they are in a repository would create it again, and the preview would start anew.
+    if is_tracked(meta) {
+        return None;
+    }
+    let at = ended.saturating_add(settings.keep_expired).unwrap_or(Timestamp::MAX);
+    if at > now {
+        return Some(at);
+    }
+    if !removals.is_pending(&standing.name) {
+        let version = meta.resource_version.clone().unwrap_or_default();
+        removals.want(standing.name.clone(), (standing.uid.clone(), version));
+    }
+    None
+}
+
+/// Whether a GitOps tool or a package manager looks after the object.
+fn is_tracked(meta: &ObjectMeta) -> bool {
+    const MARKS: [&str; 5] = [
+        "argocd.argoproj.io/tracking-id",
+        "argocd.argoproj.io/instance",
+        "kustomize.toolkit.fluxcd.io/name",
+        "helm.toolkit.fluxcd.io/name",
+        "meta.helm.sh/release-name",
+    ];
+    let has = |map: &Option<std::collections::BTreeMap<String, String>>| {
+        map.as_ref().is_some_and(|map| MARKS.iter().any(|mark| map.contains_key(*mark)))
+    };
+    has(&meta.annotations) || has(&meta.labels)
+}

@@ -1,0 +1,122 @@
+//! What the controller remembers of the cluster's objects.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use byway_api::{NodeRoutesStatus, TargetKind};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+/// A name that many rows share.
+pub type Name = Arc<str>;
+
+/// A namespaced object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ref {
+    /// Its namespace.
+    pub namespace: Name,
+    /// Its name.
+    pub name: Name,
+}
+
+impl Ref {
+    /// Of two names.
+    pub fn new(namespace: impl Into<Name>, name: impl Into<Name>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl std::fmt::Display for Ref {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A pod, as far as routes need it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodRow {
+    /// Its UID.
+    pub uid: Name,
+    /// Its name.
+    pub name: Ref,
+    /// Where it runs.
+    pub node: Option<Name>,
+    /// At most one address of each family.
+    pub ips: Vec<IpAddr>,
+    /// Its condition `Ready`.
+    pub ready: bool,
+    /// It is being deleted.
+    pub terminating: bool,
+}
+
+/// A pod of a preview.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PreviewPodRow {
+    /// What any pod has.
+    pub pod: PodRow,
+    /// The Preview.
+    pub preview: Ref,
+    /// Which version of the clone's template it runs.
+    pub revision: Name,
+    /// Its condition `ContainersReady`.
+    pub containers_ready: bool,
+    /// Its readiness gate is open.
+    pub gate: bool,
+    /// When it was created.
+    pub created: Timestamp,
+    /// What keeps it from being ready: a reason and a sentence.
+    pub problem: Option<(&'static str, Box<str>)>,
+}
+
+/// A pod of an agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentRow {
+    /// Its UID.
+    pub uid: Name,
+    /// The node that it serves.
+    pub node: Name,
+    /// Its condition `Ready`.
+    pub ready: bool,
+    /// It is being deleted.
+    pub terminating: bool,
+    /// When the pod was created.
+    pub created: Timestamp,
+    /// When its container was started last.
+    pub started: Option<Timestamp>,
+}
+
+/// A NodeRoutes object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PublishedRow {
+    /// [`fingerprint`](crate::publish::fingerprint) of its spec.
+    pub fingerprint: u64,
+    /// The agent's word.
+    pub status: NodeRoutesStatus,
+}
+
+/// A workload that may be a target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkloadRow {
+    /// Its UID.
+    pub uid: Name,
+    /// Raised by each change of its spec.
+    pub generation: i64,
+    /// Its pods.
+    pub selector: LabelSelector,
+}
+
+/// A Deployment that a Preview owns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChildRow {
+    /// Its UID.
+    pub uid: Name,
+    /// UID of the Preview.
+    pub owner: Name,
+    /// Raised by each change of its spec.
+    pub generation: i64,
+    /// Why it cannot create pods.
+    pub failure: Option<(&'static str, Box<str>)>,
+}
+
+/// Who a workload of a kind is.
+pub type WorkloadKey = (TargetKind, Ref);

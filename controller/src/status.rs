@@ -1,0 +1,206 @@
+//! From all that is known of a Preview to its status: a pure function.
+
+use byway_api::conditions::reason;
+use byway_api::{Mode, Phase, PreviewPod, PreviewStatus, RouteCounts, time_left};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::plan::Plan;
+use crate::rows::PreviewPodRow;
+use crate::standing::{Is, Standing};
+use crate::world::World;
+
+pub mod acks;
+mod conditions;
+mod pods;
+mod routes;
+#[cfg(test)]
+mod tests;
+mod warnings;
+
+use acks::Ack;
+use conditions::{Conditions, Verdict};
+
+/// How long acknowledgements may be missing before a preview that was ready says so: a pod that comes or goes is no
+/// news to anybody who waits for the preview.
+pub const PATIENCE: SignedDuration = SignedDuration::from_secs(3);
+
+/// A status, and when it will be another one if nothing happens.
+#[derive(Debug)]
+pub struct Judged {
+    /// What to write.
+    pub status: PreviewStatus,
+    /// When to look again.
+    pub until: Option<Timestamp>,
+}
+
+/// What is said of one Preview. `late_since`: since when acknowledgements are missing.
+pub fn judge(
+    world: &World,
+    plan: &Plan,
+    standing: &Standing,
+    own: &[&PreviewPodRow],
+    acks: &[Ack],
+    late_since: Option<Timestamp>,
+    now: Timestamp,
+) -> Judged {
+    let preview = &standing.preview;
+    let before = preview.status.clone().unwrap_or_default();
+    let generation = preview.metadata.generation;
+    let mut conditions = Conditions::new(&before, generation, now);
+    let outcome = world.clones.get(&standing.uid);
+    let planned = plan.routes.get(&standing.uid);
+    let mut until = None;
+
+    let target = target_verdict(world, standing);
+    let (pods_verdict, updated) = pods::verdict(world, standing, own);
+    let routes = match preview.spec.incoming.mode {
+        Mode::Off => Verdict::yes(reason::OFF, "incoming.mode is off: no request is steered to the preview"),
+        _ => routes::verdict(planned, acks),
+    };
+    let routes = match late_since {
+        // Whoever waits must not be told before it is true, but for whom it was true it still is, for a while.
+        Some(since) if routes.is(reason::PROGRAMMING) && before_was_programmed(&before, generation) => {
+            let end = since.saturating_add(PATIENCE).unwrap_or(Timestamp::MAX);
+            if now < end {
+                until = Some(end);
+                Verdict::yes(
+                    reason::PROGRAMMED,
+                    "every ready pod of the target steers keyed requests to the preview",
+                )
+            } else {
+                routes
+            }
+        }
+        _ => routes,
+    };
+    let ready = ready_verdict(standing, &target, &pods_verdict, &routes);
+    // Some requests reach it.
+    let serves = planned.is_some_and(|it| !it.backends.is_empty()) && acks.iter().any(Ack::is_programmed);
+    let phase = phase(standing, &target, &pods_verdict, ready.ok, serves);
+    match &standing.is {
+        Is::Live => {
+            conditions.set(byway_api::conditions::TARGET_RESOLVED, &target);
+            conditions.set(byway_api::conditions::PODS_READY, &pods_verdict);
+            conditions.set(byway_api::conditions::ROUTES_PROGRAMMED, &routes);
+        }
+        _ => {
+            for type_ in [
+                byway_api::conditions::TARGET_RESOLVED,
+                byway_api::conditions::PODS_READY,
+                byway_api::conditions::ROUTES_PROGRAMMED,
+            ] {
+                conditions.set(type_, &ready);
+            }
+        }
+    }
+    conditions.set(byway_api::conditions::READY, &ready);
+    conditions
+        .set_or_drop(byway_api::conditions::WARNINGS, warnings::verdict(world, outcome, planned, standing));
+
+    let left = standing.expires_at.filter(|_| standing.is_live()).map(|at| {
+        let (text, holds) = time_left(at.duration_since(now));
+        let change = now.saturating_add(holds).unwrap_or(Timestamp::MAX);
+        until = Some(until.map_or(change, |until: Timestamp| until.min(change)));
+        text
+    });
+    let live = standing.is_live();
+    let status = PreviewStatus {
+        key: Some(standing.key.to_string()),
+        phase: Some(phase),
+        // What is said is about the newest spec only once the clone has been looked at.
+        observed_generation: if updated || !live { generation } else { before.observed_generation },
+        expires_at: standing.expires_at.map(Time),
+        time_left: left,
+        deployment: outcome.filter(|_| live).and_then(|it| it.deployment().map(str::to_owned)),
+        service: outcome.filter(|_| live).and_then(|it| it.service().map(str::to_owned)),
+        ports: if live {
+            outcome.map_or_else(|| before.ports.clone(), |it| it.ports().to_vec())
+        } else {
+            Vec::new()
+        },
+        pods: pods::list(own, planned),
+        routes: planned.map(|_| RouteCounts {
+            programmed: acks.iter().filter(|ack| ack.is_programmed()).count() as u32,
+            wanted: acks.len() as u32,
+        }),
+        conditions: conditions.done(),
+    };
+    Judged { status, until }
+}
+
+fn target_verdict(world: &World, standing: &Standing) -> Verdict {
+    let namespace = &standing.name.namespace;
+    if let Some(target) = &standing.preview.spec.target
+        && target.kind != byway_api::TargetKind::Pod
+        && world.workload(namespace, target).is_none()
+    {
+        let hint = match target.kind {
+            byway_api::TargetKind::ReplicaSet => ", or it belongs to a Deployment: name that one",
+            byway_api::TargetKind::Rollout => "; are Argo Rollouts installed?",
+            _ => "",
+        };
+        return Verdict::no(
+            reason::TARGET_NOT_FOUND,
+            format!("there is no {:?} {} in namespace {namespace}{hint}", target.kind, target.name),
+        );
+    }
+    match world.clones.get(&standing.uid) {
+        None => Verdict::unknown(reason::PENDING, "the target has not been looked at yet"),
+        Some(outcome) => match outcome.refusal() {
+            Some((code, message)) => Verdict::no(code, message),
+            None => Verdict::yes(reason::CLONED, "the target's pod template is cloned"),
+        },
+    }
+}
+
+fn ready_verdict(standing: &Standing, target: &Verdict, pods: &Verdict, routes: &Verdict) -> Verdict {
+    match &standing.is {
+        Is::Expired(at) => Verdict::no(
+            reason::EXPIRED,
+            format!(
+                "it ended at {at}; set spec.renewedAt to now to revive it, e.g. with kubectl preview extend"
+            ),
+        ),
+        Is::InConflict(holder) => Verdict::no(
+            reason::CONFLICT,
+            format!(
+                "{holder} is older and has the same key and target: change that one, delete it, or make a Preview with another key"
+            ),
+        ),
+        Is::Leaving => Verdict::no(reason::PENDING, "it is being deleted"),
+        Is::Live => match [target, pods, routes].into_iter().find(|it| !it.ok) {
+            Some(first) => Verdict::no(first.reason.clone(), first.message.clone()),
+            None => Verdict::yes(reason::READY, "requests with the key reach the preview"),
+        },
+    }
+}
+
+fn phase(standing: &Standing, target: &Verdict, pods: &Verdict, ready: bool, serves: bool) -> Phase {
+    match &standing.is {
+        Is::Expired(_) => Phase::Expired,
+        Is::InConflict(_) => Phase::Failed,
+        Is::Leaving => Phase::Pending,
+        Is::Live if ready => Phase::Ready,
+        Is::Live if serves => Phase::Degraded,
+        Is::Live if target.is_final || pods.is_final => Phase::Failed,
+        Is::Live => Phase::Pending,
+    }
+}
+
+fn before_was_programmed(before: &PreviewStatus, generation: Option<i64>) -> bool {
+    before.conditions.iter().any(|it| {
+        it.type_ == byway_api::conditions::ROUTES_PROGRAMMED
+            && it.status == "True"
+            && it.observed_generation == generation
+    })
+}
+
+pub(crate) fn pod_of(row: &PreviewPodRow, routed: bool) -> PreviewPod {
+    PreviewPod {
+        name: row.pod.name.name.to_string(),
+        node: row.pod.node.as_deref().map(str::to_owned),
+        ready: row.containers_ready,
+        routed,
+    }
+}

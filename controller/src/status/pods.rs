@@ -1,0 +1,68 @@
+//! PodsReady: the clone's pods, and what keeps them from being ready.
+
+use byway_api::PreviewPod;
+use byway_api::conditions::reason;
+
+use super::conditions::Verdict;
+use super::pod_of;
+use crate::plan::Planned;
+use crate::rows::PreviewPodRow;
+use crate::standing::Standing;
+use crate::world::World;
+use crate::write::clone::CloneOutcome;
+
+/// The verdict, and whether it is about the newest spec of the Preview.
+pub(super) fn verdict(world: &World, standing: &Standing, own: &[&PreviewPodRow]) -> (Verdict, bool) {
+    let Some(CloneOutcome::Applied(applied)) = world.clones.get(&standing.uid) else {
+        let refused = world.clones.contains_key(&standing.uid);
+        return (Verdict::unknown(reason::PENDING, "no pod runs before the target is cloned"), refused);
+    };
+    let is_newest = Some(applied.generation) == standing.preview.metadata.generation;
+    let replicas = standing.preview.spec.replicas.max(0) as usize;
+    if replicas == 0 {
+        return (
+            Verdict::no(reason::SCALED_TO_ZERO, "replicas is 0: keyed requests are answered by nobody"),
+            is_newest,
+        );
+    }
+    let newest: Vec<&&PreviewPodRow> =
+        own.iter().filter(|it| *it.revision == *applied.revision && !it.pod.terminating).collect();
+    let ready = newest.iter().filter(|it| it.containers_ready).count();
+    if ready >= replicas {
+        return (
+            Verdict::yes(reason::PODS_READY, format!("{ready} of {replicas} pods are ready")),
+            is_newest,
+        );
+    }
+    let counts = format!("{ready} of {replicas} pods are ready");
+    let child = crate::rows::Ref::new(standing.name.namespace.clone(), applied.deployment.as_str());
+    let cannot_create = world.children.get(&child).and_then(|it| it.failure.as_ref());
+    let troubled = newest.iter().filter(|it| !it.containers_ready).find_map(|it| {
+        it.problem
+            .as_ref()
+            .map(|(reason, message)| (*reason, format!("{counts}; {}: {message}", it.pod.name.name)))
+    });
+    let verdict = match (troubled, cannot_create) {
+        (Some((reason, message)), _) => Verdict::no(reason, message),
+        (None, Some((reason, message))) => Verdict::no(*reason, format!("{counts}; {message}")),
+        (None, None) if newest.len() < replicas => {
+            Verdict::no(reason::UPDATING, format!("{counts}; pods are being created"))
+        }
+        (None, None) => {
+            Verdict::no(reason::CONTAINERS_NOT_READY, format!("{counts}; waiting for their containers"))
+        }
+    };
+    (verdict, is_newest)
+}
+
+/// The pods, in the order of their names.
+pub(super) fn list(own: &[&PreviewPodRow], planned: Option<&Planned>) -> Vec<PreviewPod> {
+    /// More than this in a status helps nobody.
+    const MOST: usize = 32;
+    let routed = |it: &PreviewPodRow| planned.is_some_and(|planned| planned.backends.contains(&it.pod.uid));
+    let mut pods: Vec<PreviewPod> =
+        own.iter().filter(|it| !it.pod.terminating).map(|it| pod_of(it, routed(it))).collect();
+    pods.sort_by(|a, b| a.name.cmp(&b.name));
+    pods.truncate(MOST);
+    pods
+}

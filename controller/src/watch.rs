@@ -1,0 +1,351 @@
+//! Follows the cluster: each watch turns objects into rows and hands them to the reconciler.
+//!
+//! Nothing is decided here. A watch that breaks is begun again with a back-off; meanwhile the tables keep what they have.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use byway_api::{NodeRoutes, Preview, TargetKind, names};
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use kube::core::{ApiResource, DeserializeGuard, DynamicObject, PartialObjectMeta};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Config, Event, watcher};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::Sender;
+
+mod pods;
+mod problem;
+pub mod scopes;
+mod slim;
+
+pub use pods::is_hard;
+pub use problem::create_failure;
+pub use scopes::{Scope, Scopes};
+
+use crate::clone::ServiceRow;
+use crate::metrics::Metrics;
+use crate::publish::fingerprint;
+use crate::rows::{AgentRow, ChildRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow};
+use crate::table::Change;
+
+/// What a watch has seen.
+#[derive(Debug)]
+pub enum Update {
+    /// Previews.
+    Preview(Change<Ref, Arc<Preview>>),
+    /// Deployments that Previews own.
+    Child(Change<Ref, ChildRow>),
+    /// Pods of previews, by UID.
+    PreviewPod(Change<Name, PreviewPodRow>),
+    /// Pods of agents, by UID.
+    Agent(Change<Name, AgentRow>),
+    /// UIDs of nodes, by name.
+    Node(Change<Name, Name>),
+    /// What agents have programmed, by node.
+    NodeRoutes(Change<Name, PublishedRow>),
+    /// Workloads.
+    Workload(TargetKind, Change<Ref, WorkloadRow>),
+    /// Services.
+    Service(Change<Ref, ServiceRow>),
+    /// PodDisruptionBudgets.
+    Budget(Change<Ref, LabelSelector>),
+    /// NetworkPolicies.
+    Policy(Change<Ref, Box<NetworkPolicySpec>>),
+    /// Pods of targets, by UID.
+    TargetPod(Scope, Change<Name, PodRow>),
+}
+
+impl Update {
+    /// The namespace whose clones it bears on.
+    pub fn surroundings(&self) -> Option<Name> {
+        fn of<V>(change: &Change<Ref, V>) -> Option<Name> {
+            match change {
+                Event::Apply((name, _)) | Event::InitApply((name, _)) | Event::Delete((name, _)) => {
+                    Some(name.namespace.clone())
+                }
+                Event::Init | Event::InitDone => None,
+            }
+        }
+        match self {
+            Self::Workload(_, change) => of(change),
+            Self::Service(change) => of(change),
+            Self::Budget(change) => of(change),
+            Self::Policy(change) => of(change),
+            _ => None,
+        }
+    }
+}
+
+/// Where watches send what they see, and what they need for it.
+#[derive(Clone)]
+pub struct Watch {
+    /// The API server.
+    pub client: Client,
+    /// To the reconciler, which is quick: a full channel holds a list up, so that it does not pile up in memory.
+    pub updates: Sender<Update>,
+    /// Counts errors.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A watch that nothing was heard of for a little longer than this is dead, and begun again.
+const TIMEOUT_S: u32 = 50;
+/// So that a list is never in memory as a whole.
+const PAGE: u32 = 100;
+/// How often it is looked whether Argo Rollouts has been installed.
+const ROLLOUTS: Duration = Duration::from_secs(30);
+
+impl Watch {
+    /// Starts all watches but those of targets' pods, see [`Scopes`].
+    pub fn start(&self, agents_namespace: &str) {
+        let client = || self.client.clone();
+        let ours = format!("{}", names::PREVIEW_LABEL);
+        let agents = format!("{}={}", names::COMPONENT_LABEL, names::AGENT_COMPONENT);
+
+        let previews: Api<DeserializeGuard<Preview>> = Api::all(client());
+        self.follow("previews", previews, config(), preview, Update::Preview);
+        let children: Api<slim::Child> = Api::all(client());
+        self.follow("deployments", children, config().labels(&ours), child, Update::Child);
+        let pods: Api<slim::Pod> = Api::all(client());
+        self.follow(
+            "preview pods",
+            pods,
+            config().labels(&ours),
+            |p| keyed_by_uid(&p, pods::preview),
+            Update::PreviewPod,
+        );
+        let pods: Api<slim::Pod> = Api::namespaced(client(), agents_namespace);
+        self.follow(
+            "agents",
+            pods,
+            config().labels(&agents),
+            |p| keyed_by_uid(&p, pods::agent),
+            Update::Agent,
+        );
+        let nodes: Api<PartialObjectMeta<Node>> = Api::all(client());
+        self.follow("nodes", nodes, config(), node, Update::Node);
+        let published: Api<NodeRoutes> = Api::all(client());
+        self.follow("noderoutes", published, config(), node_routes, Update::NodeRoutes);
+
+        self.workloads(Api::<slim::Deployment>::all(client()), TargetKind::Deployment, config(), |o| {
+            &o.spec.selector
+        });
+        self.workloads(Api::<slim::StatefulSet>::all(client()), TargetKind::StatefulSet, config(), |o| {
+            &o.spec.selector
+        });
+        self.workloads(Api::<slim::DaemonSet>::all(client()), TargetKind::DaemonSet, config(), |o| {
+            &o.spec.selector
+        });
+        // Those of Deployments are many, and nobody's target.
+        let own = config().labels("!pod-template-hash");
+        self.workloads(Api::<slim::ReplicaSet>::all(client()), TargetKind::ReplicaSet, own, |o| {
+            &o.spec.selector
+        });
+        tokio::spawn(self.clone().rollouts());
+
+        let services: Api<slim::Service> = Api::all(client());
+        self.follow("services", services, config(), service, Update::Service);
+        let budgets: Api<slim::Budget> = Api::all(client());
+        self.follow(
+            "poddisruptionbudgets",
+            budgets,
+            config(),
+            |o| Some((of(&o.metadata)?, Some(o.spec.selector))),
+            Update::Budget,
+        );
+        let policies: Api<slim::NetworkPolicy> = Api::all(client());
+        self.follow(
+            "networkpolicies",
+            policies,
+            config(),
+            |o| Some((of(&o.metadata)?, Some(Box::new(o.spec)))),
+            Update::Policy,
+        );
+    }
+
+    fn workloads<K>(&self, api: Api<K>, kind: TargetKind, config: Config, selector: fn(&K) -> &LabelSelector)
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        let row = move |object: K| {
+            let row = workload(object.meta(), selector(&object))?;
+            Some((of(object.meta())?, Some(row)))
+        };
+        self.follow("workloads", api, config, row, move |change| Update::Workload(kind, change));
+    }
+
+    /// Rollouts are there or not, and may come later.
+    async fn rollouts(self) {
+        let resource = rollout_resource();
+        let wrap = |change| Update::Workload(TargetKind::Rollout, change);
+        loop {
+            let known = self.client.list_api_group_resources(&resource.api_version).await;
+            if known.is_ok_and(|list| list.resources.iter().any(|it| it.name == resource.plural)) {
+                let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+                let row = |object: DynamicObject| {
+                    let selector = object.data["spec"]["selector"].clone();
+                    let selector = serde_json::from_value(selector).unwrap_or_default();
+                    Some((of(&object.metadata)?, Some(workload(&object.metadata, &selector)?)))
+                };
+                return self.run("rollouts", watcher(api, config()), row, wrap).await;
+            }
+            for change in [Event::Init, Event::InitDone] {
+                if self.updates.send(wrap(change)).await.is_err() {
+                    return;
+                }
+            }
+            tokio::time::sleep(ROLLOUTS).await;
+        }
+    }
+
+    fn follow<O, K, V>(
+        &self,
+        what: &'static str,
+        api: Api<O>,
+        config: Config,
+        row: impl Fn(O) -> Option<(K, Option<V>)> + Send + 'static,
+        wrap: impl Fn(Change<K, V>) -> Update + Send + 'static,
+    ) -> tokio::task::AbortHandle
+    where
+        O: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+        O::DynamicType: Send,
+        K: Send + 'static,
+        V: Send + 'static,
+    {
+        self.spawn(what, watcher(api, config), row, wrap)
+    }
+
+    fn spawn<O: Send + 'static, K: Send + 'static, V: Send + 'static>(
+        &self,
+        what: &'static str,
+        stream: impl futures::Stream<Item = watcher::Result<Event<O>>> + Send + 'static,
+        row: impl Fn(O) -> Option<(K, Option<V>)> + Send + 'static,
+        wrap: impl Fn(Change<K, V>) -> Update + Send + 'static,
+    ) -> tokio::task::AbortHandle {
+        let watch = self.clone();
+        tokio::spawn(async move { watch.run(what, stream, row, wrap).await }).abort_handle()
+    }
+
+    async fn run<O, K, V>(
+        &self,
+        what: &'static str,
+        stream: impl futures::Stream<Item = watcher::Result<Event<O>>> + Send,
+        row: impl Fn(O) -> Option<(K, Option<V>)>,
+        wrap: impl Fn(Change<K, V>) -> Update,
+    ) {
+        let mut stream = std::pin::pin!(stream.default_backoff().into_stream());
+        while let Some(event) = stream.next().await {
+            let change = match event {
+                Ok(event) => into_change(event, &row),
+                Err(error) => {
+                    self.metrics.watch_failed(what);
+                    tracing::warn!(watch = what, %error, "a watch broke and is begun again");
+                    None
+                }
+            };
+            if let Some(change) = change
+                && self.updates.send(wrap(change)).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+}
+
+fn into_change<O, K, V>(event: Event<O>, row: impl Fn(O) -> Option<(K, Option<V>)>) -> Option<Change<K, V>> {
+    Some(match event {
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+        Event::InitApply(object) => Event::InitApply(row(object)?),
+        Event::Apply(object) => Event::Apply(row(object)?),
+        Event::Delete(object) => Event::Delete((row(object)?.0, None)),
+    })
+}
+
+fn config() -> Config {
+    Config::default().timeout(TIMEOUT_S).page_size(PAGE)
+}
+
+/// Argo's Rollouts.
+pub fn rollout_resource() -> ApiResource {
+    ApiResource {
+        group: "argoproj.io".to_owned(),
+        version: "v1alpha1".to_owned(),
+        api_version: "argoproj.io/v1alpha1".to_owned(),
+        kind: "Rollout".to_owned(),
+        plural: "rollouts".to_owned(),
+    }
+}
+
+fn of(meta: &ObjectMeta) -> Option<Ref> {
+    Some(Ref::new(meta.namespace.as_deref()?, meta.name.as_deref()?))
+}
+
+fn keyed_by_uid<V>(pod: &slim::Pod, row: impl Fn(&slim::Pod) -> Option<V>) -> Option<(Name, Option<V>)> {
+    Some((pod.metadata.uid.as_deref()?.into(), row(pod)))
+}
+
+/// One Preview that cannot be read must not blind the controller for all others.
+fn preview(guarded: DeserializeGuard<Preview>) -> Option<(Ref, Option<Arc<Preview>>)> {
+    match guarded.0 {
+        Ok(mut preview) => {
+            preview.metadata.managed_fields = None;
+            Some((of(&preview.metadata)?, Some(Arc::new(preview))))
+        }
+        Err(error) => {
+            let name = of(&error.metadata)?;
+            tracing::error!(preview = %name, error = %error.error, "a Preview cannot be read; is this controller older than its CRD?");
+            Some((name, None))
+        }
+    }
+}
+
+fn child(object: slim::Child) -> Option<(Ref, Option<ChildRow>)> {
+    let meta = &object.metadata;
+    let owner = meta.owner_references.iter().flatten().find(|it| it.kind == "Preview");
+    let row = owner.and_then(|owner| {
+        Some(ChildRow {
+            uid: meta.uid.as_deref()?.into(),
+            owner: owner.uid.as_str().into(),
+            generation: meta.generation.unwrap_or_default(),
+            failure: problem::replica_failure(&object.status.conditions),
+        })
+    });
+    Some((of(meta)?, row))
+}
+
+fn node(object: PartialObjectMeta<Node>) -> Option<(Name, Option<Name>)> {
+    let meta = object.metadata;
+    Some((meta.name?.into(), meta.uid.map(Name::from)))
+}
+
+fn node_routes(object: NodeRoutes) -> Option<(Name, Option<PublishedRow>)> {
+    let status = object.status.unwrap_or_default();
+    Some((
+        object.metadata.name?.into(),
+        Some(PublishedRow { fingerprint: fingerprint(&object.spec), status }),
+    ))
+}
+
+fn workload(meta: &ObjectMeta, selector: &LabelSelector) -> Option<WorkloadRow> {
+    // A clone is nobody's target, and its selector drops no labels.
+    if meta.labels.as_ref().is_some_and(|it| it.contains_key(names::PREVIEW_LABEL)) {
+        return None;
+    }
+    Some(WorkloadRow {
+        uid: meta.uid.as_deref()?.into(),
+        generation: meta.generation.unwrap_or_default(),
+        selector: selector.clone(),
+    })
+}
+
+fn service(object: slim::Service) -> Option<(Ref, Option<ServiceRow>)> {
+    let name = of(&object.metadata)?;
+    let row =
+        ServiceRow { name: name.name.to_string(), selector: object.spec.selector, ports: object.spec.ports };
+    Some((name, Some(row)))
+}

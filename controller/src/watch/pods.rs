@@ -1,0 +1,72 @@
+//! Pods as rows: of targets, of previews, of agents.
+
+use byway_api::conditions::reason;
+use byway_api::names;
+
+use super::problem::problem;
+use super::slim::Pod;
+use crate::rows::{AgentRow, Name, PodRow, PreviewPodRow, Ref};
+
+/// A pod that has, or will have, a network of its own.
+fn pod(pod: &Pod) -> Option<PodRow> {
+    if pod.is_over() {
+        return None;
+    }
+    let meta = &pod.metadata;
+    Some(PodRow {
+        uid: meta.uid.as_deref()?.into(),
+        name: Ref::new(meta.namespace.as_deref()?, meta.name.as_deref()?),
+        node: pod.spec.node_name.as_deref().map(Name::from),
+        ips: pod.status.pod_ips.iter().filter_map(|ip| ip.ip.parse().ok()).collect(),
+        ready: pod.is("Ready"),
+        terminating: meta.deletion_timestamp.is_some(),
+    })
+}
+
+/// A pod that a target's selector found. Pods of previews are never targets by their labels.
+pub(super) fn target(object: &Pod) -> Option<PodRow> {
+    let is_preview = object.metadata.labels.as_ref().is_some_and(|it| it.contains_key(names::PREVIEW_LABEL));
+    if is_preview { None } else { pod(object) }
+}
+
+pub(super) fn preview(object: &Pod) -> Option<PreviewPodRow> {
+    let labels = object.metadata.labels.as_ref()?;
+    let pod = pod(object)?;
+    Some(PreviewPodRow {
+        preview: Ref::new(pod.name.namespace.clone(), labels.get(names::PREVIEW_LABEL)?.as_str()),
+        revision: labels.get(names::REVISION_LABEL).map_or("", String::as_str).into(),
+        containers_ready: object.is("ContainersReady"),
+        gate: object.is(names::READINESS_GATE),
+        created: object.created(),
+        problem: problem(object),
+        pod,
+    })
+}
+
+pub(super) fn agent(object: &Pod) -> Option<AgentRow> {
+    let pod = pod(object)?;
+    let container = object.status.container_statuses.iter().find(|it| it.state.running.is_some());
+    Some(AgentRow {
+        uid: pod.uid,
+        node: pod.node?,
+        ready: pod.ready,
+        terminating: pod.terminating,
+        created: object.created(),
+        started: container.and_then(|it| it.state.running.as_ref()?.started_at.as_ref()).map(|time| time.0),
+    })
+}
+
+/// Reasons that do not go away by waiting.
+pub fn is_hard(reason: &str) -> bool {
+    [
+        reason::IMAGE_PULL_FAILED,
+        reason::CRASH_LOOP,
+        reason::CONTAINER_CONFIG,
+        reason::QUOTA_EXCEEDED,
+        reason::LIMIT_RANGE,
+        reason::POD_SECURITY,
+        reason::ADMISSION_REFUSED,
+        reason::POD_CREATE_FAILED,
+    ]
+    .contains(&reason)
+}

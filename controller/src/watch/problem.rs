@@ -1,0 +1,92 @@
+//! What keeps a pod from being ready, in the words of its status.
+
+use byway_api::conditions::reason;
+use k8s_openapi::api::apps::v1::DeploymentCondition;
+
+use super::slim::{ContainerStatus, Pod};
+
+#[cfg(test)]
+mod tests;
+
+/// A reason and a sentence that says what to do.
+pub(super) type Problem = (&'static str, Box<str>);
+
+/// Of a pod of a preview.
+pub(super) fn problem(pod: &Pod) -> Option<Problem> {
+    let status = &pod.status;
+    let containers = || status.init_container_statuses.iter().chain(&status.container_statuses);
+    if let Some(found) = containers().find_map(of_container) {
+        return Some(found);
+    }
+    let scheduled = pod.condition("PodScheduled").filter(|it| it.status == "False")?;
+    let why = scheduled.message.as_deref().unwrap_or("the scheduler gives no reason");
+    Some((reason::UNSCHEDULABLE, format!("no node takes the pod: {why}").into()))
+}
+
+fn of_container(status: &ContainerStatus) -> Option<Problem> {
+    let name = &status.name;
+    let waiting = status.state.waiting.as_ref();
+    let why = waiting.and_then(|it| it.reason.as_deref()).unwrap_or_default();
+    let said = waiting.and_then(|it| it.message.as_deref()).unwrap_or(why);
+    match why {
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "InvalidImageName"
+        | "ErrImageNeverPull"
+        | "RegistryUnavailable"
+        | "ImageInspectError"
+        | "SignatureValidationFailed" => Some((
+            reason::IMAGE_PULL_FAILED,
+            format!("container {name}: {said}; check spec.image and the pull secrets of the target").into(),
+        )),
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
+            Some((reason::CONTAINER_CONFIG, format!("container {name} cannot be created: {said}").into()))
+        }
+        "CrashLoopBackOff" => Some((reason::CRASH_LOOP, ended(status))),
+        // The kubelet waits longer and longer before it says CrashLoopBackOff.
+        _ if status.restart_count >= 2 && !status.ready && status.last_state.terminated.is_some() => {
+            Some((reason::CRASH_LOOP, ended(status)))
+        }
+        _ => None,
+    }
+}
+
+fn ended(status: &ContainerStatus) -> Box<str> {
+    let name = &status.name;
+    let last = status.last_state.terminated.as_ref();
+    let how = last.map_or_else(
+        || "it ends again and again".to_owned(),
+        |last| {
+            let reason = last.reason.as_deref().unwrap_or("Error");
+            format!("it ended with exit code {} ({reason}), {} times", last.exit_code, status.restart_count)
+        },
+    );
+    format!("container {name}: {how}; its log says why: kubectl logs --previous").into()
+}
+
+/// Why a Deployment cannot create its pods.
+pub(super) fn replica_failure(conditions: &[DeploymentCondition]) -> Option<Problem> {
+    let failure = conditions.iter().find(|it| it.type_ == "ReplicaFailure" && it.status == "True")?;
+    let said = failure.message.as_deref().unwrap_or("the API server gives no reason");
+    let (reason, advice) = create_failure(said);
+    Some((reason, format!("{said}; {advice}").into()))
+}
+
+/// Sorts what an API server says of a pod or Deployment that it does not take.
+pub fn create_failure(said: &str) -> (&'static str, &'static str) {
+    let has = |text: &str| said.contains(text);
+    if has("exceeded quota") || has("failed quota") {
+        (reason::QUOTA_EXCEEDED, "free some of the namespace's ResourceQuota, or ask for more")
+    } else if has("violates PodSecurity") {
+        (
+            reason::POD_SECURITY,
+            "the target itself would be refused today: change its securityContext or the namespace's level",
+        )
+    } else if has("admission webhook") || has("ValidatingAdmissionPolicy") || has("denied request") {
+        (reason::ADMISSION_REFUSED, "the clone has to meet the same policy as the target")
+    } else if has("usage per ") || has("per Container") || has("per Pod") {
+        (reason::LIMIT_RANGE, "set resources on the target within the namespace's LimitRange")
+    } else {
+        (reason::POD_CREATE_FAILED, "the message is the API server's")
+    }
+}

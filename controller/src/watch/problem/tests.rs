@@ -1,0 +1,69 @@
+use super::*;
+
+fn pod(status: serde_json::Value) -> Pod {
+    serde_json::from_value(serde_json::json!({ "metadata": {}, "status": status })).unwrap()
+}
+
+fn reason_of(status: serde_json::Value) -> Option<&'static str> {
+    problem(&pod(status)).map(|(reason, _)| reason)
+}
+
+#[test]
+fn a_kubelets_words_become_reasons() {
+    let waiting = |why: &str| serde_json::json!({ "containerStatuses": [{ "name": "app", "state": { "waiting": { "reason": why, "message": "m" } } }] });
+    assert_eq!(reason_of(waiting("ContainerCreating")), None);
+    assert_eq!(reason_of(waiting("PodInitializing")), None);
+    assert_eq!(reason_of(waiting("ErrImagePull")), Some(reason::IMAGE_PULL_FAILED));
+    assert_eq!(reason_of(waiting("ErrImageNeverPull")), Some(reason::IMAGE_PULL_FAILED));
+    assert_eq!(reason_of(waiting("CreateContainerConfigError")), Some(reason::CONTAINER_CONFIG));
+    assert_eq!(reason_of(waiting("CrashLoopBackOff")), Some(reason::CRASH_LOOP));
+}
+
+#[test]
+fn an_app_that_keeps_ending_is_told_before_the_kubelet_backs_off() {
+    let status = |restarts: i32, ready: bool| {
+        serde_json::json!({ "containerStatuses": [{ "name": "app", "ready": ready, "restartCount": restarts,
+            "state": { "running": {} }, "lastState": { "terminated": { "exitCode": 3, "reason": "Error" } } }] })
+    };
+    assert_eq!(reason_of(status(1, false)), None);
+    assert_eq!(reason_of(status(2, true)), None);
+    let (reason, message) = problem(&pod(status(2, false))).unwrap();
+    assert_eq!(reason, reason::CRASH_LOOP);
+    assert!(message.contains("exit code 3"), "{message}");
+}
+
+#[test]
+fn a_scheduler_is_quoted() {
+    let status = serde_json::json!({ "conditions": [{ "type": "PodScheduled", "status": "False",
+        "reason": "Unschedulable", "message": "0/3 nodes are available" }] });
+    let (reason, message) = problem(&pod(status)).unwrap();
+    assert_eq!(reason, reason::UNSCHEDULABLE);
+    assert!(message.contains("0/3 nodes"), "{message}");
+}
+
+#[test]
+fn what_an_api_server_says_is_sorted() {
+    for (said, reason) in [
+        (
+            "pods \"x\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=5",
+            reason::QUOTA_EXCEEDED,
+        ),
+        (
+            "pods \"x\" is forbidden: failed quota: q: must specify limits.cpu for: app",
+            reason::QUOTA_EXCEEDED,
+        ),
+        ("pods \"x\" is forbidden: violates PodSecurity \"restricted:latest\"", reason::POD_SECURITY),
+        ("admission webhook \"v.example.com\" denied the request: no", reason::ADMISSION_REFUSED),
+        (
+            "pods \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no",
+            reason::ADMISSION_REFUSED,
+        ),
+        (
+            "pods \"x\" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi",
+            reason::LIMIT_RANGE,
+        ),
+        ("something else", reason::POD_CREATE_FAILED),
+    ] {
+        assert_eq!(create_failure(said).0, reason, "{said}");
+    }
+}

@@ -1,0 +1,123 @@
+//! Objects cut down to what is read of them: a pod of 10 KB becomes one of some hundred bytes before it is a row.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1 as apps;
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::core::v1::{ContainerState, PodCondition, PodIP, ServicePort};
+use k8s_openapi::api::networking::v1 as networking;
+use k8s_openapi::api::policy::v1 as policy;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use kube::Resource;
+use serde::Deserialize;
+
+/// An object with other contents than the type that it is of.
+macro_rules! slim {
+    ($($(#[$doc:meta])* $name:ident as $full:ty { $($field:ident: $of:ty),* })*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Deserialize)]
+        pub(crate) struct $name {
+            pub(crate) metadata: ObjectMeta,
+            $(#[serde(default)] pub(crate) $field: $of,)*
+        }
+
+        impl Resource for $name {
+            type DynamicType = ();
+            type Scope = <$full as Resource>::Scope;
+
+            fn kind((): &()) -> Cow<'_, str> { <$full as Resource>::kind(&()) }
+            fn group((): &()) -> Cow<'_, str> { <$full as Resource>::group(&()) }
+            fn version((): &()) -> Cow<'_, str> { <$full as Resource>::version(&()) }
+            fn plural((): &()) -> Cow<'_, str> { <$full as Resource>::plural(&()) }
+            fn meta(&self) -> &ObjectMeta { &self.metadata }
+            fn meta_mut(&mut self) -> &mut ObjectMeta { &mut self.metadata }
+        }
+    )* };
+}
+
+slim! {
+    /// A pod.
+    Pod as core::Pod { spec: PodSpec, status: PodStatus }
+    /// A Deployment that a Preview owns.
+    Child as apps::Deployment { status: ChildStatus }
+    /// A Deployment.
+    Deployment as apps::Deployment { spec: Selecting }
+    /// A StatefulSet.
+    StatefulSet as apps::StatefulSet { spec: Selecting }
+    /// A DaemonSet.
+    DaemonSet as apps::DaemonSet { spec: Selecting }
+    /// A ReplicaSet.
+    ReplicaSet as apps::ReplicaSet { spec: Selecting }
+    /// A PodDisruptionBudget.
+    Budget as policy::PodDisruptionBudget { spec: Selecting }
+    /// A Service.
+    Service as core::Service { spec: ServiceSpec }
+    /// A NetworkPolicy.
+    NetworkPolicy as networking::NetworkPolicy { spec: networking::NetworkPolicySpec }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PodSpec {
+    pub(crate) node_name: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct PodStatus {
+    pub(crate) phase: Option<String>,
+    #[serde(rename = "podIPs")]
+    pub(crate) pod_ips: Vec<PodIP>,
+    pub(crate) conditions: Vec<PodCondition>,
+    pub(crate) init_container_statuses: Vec<ContainerStatus>,
+    pub(crate) container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct ContainerStatus {
+    pub(crate) name: String,
+    pub(crate) ready: bool,
+    pub(crate) restart_count: i32,
+    pub(crate) state: ContainerState,
+    pub(crate) last_state: ContainerState,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ChildStatus {
+    pub(crate) conditions: Vec<apps::DeploymentCondition>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Selecting {
+    pub(crate) selector: LabelSelector,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ServiceSpec {
+    pub(crate) selector: std::collections::BTreeMap<String, String>,
+    pub(crate) ports: Vec<ServicePort>,
+}
+
+impl Pod {
+    pub(crate) fn condition(&self, type_: &str) -> Option<&PodCondition> {
+        self.status.conditions.iter().find(|condition| condition.type_ == type_)
+    }
+
+    pub(crate) fn is(&self, type_: &str) -> bool {
+        self.condition(type_).is_some_and(|condition| condition.status == "True")
+    }
+
+    /// Nothing of it runs any more, or will.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.status.phase.as_deref(), Some("Succeeded" | "Failed"))
+    }
+
+    pub(crate) fn created(&self) -> Timestamp {
+        self.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
+    }
+}

@@ -1,0 +1,140 @@
+//! All that the controller knows: tables that watches fill, and what became of each clone.
+//!
+//! Plain data. [`plan`](crate::plan) and [`status`](crate::status) are functions of it and of the time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use byway_api::{Key, Preview, PreviewTarget, TargetKind, names};
+use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use crate::clone::ServiceRow;
+use crate::rows::{AgentRow, ChildRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow};
+use crate::table::Table;
+use crate::watch::scopes::Pods;
+use crate::watch::{Scope, Update};
+use crate::write::clone::CloneOutcome;
+
+/// The tables.
+#[derive(Debug, Default)]
+pub struct World {
+    /// Previews.
+    pub previews: Table<Ref, Arc<Preview>>,
+    /// Deployments that Previews own.
+    pub children: Table<Ref, ChildRow>,
+    /// Pods of previews, by UID.
+    pub preview_pods: Table<Name, PreviewPodRow>,
+    /// Pods of agents, by UID.
+    pub agents: Table<Name, AgentRow>,
+    /// UIDs of nodes.
+    pub nodes: Table<Name, Name>,
+    /// What agents have programmed, by node.
+    pub node_routes: Table<Name, PublishedRow>,
+    /// Workloads by kind.
+    pub workloads: BTreeMap<TargetKind, Table<Ref, WorkloadRow>>,
+    /// Services.
+    pub services: Table<Ref, ServiceRow>,
+    /// PodDisruptionBudgets.
+    pub budgets: Table<Ref, LabelSelector>,
+    /// NetworkPolicies.
+    pub policies: Table<Ref, Box<NetworkPolicySpec>>,
+    /// Pods of targets.
+    pub targets: HashMap<Scope, Table<Name, PodRow>>,
+    /// What became of each clone, by UID of the Preview.
+    pub clones: HashMap<Name, CloneOutcome>,
+}
+
+/// Kinds that are watched as workloads: pods are found by their name.
+const WATCHED: [TargetKind; 5] = [
+    TargetKind::Deployment,
+    TargetKind::StatefulSet,
+    TargetKind::DaemonSet,
+    TargetKind::ReplicaSet,
+    TargetKind::Rollout,
+];
+
+impl World {
+    /// Takes in what a watch has seen. Whether anything is different now.
+    pub fn apply(&mut self, update: Update) -> bool {
+        match update {
+            Update::Preview(change) => self.previews.apply(change),
+            Update::Child(change) => self.children.apply(change),
+            Update::PreviewPod(change) => self.preview_pods.apply(change),
+            Update::Agent(change) => self.agents.apply(change),
+            Update::Node(change) => self.nodes.apply(change),
+            Update::NodeRoutes(change) => self.node_routes.apply(change),
+            Update::Workload(kind, change) => self.workloads.entry(kind).or_default().apply(change),
+            Update::Service(change) => self.services.apply(change),
+            Update::Budget(change) => self.budgets.apply(change),
+            Update::Policy(change) => self.policies.apply(change),
+            Update::TargetPod(scope, change) => self.targets.entry(scope).or_default().apply(change),
+        }
+    }
+
+    /// Whether each table has had its first list. Before, nothing may be planned: it would take routes away.
+    pub fn is_synced(&self) -> bool {
+        self.previews.is_synced()
+            && self.children.is_synced()
+            && self.preview_pods.is_synced()
+            && self.agents.is_synced()
+            && self.nodes.is_synced()
+            && self.node_routes.is_synced()
+            && self.services.is_synced()
+            && self.budgets.is_synced()
+            && self.policies.is_synced()
+            && WATCHED.iter().all(|kind| self.workloads.get(kind).is_some_and(Table::is_synced))
+    }
+
+    /// Which pods a target is, if it is there.
+    pub fn scope_of(&self, namespace: &Name, target: &PreviewTarget) -> Option<Scope> {
+        let name: Name = target.name.as_str().into();
+        let pods = if target.kind == TargetKind::Pod {
+            Pods::Named(name)
+        } else {
+            let row = self.workload(namespace, target)?;
+            Pods::Selected(selector_text(&row.selector)?.into())
+        };
+        Some(Scope { namespace: namespace.clone(), pods })
+    }
+
+    /// The row of a target that is not a pod.
+    pub fn workload(&self, namespace: &Name, target: &PreviewTarget) -> Option<&WorkloadRow> {
+        let name = Ref::new(namespace.clone(), target.name.as_str());
+        self.workloads.get(&target.kind)?.get(&name)
+    }
+
+    /// The pods of a scope, once they are known.
+    pub fn pods_of(&self, scope: &Scope) -> Option<&Table<Name, PodRow>> {
+        self.targets.get(scope).filter(|table| table.is_synced())
+    }
+}
+
+/// The name of a Preview.
+pub fn ref_of(preview: &Preview) -> Ref {
+    let meta = &preview.metadata;
+    Ref::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
+}
+
+/// The UID of a Preview.
+pub fn uid_of(preview: &Preview) -> Name {
+    preview.metadata.uid.as_deref().unwrap_or_default().into()
+}
+
+/// The key in force: what the user names, else one that follows from the object.
+pub fn key_of(preview: &Preview) -> Option<Key> {
+    match &preview.spec.key {
+        Some(key) => key.parse().ok(),
+        None => {
+            let meta = &preview.metadata;
+            Some(names::generated_key(meta.name.as_deref()?, meta.uid.as_deref()?))
+        }
+    }
+}
+
+/// A selector as the API server takes it. An empty one selects all pods of a namespace: no target is that.
+fn selector_text(selector: &LabelSelector) -> Option<String> {
+    let selector: kube::core::Selector = selector.clone().try_into().ok()?;
+    let text = selector.to_string();
+    (!text.is_empty()).then_some(text)
+}

@@ -1,0 +1,175 @@
+//! Brings objects to what is wanted: one write at a time for each object, always of the newest wish, and again with a
+//! back-off when it fails. All that the controller writes goes through [`Desired`].
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::metrics::Metrics;
+
+pub mod clone;
+mod echo;
+pub mod events;
+pub mod gate;
+pub mod preview;
+
+pub use echo::Echo;
+
+/// A write that the API server did not take, or that did not reach it.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The API server said no, or nothing.
+    #[error(transparent)]
+    Api(#[from] kube::Error),
+    /// No answer in time.
+    #[error("the API server did not answer within {} s", TIMEOUT.as_secs())]
+    Timeout,
+}
+
+impl WriteError {
+    /// A stable code: the API server's reason, or what happened to the request.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Api(kube::Error::Api(status)) if !status.reason.is_empty() => &status.reason,
+            Self::Api(kube::Error::Api(_)) => "Api",
+            Self::Api(_) => "Connection",
+            Self::Timeout => "Timeout",
+        }
+    }
+}
+
+/// Whether the object is not there.
+pub fn is_gone(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// Longest wait for an answer.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What objects of one kind should be, and the writes under way.
+pub struct Desired<K, V, T> {
+    what: &'static str,
+    wanted: HashMap<K, V>,
+    writing: HashMap<K, V>,
+    failed: HashMap<K, Failed>,
+    tasks: JoinSet<(K, Duration, Result<T, WriteError>)>,
+    most: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+}
+
+struct Failed {
+    pauses: ExponentialBackoff,
+    until: Instant,
+}
+
+impl<K, V, T> Desired<K, V, T>
+where
+    K: Clone + Eq + Hash + Send + std::fmt::Display + 'static,
+    V: Clone + Send + 'static,
+    T: Send + 'static,
+{
+    /// At most `most` writes at a time.
+    pub fn new(what: &'static str, most: usize, metrics: Arc<Metrics>) -> Self {
+        Self {
+            what,
+            wanted: HashMap::new(),
+            writing: HashMap::new(),
+            failed: HashMap::new(),
+            tasks: JoinSet::new(),
+            most: Arc::new(Semaphore::new(most)),
+            metrics,
+        }
+    }
+
+    /// Wants `key` to be `value`. Written by the next [`write`](Self::write) that may.
+    pub fn want(&mut self, key: K, value: V) {
+        self.wanted.insert(key, value);
+    }
+
+    /// Nothing is wanted of `key` any more.
+    pub fn forget(&mut self, key: &K) {
+        self.wanted.remove(key);
+        self.failed.remove(key);
+    }
+
+    /// Whether `key` is being written, or waits for it.
+    pub fn is_pending(&self, key: &K) -> bool {
+        self.wanted.contains_key(key) || self.writing.contains_key(key)
+    }
+
+    /// Starts the writes that may start now.
+    pub fn write<F>(&mut self, write: impl Fn(K, V) -> F)
+    where
+        F: Future<Output = Result<T, WriteError>> + Send + 'static,
+    {
+        let now = Instant::now();
+        let may = |key: &K| {
+            !self.writing.contains_key(key) && self.failed.get(key).is_none_or(|failed| failed.until <= now)
+        };
+        let ready: Vec<K> = self.wanted.keys().filter(|key| may(key)).cloned().collect();
+        for key in ready {
+            let Some(value) = self.wanted.remove(&key) else { continue };
+            self.writing.insert(key.clone(), value.clone());
+            let (most, task) = (self.most.clone(), write(key.clone(), value));
+            self.tasks.spawn(async move {
+                let _permit = most.acquire_owned().await;
+                let begun = Instant::now();
+                let done = tokio::time::timeout(TIMEOUT, task).await.unwrap_or(Err(WriteError::Timeout));
+                (key, begun.elapsed(), done)
+            });
+        }
+    }
+
+    /// The next write that has ended. Never, while there is none under way.
+    pub async fn ended(&mut self) -> (K, Result<T, WriteError>) {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok((key, took, done))) => {
+                    let value = self.writing.remove(&key);
+                    self.metrics.wrote(self.what, took, done.as_ref().err().map(WriteError::code));
+                    match &done {
+                        Ok(_) => drop(self.failed.remove(&key)),
+                        Err(error) => {
+                            self.pause(&key, error);
+                            if let Some(value) = value {
+                                self.wanted.entry(key.clone()).or_insert(value);
+                            }
+                        }
+                    }
+                    return (key, done);
+                }
+                Some(Err(error)) => {
+                    tracing::error!(%error, what = self.what, "a write ended without a result")
+                }
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn pause(&mut self, key: &K, error: &WriteError) {
+        let failed = self.failed.entry(key.clone()).or_insert_with(|| Failed {
+            pauses: ExponentialBuilder::new()
+                .with_min_delay(Duration::from_millis(100))
+                .with_max_delay(Duration::from_secs(30))
+                .with_jitter()
+                .without_max_times()
+                .build(),
+            until: Instant::now(),
+        });
+        let pause = failed.pauses.next().unwrap_or(Duration::from_secs(30));
+        failed.until = Instant::now() + pause;
+        tracing::warn!(%key, what = self.what, %error, pause_ms = pause.as_millis(), "cannot write; trying again");
+    }
+
+    /// When the next write that failed is tried again.
+    pub fn next_try(&self) -> Option<Instant> {
+        let waiting = self.failed.iter().filter(|(key, _)| self.wanted.contains_key(*key));
+        waiting.map(|(_, failed)| failed.until).min()
+    }
+}

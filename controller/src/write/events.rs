@@ -1,0 +1,38 @@
+//! Events: what happened to a Preview, for `kubectl describe`.
+
+use byway_api::{Phase, Preview};
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource};
+
+use super::WriteError;
+
+/// Who reports.
+pub fn recorder(client: Client) -> Recorder {
+    let instance = std::env::var("POD_NAME").ok();
+    Recorder::new(client, Reporter { controller: "byway-controller".to_owned(), instance })
+}
+
+/// Reports that a preview came into a phase, with the reason and message of `Ready`.
+///
+/// # Errors
+///
+/// When the API server does not take it.
+pub async fn report(
+    recorder: Recorder,
+    preview: std::sync::Arc<Preview>,
+    phase: Phase,
+    reason: String,
+    message: String,
+) -> Result<(), WriteError> {
+    let warns = matches!(phase, Phase::Failed | Phase::Degraded);
+    // The API takes a note of 1 KiB.
+    let note = message.chars().take(1000).collect();
+    let event = Event {
+        type_: if warns { EventType::Warning } else { EventType::Normal },
+        reason,
+        note: Some(note),
+        action: format!("{phase:?}"),
+        secondary: None,
+    };
+    Ok(recorder.publish(&event, &preview.object_ref(&())).await?)
+}
