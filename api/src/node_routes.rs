@@ -5,6 +5,8 @@
 //! version cannot read must not take the others down, so its fields are plain text here and each preview is
 //! judged alone, by [`PreviewRoute::compile`](crate::route).
 
+#![allow(clippy::duplicated_attributes, reason = "columns may be of one type")]
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
