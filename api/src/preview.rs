@@ -5,6 +5,8 @@
 //! as the agent would.
 #![allow(unreachable_pub, reason = "KubeSchema derives copies of its structs inside functions")]
 
+use std::fmt;
+
 use k8s_openapi::api::core::v1::EnvVar;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -142,6 +144,27 @@ pub enum TargetKind {
     Rollout,
 }
 
+impl TargetKind {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::Pod => "Pod",
+            Self::Rollout => "Rollout",
+        }
+    }
+}
+
+impl fmt::Display for TargetKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// When nodes pull an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PullPolicy {
@@ -151,6 +174,18 @@ pub enum PullPolicy {
     IfNotPresent,
     /// Never: the node must have it.
     Never,
+}
+
+impl PullPolicy {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Never => "Never",
+        }
+    }
 }
 
 /// What becomes of a StatefulSet's claim templates: a clone cannot share the volumes.
@@ -284,6 +319,20 @@ pub enum Phase {
     Expired,
     /// It cannot go on unless something is changed.
     Failed,
+}
+
+impl Phase {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Ready => "Ready",
+            Self::Degraded => "Degraded",
+            Self::Expired => "Expired",
+            Self::Failed => "Failed",
+        }
+    }
 }
 
 /// A pod of the preview.

@@ -118,7 +118,7 @@ impl Metrics {
 
     /// How many Previews are in each phase.
     pub fn set_previews(&self, phase: byway_api::Phase, count: usize) {
-        self.previews.get_or_create(&OfPhase { phase: format!("{phase:?}") }).set(count as i64);
+        self.previews.get_or_create(&OfPhase { phase: phase.as_str().to_owned() }).set(count as i64);
     }
 
     /// Whether this replica leads.

@@ -143,7 +143,7 @@ fn target_verdict(world: &World, standing: &Standing) -> Verdict {
         };
         return Verdict::no(
             reason::TARGET_NOT_FOUND,
-            format!("there is no {:?} {} in namespace {namespace}{hint}", target.kind, target.name),
+            format!("there is no {} {} in namespace {namespace}{hint}", target.kind, target.name),
         );
     }
     match world.clones.get(&standing.uid) {

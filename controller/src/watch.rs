@@ -103,18 +103,18 @@ impl Watch {
     /// Starts all watches but those of targets' pods, see [`Scopes`].
     pub fn start(&self, agents_namespace: &str) {
         let client = || self.client.clone();
-        let ours = format!("{}", names::PREVIEW_LABEL);
+        let ours = names::PREVIEW_LABEL;
         let agents = format!("{}={}", names::COMPONENT_LABEL, names::AGENT_COMPONENT);
 
         let previews: Api<DeserializeGuard<Preview>> = Api::all(client());
         self.follow("previews", previews, config(), preview, Update::Preview);
         let children: Api<slim::Child> = Api::all(client());
-        self.follow("deployments", children, config().labels(&ours), child, Update::Child);
+        self.follow("deployments", children, config().labels(ours), |it| child(&it), Update::Child);
         let pods: Api<slim::Pod> = Api::all(client());
         self.follow(
             "preview pods",
             pods,
-            config().labels(&ours),
+            config().labels(ours),
             |p| keyed_by_uid(&p, pods::preview),
             Update::PreviewPod,
         );
@@ -304,7 +304,7 @@ fn preview(guarded: DeserializeGuard<Preview>) -> Option<(Ref, Option<Arc<Previe
     }
 }
 
-fn child(object: slim::Child) -> Option<(Ref, Option<ChildRow>)> {
+fn child(object: &slim::Child) -> Option<(Ref, Option<ChildRow>)> {
     let meta = &object.metadata;
     let owner = meta.owner_references.iter().flatten().find(|it| it.kind == "Preview");
     let row = owner.and_then(|owner| {

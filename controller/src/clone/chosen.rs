@@ -19,7 +19,7 @@ const DEFAULT_GRACE: i64 = 30;
 pub(super) fn change(container: &mut Container, preview: &Preview) {
     let spec = &preview.spec;
     if let Some(policy) = spec.image_pull_policy {
-        container.image_pull_policy = Some(format!("{policy:?}"));
+        container.image_pull_policy = Some(policy.as_str().to_owned());
     // Never means that there is nowhere to pull from, e.g. on a test cluster whose nodes were given their images.
     } else if is_mutable(&spec.image) && container.image_pull_policy.as_deref() != Some("Never") {
         container.image_pull_policy = Some("Always".to_owned());

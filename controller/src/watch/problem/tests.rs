@@ -1,11 +1,11 @@
 use super::*;
 
-fn pod(status: serde_json::Value) -> Pod {
+fn pod(status: &serde_json::Value) -> Pod {
     serde_json::from_value(serde_json::json!({ "metadata": {}, "status": status })).unwrap()
 }
 
 fn reason_of(status: serde_json::Value) -> Option<&'static str> {
-    problem(&pod(status)).map(|(reason, _)| reason)
+    problem(&pod(&status)).map(|(reason, _)| reason)
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn an_app_that_keeps_ending_is_told_before_the_kubelet_backs_off() {
     };
     assert_eq!(reason_of(status(1, false)), None);
     assert_eq!(reason_of(status(2, true)), None);
-    let (reason, message) = problem(&pod(status(2, false))).unwrap();
+    let (reason, message) = problem(&pod(&status(2, false))).unwrap();
     assert_eq!(reason, reason::CRASH_LOOP);
     assert!(message.contains("exit code 3"), "{message}");
 }
@@ -36,7 +36,7 @@ fn an_app_that_keeps_ending_is_told_before_the_kubelet_backs_off() {
 fn a_scheduler_is_quoted() {
     let status = serde_json::json!({ "conditions": [{ "type": "PodScheduled", "status": "False",
         "reason": "Unschedulable", "message": "0/3 nodes are available" }] });
-    let (reason, message) = problem(&pod(status)).unwrap();
+    let (reason, message) = problem(&pod(&status)).unwrap();
     assert_eq!(reason, reason::UNSCHEDULABLE);
     assert!(message.contains("0/3 nodes"), "{message}");
 }
