@@ -292,7 +292,7 @@ impl Control {
             legs.push(Arc::new(Leg { preview: preview.clone(), index }));
         }
         let before = std::mem::replace(&mut attached.routes, live);
-        let routes = Routes::new(legs, self.snapshot.origins.clone());
+        let routes = Routes::new(legs, self.snapshot.origins.clone(), wanted.unkeyed);
         let name_of = |i: usize| routes.legs[i].preview.route.name.clone();
         attached.losers = routes.table.losers().into_iter().map(|(l, w)| (name_of(l), name_of(w))).collect();
         target.routes.store(Arc::new(routes));

@@ -77,6 +77,7 @@ pub(super) fn encode(health: &Health) -> String {
     let requests = Family::<To, Count>::default();
     requests.get_or_create(&To { to: "app" }).inc_by(sum(Counter::AppRequests));
     requests.get_or_create(&To { to: "preview" }).inc_by(sum(Counter::PreviewRequests));
+    requests.get_or_create(&To { to: "nobody" }).inc_by(admission.map_or(0, |a| a.refused()));
     registry.register("requests", "Requests decided", requests);
 
     let opaque = Family::<Reason, Count>::default();
