@@ -2,6 +2,7 @@
 //
 //	shop serve NAME VERSION    HTTP on 8080 and HTTPS on 8443: / says who answers, /call?url=U what U answers
 //	shop load URL KEY CLIENTS  asks over kept connections until its standard input ends, then says what came of it
+//	shop late LISTEN TO DELAY  carries connections to TO; what comes back is DELAY late
 package main
 
 import (
@@ -17,6 +18,7 @@ import (
 	"io"
 	"log"
 	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -33,8 +35,10 @@ func main() {
 		serve(os.Args[2], os.Args[3])
 	case len(os.Args) == 5 && os.Args[1] == "load":
 		load(os.Args[2], os.Args[3], os.Args[4])
+	case len(os.Args) == 5 && os.Args[1] == "late":
+		late(os.Args[2], os.Args[3], os.Args[4])
 	default:
-		log.Fatal("shop serve NAME VERSION | shop load URL KEY CLIENTS")
+		log.Fatal("shop serve NAME VERSION | shop load URL KEY CLIENTS | shop late LISTEN TO DELAY")
 	}
 }
 
@@ -162,4 +166,56 @@ func ask(client *http.Client, url, key string) (string, error) {
 		return "", fmt.Errorf("%d: %s", answer.StatusCode, body)
 	}
 	return strings.TrimSpace(string(body)), nil
+}
+
+func late(listen, to, delay string) {
+	wait, err := time.ParseDuration(delay)
+	if err != nil {
+		log.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", listen)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for {
+		client, err := listener.Accept()
+		if err != nil {
+			log.Fatal(err)
+		}
+		go carry(client, to, wait)
+	}
+}
+
+func carry(client net.Conn, to string, wait time.Duration) {
+	defer client.Close()
+	server, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go io.Copy(server, client)
+	type piece struct {
+		bytes []byte
+		due   time.Time
+	}
+	pieces := make(chan piece, 1024)
+	go func() {
+		defer close(pieces)
+		for {
+			bytes := make([]byte, 64<<10)
+			n, err := server.Read(bytes)
+			if n > 0 {
+				pieces <- piece{bytes[:n], time.Now().Add(wait)}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	for piece := range pieces {
+		time.Sleep(time.Until(piece.due))
+		if _, err := client.Write(piece.bytes); err != nil {
+			return
+		}
+	}
 }
