@@ -19,6 +19,7 @@ mod tests;
 mod warnings;
 
 use acks::Ack;
+pub use conditions::in_order;
 use conditions::{Conditions, Verdict};
 
 /// How long acknowledgements may be missing before a preview that was ready says so: a pod that comes or goes is no

@@ -31,6 +31,7 @@ use crate::clone::ServiceRow;
 use crate::metrics::Metrics;
 use crate::publish::fingerprint;
 use crate::rows::{AgentRow, ChildRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow};
+use crate::status::in_order;
 use crate::table::Change;
 
 /// What a watch has seen.
@@ -294,6 +295,9 @@ fn preview(guarded: DeserializeGuard<Preview>) -> Option<(Ref, Option<Arc<Previe
     match guarded.0 {
         Ok(mut preview) => {
             preview.metadata.managed_fields = None;
+            if let Some(status) = &mut preview.status {
+                in_order(&mut status.conditions);
+            }
             Some((of(&preview.metadata)?, Some(Arc::new(preview))))
         }
         Err(error) => {
