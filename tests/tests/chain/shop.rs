@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use byway_tests::{ApiServer, Cluster, Image, Scratch, eventually};
 use jiff::{SignedDuration, Timestamp};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::load::Load;
 
@@ -181,10 +183,24 @@ impl Shop {
         assert!(rolled.contains("successfully rolled out"), "{rolled}");
     }
 
+    /// `kill -9` of every agent's processes; their containers are started again.
     pub(crate) fn kill_agents(&self) {
-        let agents =
-            ["delete", "pod", "-l", "app.kubernetes.io/component=byway-agent", "--grace-period=0", "--force"];
-        self.byway(&agents);
+        let label = "app.kubernetes.io/component=byway-agent";
+        let uids = self.byway(&["get", "pods", "-l", label, "-o", "jsonpath={.items[*].metadata.uid}"]);
+        let pods: Vec<String> = uids.split_whitespace().map(|uid| format!("pod{uid}")).collect();
+        let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());
+        let agents = processes.filter(|process| {
+            let is_agent =
+                fs::read_to_string(process.join("comm")).is_ok_and(|comm| comm.trim() == "byway-agent");
+            let cgroups = fs::read_to_string(process.join("cgroup")).unwrap_or_default();
+            is_agent && pods.iter().any(|pod| cgroups.contains(pod))
+        });
+        let pids: Vec<i32> = agents.filter_map(|it| it.file_name()?.to_str()?.parse().ok()).collect();
+        assert!(!pids.is_empty(), "no agent runs in {pods:?}");
+        for pid in pids {
+            // The watchdog may have taken its child with it already.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
     }
 
     pub(crate) fn controllers(&self, replicas: u32) {
