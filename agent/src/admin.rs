@@ -7,14 +7,14 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use byway_api::NodeRoutesStatus;
 use http_body_util::Full;
 use hyper::{
@@ -25,46 +25,56 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use crate::{admission::Admission, control::Control};
+use crate::{admission::Admission, contact::Contact};
 
 /// What the admin listener tells.
 pub(crate) struct Health {
-    admission: Arc<Admission>,
-    ready: AtomicBool,
+    /// None before the programs are loaded.
+    admission: OnceLock<Arc<Admission>>,
+    /// Why the agent is not ready; none when it is.
+    not_ready: ArcSwapOption<String>,
     bad_documents: AtomicU64,
     status: ArcSwap<NodeRoutesStatus>,
     /// How many are attached.
     targets: AtomicU64,
+    /// With the API as the source.
+    contact: Option<Arc<Contact>>,
 }
 
 impl Health {
-    pub(crate) fn new(admission: Arc<Admission>) -> Self {
+    pub(crate) fn new(contact: Option<Arc<Contact>>) -> Self {
         Self {
-            admission,
-            ready: AtomicBool::new(false),
+            admission: OnceLock::new(),
+            not_ready: ArcSwapOption::from_pointee("starting".to_owned()),
             bad_documents: AtomicU64::new(0),
             status: ArcSwap::default(),
             targets: AtomicU64::new(0),
+            contact,
         }
     }
 
     /// Ready: every target of the first document is attached or refused.
-    pub(crate) fn set_ready(&self, ready: bool) {
-        self.ready.store(ready, Relaxed);
+    pub(crate) fn set_ready(&self) {
+        self.not_ready.store(None);
+    }
+
+    pub(crate) fn set_not_ready(&self, why: &str) {
+        self.not_ready.store(Some(Arc::new(why.to_owned())));
+    }
+
+    /// Whose connections are counted from now on.
+    pub(crate) fn admits(&self, admission: &Arc<Admission>) {
+        let _ = self.admission.set(admission.clone()); // there is one
     }
 
     pub(crate) fn count_bad_document(&self) {
         self.bad_documents.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn watch_memory(&self) {
-        self.admission.watch_memory();
-    }
-
     /// Takes over what is live now.
-    pub(crate) fn publish(&self, control: &Control) {
-        self.status.store(Arc::new(control.status()));
-        self.targets.store(control.attached() as u64, Relaxed);
+    pub(crate) fn publish(&self, status: NodeRoutesStatus, targets: usize) {
+        self.status.store(Arc::new(status));
+        self.targets.store(targets as u64, Relaxed);
     }
 }
 
@@ -114,10 +124,10 @@ fn answer(path: &str, health: &Health) -> Response<Full<Bytes>> {
     let text = |status: StatusCode, body: &str| respond(status, "text/plain; charset=utf-8", body.to_owned());
     match path {
         "/healthz" => text(StatusCode::OK, "ok\n"),
-        "/readyz" if health.ready.load(Relaxed) => text(StatusCode::OK, "ready\n"),
-        "/readyz" => {
-            text(StatusCode::SERVICE_UNAVAILABLE, "not ready: targets are being attached or detached\n")
-        }
+        "/readyz" => match &*health.not_ready.load() {
+            None => text(StatusCode::OK, "ready\n"),
+            Some(why) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("not ready: {why}\n")),
+        },
         "/metrics" => {
             let body = metrics::encode(health);
             respond(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body)

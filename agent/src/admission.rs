@@ -35,6 +35,8 @@ pub(crate) struct Admission {
     exhausted_until: AtomicU64,
     draining: AtomicBool,
     over_memory: AtomicBool,
+    /// Requests without a key to a preview that has no target.
+    refused: AtomicU64,
 }
 
 /// A connection that is counted until this is dropped.
@@ -61,6 +63,7 @@ impl Admission {
             exhausted_until: AtomicU64::new(0),
             draining: AtomicBool::new(false),
             over_memory: AtomicBool::new(false),
+            refused: AtomicU64::new(0),
         })
     }
 
@@ -113,6 +116,14 @@ impl Admission {
 
     pub(crate) fn limit(&self) -> usize {
         self.limit
+    }
+
+    pub(crate) fn count_refused(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Relaxed)
     }
 
     /// From now on kept connections are ended after the answer under way.

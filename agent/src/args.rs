@@ -46,9 +46,16 @@ pub enum Debug {
 /// How to serve.
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
-    /// A NodeRoutes document, followed without a restart. Its targets may name a network namespace by path.
+    /// A NodeRoutes document, followed without a restart. Its targets may name a network namespace by path. Left
+    /// out: the object of this node's name, from the API server that KUBECONFIG or the pod names.
     #[arg(long, value_name = "FILE")]
     pub routes: Option<PathBuf>,
+    /// Where the last routes from the API are kept, so that a restart steers before the API answers.
+    #[arg(long, value_name = "DIR", conflicts_with = "routes")]
+    pub state_dir: Option<PathBuf>,
+    /// UID of the agent's own pod: it acknowledges the routes that name it.
+    #[arg(long, env = "POD_UID", value_name = "UID")]
+    pub pod_uid: Option<String>,
     /// The name of this node.
     #[arg(long, env = "NODE_NAME", value_name = "NAME")]
     pub node_name: Option<String>,

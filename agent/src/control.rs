@@ -1,20 +1,27 @@
 //! Brings the node to what a document wants: attaches, detaches, swaps routes, and says what is live.
 
+mod status;
+mod traffic;
+
 use std::{
+    cell::LazyCell,
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
 use byway_abi::{RouteRecord, Text};
-use byway_api::{NodeRoutesSpec, NodeRoutesStatus, Refusal, RouteStatus, Target as Wanted, TargetFailure};
+use byway_api::{Failure, NodeRoutesSpec, Target as Wanted, TargetTraffic};
+use byway_http::Doubt;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::{
     snapshot::{Leg, Preview, Routes, Snapshot},
-    target::{AttachError, Attacher, Attachment, Target},
+    source::{BadDocument, Document, UnreadableTarget},
+    target::{AttachError, Attacher, Attachment, Counter, Processes, Target},
 };
+use traffic::Traffic;
 
 /// How long a target that could not be attached is left alone.
 const RETRY: Duration = Duration::from_secs(1);
@@ -23,6 +30,10 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Control {
     attacher: Attacher,
     spec: NodeRoutesSpec,
+    /// Targets of the document that this version cannot read.
+    unreadable: Vec<UnreadableTarget>,
+    /// Why the newest document is not the one in force.
+    failure: Option<Failure>,
     attached: BTreeMap<String, Attached>,
     /// Targets that could not be attached, and why.
     failed: BTreeMap<String, AttachError>,
@@ -33,6 +44,7 @@ pub(crate) struct Control {
     detaching: JoinSet<()>,
     /// Targets whose last connections may still be open.
     departing: Vec<Weak<Target>>,
+    traffic: Traffic,
 }
 
 struct Attached {
@@ -53,18 +65,35 @@ impl Control {
             attacher,
             snapshot: Snapshot::new(&spec, Timestamp::now()),
             spec,
+            unreadable: Vec::new(),
+            failure: None,
             attached: BTreeMap::new(),
             failed: BTreeMap::new(),
             retry_at: Instant::now(),
             detaching: JoinSet::new(),
             departing: Vec::new(),
+            traffic: Traffic::default(),
         }
     }
 
     /// Takes over a new document.
-    pub(crate) fn apply(&mut self, spec: NodeRoutesSpec) {
-        self.spec = spec;
+    pub(crate) fn apply(&mut self, document: Document) {
+        for target in &document.unreadable {
+            tracing::warn!(
+                target = target.name,
+                error = target.error,
+                "target is not steered: it cannot be read"
+            );
+        }
+        self.unreadable = document.unreadable;
+        self.failure = None;
+        self.spec = document.spec;
         self.program();
+    }
+
+    /// The newest document cannot be used: the one before stays in force.
+    pub(crate) fn refuse(&mut self, error: &BadDocument) {
+        self.failure = Some(Failure { reason: BadDocument::CODE.to_owned(), message: error.to_string() });
     }
 
     /// Looks for what changes by itself: pods that went, previews that ended, targets that failed before.
@@ -81,6 +110,25 @@ impl Control {
             return false;
         }
         true
+    }
+
+    /// Looks at what no header can match. Whether there is something new to tell.
+    pub(crate) fn observe(&mut self) -> bool {
+        let tables = &self.attacher.tables;
+        let seen = self.attached.iter().map(|(name, attached)| {
+            let target = &attached.attachment.target;
+            let count = |doubt| target.counter(Counter::Opaque(doubt)).load(Relaxed);
+            let ports = attached.attachment.ports.iter().copied();
+            TargetTraffic {
+                target: name.clone(),
+                tls: count(Doubt::Tls),
+                http2: count(Doubt::Http2),
+                not_listening: ports
+                    .filter(|p| !tables.is_listening(target.ns, &attached.wanted.ips, *p))
+                    .collect(),
+            }
+        });
+        self.traffic.observe(Instant::now(), seen)
     }
 
     /// Drops everything of pods that went, also of targets that are detached already: their last connections would
@@ -165,9 +213,10 @@ impl Control {
         self.retry_at = Instant::now() + RETRY;
         let wanted: Vec<(Wanted, Vec<usize>)> =
             self.snapshot.targets.values().filter(|(wanted, _)| which(&wanted.name)).cloned().collect();
+        let processes = LazyCell::new(Processes::scan); // once for all of them
         for (wanted, previews) in wanted {
             let name = wanted.name.clone();
-            match self.program_target(&wanted, &previews) {
+            match self.program_target(&wanted, &previews, || &processes) {
                 Ok(()) => drop(self.failed.remove(&name)),
                 Err(error) => {
                     if self.failed.get(&name).is_none_or(|before| before.code() != error.code()) {
@@ -188,7 +237,12 @@ impl Control {
         self.detaching.spawn(attached.attachment.detach());
     }
 
-    fn program_target(&mut self, wanted: &Wanted, previews: &[usize]) -> Result<(), AttachError> {
+    fn program_target<'a>(
+        &mut self,
+        wanted: &Wanted,
+        previews: &[usize],
+        processes: impl FnOnce() -> &'a Processes,
+    ) -> Result<(), AttachError> {
         if let Some(attached) = self.attached.get_mut(&wanted.name) {
             self.attacher.change_ports(&mut attached.attachment, &wanted.ports)?;
             attached.wanted = wanted.clone();
@@ -197,7 +251,7 @@ impl Control {
                 let mut all = self.attached.iter();
                 all.find(|(_, a)| a.attachment.target.netns.id == netns).map(|(name, _)| name.clone())
             };
-            let attachment = self.attacher.attach(wanted, holder)?;
+            let attachment = self.attacher.attach(wanted, processes, holder)?;
             tracing::info!(target = wanted.name, ports = ?wanted.ports, netns = attachment.target.netns.id.ino, "attached");
             let attached = Attached {
                 attachment,
@@ -238,7 +292,7 @@ impl Control {
             legs.push(Arc::new(Leg { preview: preview.clone(), index }));
         }
         let before = std::mem::replace(&mut attached.routes, live);
-        let routes = Routes::new(legs, self.snapshot.origins.clone());
+        let routes = Routes::new(legs, self.snapshot.origins.clone(), wanted.unkeyed);
         let name_of = |i: usize| routes.legs[i].preview.route.name.clone();
         attached.losers = routes.table.losers().into_iter().map(|(l, w)| (name_of(l), name_of(w))).collect();
         target.routes.store(Arc::new(routes));
@@ -252,61 +306,6 @@ impl Control {
             if let Err(error) = self.attacher.tables.remove_route(*index) {
                 tracing::warn!(%error, "cannot remove a route from its map");
             }
-        }
-    }
-
-    /// What is live, for the acknowledgement.
-    pub(crate) fn status(&self) -> NodeRoutesStatus {
-        let mut previews: Vec<RouteStatus> =
-            self.snapshot.previews.iter().map(|preview| self.preview_status(preview)).collect();
-        previews.extend(self.snapshot.refused.iter().map(|(name, revision, error)| RouteStatus {
-            name: name.clone(),
-            revision: None,
-            refused: Some(Refusal {
-                revision: revision.clone(),
-                reason: error.code().to_owned(),
-                message: error.to_string(),
-            }),
-            failures: Vec::new(),
-        }));
-        NodeRoutesStatus { previews, ..NodeRoutesStatus::default() }
-    }
-
-    fn preview_status(&self, preview: &Preview) -> RouteStatus {
-        let name = &preview.route.name;
-        let failures = self.snapshot.targets.iter().filter_map(|(target, (wanted, _))| {
-            if !wanted.previews.contains(name) {
-                return None;
-            }
-            let failure = |reason: &str, message: String| {
-                Some(TargetFailure { target: target.clone(), reason: reason.to_owned(), message })
-            };
-            if let Some(error) = self.failed.get(target) {
-                return failure(error.code(), error.to_string());
-            }
-            if self.snapshot.loops.contains(name) {
-                let why = "a pod of the preview is a target here, and is left out: the agent would steer its own calls";
-                return failure("Loop", why.to_owned());
-            }
-            let attached = self.attached.get(target)?;
-            if attached.refused.contains(name) {
-                let most = byway_abi::MAX_ROUTES;
-                return failure(
-                    "TooManyRoutes",
-                    format!("this node has {most} routes already, which is the most"),
-                );
-            }
-            let (_, winner) = attached.losers.iter().find(|(loser, _)| loser == name)?;
-            failure(
-                "Conflict",
-                format!("{winner} has the same key and match here and comes first: change one of them"),
-            )
-        });
-        RouteStatus {
-            name: name.clone(),
-            revision: Some(preview.route.revision.clone()),
-            refused: None,
-            failures: failures.collect(),
         }
     }
 

@@ -4,6 +4,7 @@ mod away;
 mod ending;
 mod exchange;
 mod outbox;
+mod refuse;
 mod request;
 mod response;
 mod splice;
@@ -88,6 +89,9 @@ impl Connection {
 
     /// Where the connection belongs as a whole: to the app, or to the preview of the environment that it comes from.
     fn home(&self, routes: &Routes) -> Place {
+        if routes.is_own() {
+            return Place::App;
+        }
         let by_origin = routes.origins.get(&self.peer.ip()).and_then(|key| routes.table.home(key));
         by_origin.and_then(|i| routes.legs.get(i)).map_or(Place::App, |leg| Place::Preview(leg.clone()))
     }

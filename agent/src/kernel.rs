@@ -9,7 +9,7 @@ pub(crate) mod sys;
 mod template;
 
 pub(crate) use btf::Offsets;
-pub(crate) use node::Node;
+pub(crate) use node::{Node, NodeError};
 pub(crate) use template::{SteerConstants, Template, TemplateError};
 
 /// The programs, built by `cargo xtask ebpf`.

@@ -1,13 +1,15 @@
 //! The node agent: steers keyed requests of the pods of one node to their previews.
 //!
 //! The way of a request: [`accept`] -> [`dial`] -> [`forward`]. The way of a route: [`source`] -> [`snapshot`] ->
-//! [`control`] -> [`target`] and [`tables`]. ARCHITECTURE.md has the map.
+//! [`control`] -> [`target`] and [`tables`] -> [`ack`]. ARCHITECTURE.md has the map.
 
 mod accept;
+mod ack;
 mod admin;
 mod admission;
 pub mod args;
 mod backend;
+mod contact;
 mod control;
 mod dial;
 #[doc(hidden)]
@@ -18,6 +20,7 @@ mod kernel;
 mod serve;
 mod snapshot;
 mod source;
+mod steering;
 mod sys;
 mod tables;
 mod target;

@@ -1,185 +1,175 @@
-//! The serving process: loads the programs, starts the threads, and follows the routes until it is told to stop.
+//! The serving process: follows the routes until it is told to stop, and says what is live.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result, bail};
-use byway_abi::maps;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use anyhow::Result;
+use byway_api::{Failure, Instance, NodeRoutesStatus};
+use jiff::Timestamp;
+use kube::runtime::watcher::DefaultBackoff;
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 use crate::{
+    ack::Ack,
     admin::{self, Health},
-    admission::Admission,
     args::ServeArgs,
-    control::Control,
-    inspect,
-    kernel::{Node, Template},
-    source::file::FileSource,
+    contact::Contact,
+    source::{ApiSource, BadDocument, Change, Document, FileSource, Source, connect},
+    steering::{self, Steering},
     sys::trim_memory,
-    tables::Tables,
-    target::Attacher,
-    worker::Workers,
 };
 
-/// Heartbeats older than this pass connections on.
-const MAX_AGE: Duration = Duration::from_millis(250);
 /// How often the agent looks for pods that went and previews that ended.
 const TICK: Duration = Duration::from_millis(100);
 /// Signals so close to each other are one.
 const SAME_SIGNAL: Duration = Duration::from_secs(1);
+/// Ticks between looks at traffic that cannot be matched.
+const OBSERVE: u32 = 5;
 /// Ticks between looks at the other agents of this node.
 const LOOK_ROUND: u32 = 20;
 /// Ticks between countings of the listeners anew.
 const TIDY: u32 = 600;
-/// Descriptors that are not connections: programs, listeners, files.
-const OTHER_FILES: u64 = 2048;
-/// Each has a dial. The map of dials is shared with a predecessor or successor.
-const MOST_CONNECTIONS: usize = byway_abi::MAX_DIALS as usize / 2;
-/// Client, app, preview, and room for what is being closed.
-const FILES_PER_CONNECTION: u64 = 4;
 
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
 ///
-/// When the kernel refuses what the agent needs, or the routes cannot be read at the start.
+/// When the kernel refuses what the agent needs, or the routes cannot be read at the start. With the API as the
+/// source the agent stays, to say so where the controller looks.
 pub fn serve(args: &ServeArgs) -> Result<()> {
-    let Some(routes) = &args.routes else {
-        bail!("where do the routes come from? give --routes FILE");
-    };
+    let started_at = Timestamp::from_millisecond(Timestamp::now().as_millisecond())?;
     let node = args.node()?;
-    let files = raise_files()?;
-    let workers = match args.workers {
-        0 => std::thread::available_parallelism().map_or(1, |n| n.get().min(4) as u32),
-        n => n,
-    };
-    let limit = match args.max_connections {
-        0 => ((files - (files / 2).min(OTHER_FILES)) / FILES_PER_CONNECTION).max(1) as usize,
-        n => n,
-    }
-    .min(MOST_CONNECTIONS);
-
-    let predecessors = inspect::agents_of(&node)?;
-    let mut node_programs = Node::load(predecessors.iter().find_map(inspect::Agent::dials))?;
-    let shared = node_programs.maps()?;
-    let tables = Arc::new(Tables::open(&shared)?);
-    let living: Vec<u64> = predecessors.iter().map(inspect::Agent::instance).collect();
-    tables.sweep_dials(&living)?;
-    let template = Template::new(shared, &node_programs.offsets)?;
-    let memory = if args.max_memory == 0 { memory_limit() } else { args.max_memory << 20 };
-    let admission = Arc::new(Admission::new(tables.clone(), workers, limit, memory, files)?);
-    let health = Arc::new(Health::new(admission.clone()));
-    admin::start(args.admin, &health)?;
-    let workers_started = Workers::start(workers, &tables, &admission)?;
-    tables.announce(&node, workers, MAX_AGE.as_millis() as u32)?;
-    // Two that start at the same time do not see each other: without a common map of dials they would steer each
-    // other's dials for ever.
-    let stranger = |a: &inspect::Agent| a.map_id(maps::DIALS) != tables.id(maps::DIALS);
-    if let Some(other) = inspect::agents_of(&node)?.iter().find(|a| stranger(a)) {
-        bail!("agent {} of this node started at the same time: start again", other.pid());
-    }
-    let peer_tables = tables.clone();
-    let attacher = Attacher {
-        tables,
-        template,
-        workers: workers_started,
-        max_age: MAX_AGE,
-        max_backlog: args.max_backlog,
-    };
+    let contact = args.routes.is_none().then(Arc::<Contact>::default);
+    let health = Arc::new(Health::new(contact.clone()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
-        let log = aya_log::EbpfLogger::init(node_programs.ebpf_mut())
-            .map_err(|error| tracing::warn!(%error, "the programs in the kernel cannot log"))
-            .ok();
-        let mut control = Control::new(attacher);
-        let mut peers = Peers { node, tables: peer_tables, seen: living };
-        let mut source = FileSource::new(routes);
-        follow(&mut control, &mut source, &mut peers, log, &health).await?;
-        tracing::info!("stopping: new connections reach the app, those accepted are served on");
-        admission.drain();
-        health.set_ready(false);
-        control.detach_all();
-        let begun = Instant::now();
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut why = "the drain deadline has come";
-        while !control.is_detached() || (admission.open() > 0 && begun.elapsed() < args.drain_deadline) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                () = sleep(TICK) => continue,
+        let mut signals = Signals::new()?;
+        let (source, ack) = match (&args.routes, contact) {
+            (Some(file), _) => (Source::File(FileSource::new(file)), None),
+            (None, contact) => {
+                let contact = contact.unwrap_or_default();
+                let api = connect(&contact).await?;
+                let instance = args.pod_uid.clone().map(|pod_uid| Instance { pod_uid, started_at });
+                let ack = Ack::start(api.clone(), &node, instance, contact.clone());
+                let source = ApiSource::start(api, &node, args.state_dir.as_deref(), contact)?;
+                (Source::Api(Box::new(source)), Some(ack))
             }
-            // Who signals the whole group is heard twice: once here, once through the watchdog.
-            if begun.elapsed() > SAME_SIGNAL {
-                why = "told to stop a second time";
-                break;
-            }
-        }
-        if admission.open() > 0 {
-            tracing::warn!(open = admission.open(), "{why}: closing what is open");
-        }
-        drop(node_programs);
+        };
+        admin::start(args.admin, &health)?;
+        let mut routes = Routes { waiting: source.remembered(), source, ack, health };
+        let Some(mut steering) = start(args, &node, &mut routes, &mut signals).await? else { return Ok(()) };
+        follow(&mut steering, &mut routes, &mut signals).await?;
+        drain(args, steering, &routes.health, &mut signals).await;
         Ok(())
     })
 }
 
-/// Other agents of this node: a predecessor, a successor.
-struct Peers {
-    node: String,
-    tables: Arc<Tables>,
-    /// Their instances.
-    seen: Vec<u64>,
+/// The way of the routes to this agent, and of its word back.
+struct Routes {
+    source: Source,
+    /// A document that is not in force yet.
+    waiting: Option<Document>,
+    ack: Option<Ack>,
+    health: Arc<Health>,
 }
 
-impl Peers {
-    /// Removes the dials of those that have gone. One that was killed could not do so itself.
-    fn look_round(&mut self) {
-        let Ok(agents) = inspect::agents_of(&self.node) else { return };
-        let living: Vec<u64> = agents.iter().map(inspect::Agent::instance).collect();
-        if self.seen.iter().any(|peer| !living.contains(peer))
-            && let Err(error) = self.tables.sweep_dials(&living)
-        {
-            tracing::warn!(%error, "cannot remove the dials of an agent that has gone");
-        }
-        self.seen = living;
+impl Routes {
+    /// Has everybody know what is live.
+    fn say(&self, status: NodeRoutesStatus, targets: usize) {
+        let status = match &self.ack {
+            Some(ack) => ack.say(self.source.object(), status),
+            None => status,
+        };
+        self.health.publish(status, targets);
+    }
+
+    fn say_failure(&self, failure: &Failure) {
+        self.say(NodeRoutesStatus { failure: Some(failure.clone()), ..NodeRoutesStatus::default() }, 0);
     }
 }
 
-type Log = aya_log::EbpfLogger<&'static dyn log::Log>;
+/// Starts to steer; nothing if told to stop before that. With the API as the source a failure is said there, and
+/// tried again.
+async fn start(
+    args: &ServeArgs,
+    node: &str,
+    routes: &mut Routes,
+    signals: &mut Signals,
+) -> Result<Option<Steering>> {
+    let mut backoff = DefaultBackoff::default();
+    loop {
+        let error = match Steering::start(args, node) {
+            Ok(steering) => {
+                routes.health.admits(&steering.admission);
+                return Ok(Some(steering));
+            }
+            Err(error) if matches!(routes.source, Source::File(_)) => return Err(error),
+            Err(error) => error,
+        };
+        tracing::error!("nothing is steered on this node: {error:#}");
+        let failure = Failure { reason: steering::code(&error).to_owned(), message: format!("{error:#}") };
+        routes.health.set_not_ready(&failure.message);
+        routes.say_failure(&failure);
+        let mut again = pin!(sleep(backoff.next().unwrap_or_default()));
+        loop {
+            tokio::select! {
+                () = &mut again => break,
+                () = signals.stop() => return Ok(None),
+                change = routes.source.changed() => {
+                    match change {
+                        Ok(Change::Document(document)) => routes.waiting = Some(document),
+                        Ok(Change::Seen) => {}
+                        Err(error) => tracing::error!("{error}"),
+                    }
+                    routes.say_failure(&failure);
+                }
+            }
+        }
+    }
+}
 
 /// Follows the routes and the node until the process is told to stop.
-async fn follow(
-    control: &mut Control,
-    source: &mut FileSource,
-    peers: &mut Peers,
-    mut log: Option<Log>,
-    health: &Health,
-) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn follow(steering: &mut Steering, routes: &mut Routes, signals: &mut Signals) -> Result<()> {
+    let Steering { control, admission, peers, log, .. } = steering;
     let (mut tick, mut ticks) = (interval(TICK), 0_u32);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    control.apply(source.changed().await?);
-    health.publish(control);
-    health.set_ready(true);
-    trim_memory();
+    if matches!(routes.source, Source::Api(_)) {
+        routes.health.set_not_ready("the API server has not told the node's routes yet");
+    }
+    let mut has_begun = false;
+    let mut change: Option<Result<Change, BadDocument>> =
+        routes.waiting.take().map(|document| Ok(Change::Document(document)));
     loop {
+        match change.take() {
+            Some(Ok(Change::Document(mut document))) => {
+                let raw = document.raw.take();
+                control.apply(document);
+                control.observe();
+                routes.say(control.status(), control.attached());
+                routes.source.remember(raw);
+                if !std::mem::replace(&mut has_begun, true) {
+                    routes.health.set_ready();
+                    trim_memory();
+                }
+            }
+            Some(Ok(Change::Seen)) => routes.say(control.status(), control.attached()),
+            Some(Err(error)) if !has_begun && matches!(routes.source, Source::File(_)) => {
+                return Err(error.into());
+            }
+            Some(Err(error)) => {
+                routes.health.count_bad_document();
+                tracing::error!("{error}; the last good routes stay in force");
+                control.refuse(&error);
+                routes.say(control.status(), control.attached());
+            }
+            None => {}
+        }
         tokio::select! {
-            document = source.changed() => match document {
-                Ok(spec) => {
-                    control.apply(spec);
-                    health.publish(control);
-                }
-                Err(error) => {
-                    health.count_bad_document();
-                    tracing::error!("{error}; the last good routes stay in force");
-                }
-            },
+            next = routes.source.changed() => change = Some(next),
             _ = tick.tick() => {
-                health.watch_memory();
+                admission.watch_memory();
                 ticks = ticks.wrapping_add(1);
                 if ticks % LOOK_ROUND == 0 {
                     peers.look_round();
@@ -187,29 +177,59 @@ async fn follow(
                 if ticks % TIDY == 0 {
                     control.tidy();
                 }
-                if control.tick() {
-                    health.publish(control);
+                let changed = control.tick();
+                if (ticks % OBSERVE == 0 && control.observe()) || changed {
+                    routes.say(control.status(), control.attached());
                 }
-                if let Some(log) = &mut log {
+                if let Some(log) = log {
                     log.flush();
                 }
             }
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            () = signals.stop() => return Ok(()),
         }
     }
 }
 
-/// Raises the limit of open files to the most that is allowed, and says what that is.
-fn raise_files() -> Result<u64> {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("cannot raise the limit of open files")?;
-    Ok(hard)
+/// Detaches, and serves what was accepted until it has ended or the deadline has come.
+async fn drain(args: &ServeArgs, mut steering: Steering, health: &Health, signals: &mut Signals) {
+    tracing::info!("stopping: new connections reach the app, those accepted are served on");
+    let Steering { control, admission, .. } = &mut steering;
+    admission.drain();
+    health.set_not_ready("stopping");
+    control.detach_all();
+    let begun = Instant::now();
+    let mut why = "the drain deadline has come";
+    while !control.is_detached() || (admission.open() > 0 && begun.elapsed() < args.drain_deadline) {
+        tokio::select! {
+            () = signals.stop() => {}
+            () = sleep(TICK) => continue,
+        }
+        // Who signals the whole group is heard twice: once here, once through the watchdog.
+        if begun.elapsed() > SAME_SIGNAL {
+            why = "told to stop a second time";
+            break;
+        }
+    }
+    if admission.open() > 0 {
+        tracing::warn!(open = admission.open(), "{why}: closing what is open");
+    }
 }
 
-/// 80 % of the memory limit of the agent's cgroup, v2 or v1; without one there is none.
-fn memory_limit() -> u64 {
-    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let limit = files.iter().find_map(|f| std::fs::read_to_string(f).ok()?.trim().parse::<u64>().ok());
-    limit.map_or(u64::MAX, |bytes| bytes / 5 * 4)
+/// The signals that tell to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, atomic::AtomicUsize},
 };
 
-use byway_api::{Backend, CompiledRoute, Key, NodeRoutesSpec, OnUnreachable, RouteError, Target};
+use byway_api::{Backend, CompiledRoute, Key, NodeRoutesSpec, OnUnreachable, RouteError, Target, Unkeyed};
 use byway_http::{Route, RouteTable};
 use jiff::Timestamp;
 
@@ -61,6 +61,7 @@ pub(crate) struct Routes {
     /// In the order of the table.
     pub(crate) legs: Vec<Arc<Leg>>,
     pub(crate) origins: Arc<HashMap<IpAddr, Key>>,
+    pub(crate) unkeyed: Unkeyed,
 }
 
 /// A preview as a target's route.
@@ -73,19 +74,26 @@ pub(crate) struct Leg {
 
 impl Routes {
     /// `legs` in order of priority.
-    pub(crate) fn new(legs: Vec<Arc<Leg>>, origins: Arc<HashMap<IpAddr, Key>>) -> Self {
+    pub(crate) fn new(legs: Vec<Arc<Leg>>, origins: Arc<HashMap<IpAddr, Key>>, unkeyed: Unkeyed) -> Self {
         let routes = legs.iter().map(|leg| {
             let route = &leg.preview.route;
             Route { key: route.key.clone(), matcher: route.matcher.clone() }
         });
-        Self { table: RouteTable::new(routes.collect()), legs, origins }
+        Self { table: RouteTable::new(routes.collect()), legs, origins, unkeyed }
+    }
+
+    /// Whether the pod is itself what its previews' requests are for: a preview without a target.
+    pub(crate) fn is_own(&self) -> bool {
+        self.unkeyed == Unkeyed::NotFound
     }
 }
 
 impl Snapshot {
     /// Judges `spec` as of `now`.
     pub(crate) fn new(spec: &NodeRoutesSpec, now: Timestamp) -> Self {
-        let steered: HashSet<IpAddr> = spec.targets.iter().flat_map(|t| t.ips.iter().copied()).collect();
+        // From a pod that is its own preview no call goes on to another.
+        let dials_on = spec.targets.iter().filter(|t| t.unkeyed == Unkeyed::App);
+        let steered: HashSet<IpAddr> = dials_on.flat_map(|t| t.ips.iter().copied()).collect();
         let mut loops = HashSet::new();
         let mut previews = Vec::with_capacity(spec.previews.len());
         let mut by_name = HashMap::with_capacity(spec.previews.len());

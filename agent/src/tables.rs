@@ -251,6 +251,17 @@ impl Tables {
         })
     }
 
+    /// Whether a connection to one of `ips`, or if there are none to any address, would find a listener.
+    pub(crate) fn is_listening(&self, ns: u64, ips: &[IpAddr], port: u16) -> bool {
+        if !ips.is_empty() {
+            return ips.iter().any(|ip| self.listening_uid(ns, SocketAddr::new(*ip, port)).is_some());
+        }
+        let here = |key: &ListenKey| key.ns == ns && key.port == u32::from(port);
+        let listens =
+            |key: &ListenKey| self.listening.lookup(key).ok().flatten().is_some_and(|l| l.count > 0);
+        self.listening.keys().is_ok_and(|keys| keys.iter().any(|key| here(key) && listens(key)))
+    }
+
     fn release(&self, slot: &Slot) -> io::Result<()> {
         let Slot { index, ns, .. } = *slot;
         let mut free = self.free();

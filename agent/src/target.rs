@@ -5,6 +5,7 @@ mod detach;
 mod listener;
 pub(crate) mod listening;
 mod netns;
+mod processes;
 
 use std::{
     net::SocketAddr,
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 pub(crate) use attach::{AttachError, Attacher, Attachment};
 pub(crate) use listening::Listening;
 pub(crate) use netns::Netns;
+pub(crate) use processes::Processes;
 
 use crate::{
     snapshot::Routes,

@@ -4,7 +4,7 @@
 //! fresh pod of a Preview without a target. Both give [`Children`], ready for server-side apply, or a [`Refusal`] that
 //! says what to do. What works, but not as one might expect, is a [`Warning`].
 //!
-//! In this order a clone is made: [`refuse`] what must not be cloned, choose the `container`, find its `ports`, drop the
+//! In this order a clone is made: refuse what must not be cloned, choose the `container`, find its `ports`, drop the
 //! `labels` by which others select the target, turn the target's own `spread` on the clone, then `build`.
 
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ mod labels;
 mod mesh;
 mod policies;
 mod ports;
-pub mod refuse;
+mod refuse;
 mod selectors;
 mod source;
 mod spread;
@@ -66,7 +66,7 @@ pub struct Surroundings<'a> {
     pub selectors: &'a [SelectorRow],
     /// All NetworkPolicies.
     pub network_policies: &'a [PolicyRow],
-    /// Access modes (`ReadWriteOnce`, ...) by name of the PersistentVolumeClaim.
+    /// Access modes (`ReadWriteOnce`, ...) by name of the PersistentVolumeClaim. What is not in it does not exist.
     pub claims: Option<&'a BTreeMap<String, Vec<String>>>,
 }
 

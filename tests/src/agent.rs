@@ -1,6 +1,6 @@
 //! The node agent under test: the real binary, in the node's namespace.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,7 @@ pub struct AgentBuilder<'a> {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     open_files: Option<u64>,
+    without: Option<String>,
 }
 
 impl Agent {
@@ -49,7 +50,7 @@ impl Agent {
     /// To start one with other arguments.
     #[must_use]
     pub fn builder(net: &Net) -> AgentBuilder<'_> {
-        AgentBuilder { net, args: Vec::new(), env: Vec::new(), open_files: None }
+        AgentBuilder { net, args: Vec::new(), env: Vec::new(), open_files: None, without: None }
     }
 
     /// The binary: `$BYWAY_AGENT`, else what `cargo xtask build` made.
@@ -194,13 +195,82 @@ impl AgentBuilder<'_> {
         self
     }
 
+    /// Takes a capability away from it, say `sys_admin`; needs `setpriv`.
+    #[must_use]
+    pub fn without_capability(mut self, name: &str) -> Self {
+        self.without = Some(format!("-{name}"));
+        self
+    }
+
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
     ///
     /// When it is not ready within 20 seconds.
     pub fn start(self, routes: &impl Serialize) -> Result<Agent> {
-        let mut agent = self.spawn(routes)?;
+        self.spawn(routes)?.until_ready()
+    }
+
+    /// Starts one that takes its routes from the API server of this kubeconfig, and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it is not ready within 20 seconds.
+    pub fn start_with_api(self, kubeconfig: &Path) -> Result<Agent> {
+        self.spawn_with_api(kubeconfig)?.until_ready()
+    }
+
+    /// The same without waiting: [`Agent::pid`] is the watchdog's then.
+    ///
+    /// # Errors
+    ///
+    /// When there is no binary.
+    pub fn spawn_with_api(self, kubeconfig: &Path) -> Result<Agent> {
+        let scratch = Scratch::new("routes")?;
+        self.env("KUBECONFIG", kubeconfig).run(&[], scratch)
+    }
+
+    fn run(self, source: &[&OsStr], scratch: Scratch) -> Result<Agent> {
+        let binary = Agent::binary();
+        if !binary.exists() {
+            bail!("no agent at {}: `cargo xtask build` builds it", binary.display());
+        }
+        let listener = TcpListener::bind(("127.0.0.1", 0)).context("no port for the admin listener")?;
+        let admin = listener.local_addr()?;
+        let mut command = match &self.without {
+            None => self.net.node().command(&binary),
+            Some(capability) => {
+                let mut command = self.net.node().command("setpriv");
+                command.args(["--bounding-set", capability, "--inh-caps", capability]).arg(&binary);
+                command
+            }
+        };
+        command.args(source).args(["--node-name", self.net.node_name()]).args(&self.args).envs(self.env);
+        if let Some(limit) = self.open_files {
+            spawn::with_open_files(&mut command, limit);
+        }
+        spawn::with_listener(&mut command, listener.into());
+        let running = Running::spawn("agent", &mut command)?;
+        let routes = scratch.path().join("routes.json");
+        Ok(Agent { serving: running.pid(), running, admin, routes, _scratch: scratch })
+    }
+
+    /// Starts it without waiting: [`Agent::pid`] is the watchdog's then.
+    ///
+    /// # Errors
+    ///
+    /// When there is no binary.
+    pub fn spawn(self, routes: &impl Serialize) -> Result<Agent> {
+        let scratch = Scratch::new("routes")?;
+        let file = scratch.path().join("routes.json");
+        write_whole(&file, &serde_json::to_vec_pretty(routes)?)?;
+        self.run(&["--routes".as_ref(), file.as_ref()], scratch)
+    }
+}
+
+impl Agent {
+    fn until_ready(self) -> Result<Self> {
+        let mut agent = self;
         let ready = eventually(Duration::from_secs(20), || match agent.ended() {
             Ok(None) => agent.get("/readyz").is_ok_and(|r| r.status == 200).then_some(true),
             _ => Some(false),
@@ -213,37 +283,6 @@ impl AgentBuilder<'_> {
         // Without a child it serves itself.
         agent.serving = children(agent.running.pid()).first().copied().unwrap_or(agent.running.pid());
         Ok(agent)
-    }
-
-    /// Starts it without waiting: [`Agent::pid`] is the watchdog's then.
-    ///
-    /// # Errors
-    ///
-    /// When there is no binary.
-    pub fn spawn(self, routes: &impl Serialize) -> Result<Agent> {
-        let binary = Agent::binary();
-        if !binary.exists() {
-            bail!("no agent at {}: `cargo xtask build` builds it", binary.display());
-        }
-        let scratch = Scratch::new("routes")?;
-        let file = scratch.path().join("routes.json");
-        write_whole(&file, &serde_json::to_vec_pretty(routes)?)?;
-
-        let listener = TcpListener::bind(("127.0.0.1", 0)).context("no port for the admin listener")?;
-        let admin = listener.local_addr()?;
-        let mut command = self.net.node().command(&binary);
-        command
-            .arg("--routes")
-            .arg(&file)
-            .args(["--node-name", self.net.node_name()])
-            .args(&self.args)
-            .envs(self.env);
-        if let Some(limit) = self.open_files {
-            spawn::with_open_files(&mut command, limit);
-        }
-        spawn::with_listener(&mut command, listener.into());
-        let running = Running::spawn("agent", &mut command)?;
-        Ok(Agent { serving: running.pid(), running, admin, routes: file, _scratch: scratch })
     }
 }
 

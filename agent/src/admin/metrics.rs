@@ -1,7 +1,7 @@
 //! Prometheus metrics, gathered from the counters when they are asked for. No label has values that users can grow
 //! without bound: targets and previews are added up, `debug routes` tells them apart.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use byway_http::Doubt;
 use prometheus_client::{
@@ -26,8 +26,9 @@ struct To {
 /// All metrics as OpenMetrics text.
 pub(super) fn encode(health: &Health) -> String {
     // Also of targets that have gone: a counter never falls.
-    let totals = health.admission.tables().target_totals();
-    let sum = |what: Counter| totals[what.index()];
+    let admission = health.admission.get();
+    let totals = admission.map(|admission| admission.tables().target_totals());
+    let sum = |what: Counter| totals.map_or(0, |totals| totals[what.index()]);
     let mut registry = Registry::with_prefix("byway_agent");
 
     let mut gauge = |name: &str, help: &str, value: u64| {
@@ -36,9 +37,13 @@ pub(super) fn encode(health: &Health) -> String {
         registry.register(name, help, gauge);
     };
     gauge("targets", "Targets attached", health.targets.load(Relaxed));
-    gauge("connections_open", "Connections accepted and not ended yet", health.admission.open() as u64);
-    gauge("connections_limit", "Most connections at once", health.admission.limit() as u64);
-    gauge("steering", "1 when new connections are taken", u64::from(health.admission.has_room()));
+    gauge(
+        "connections_open",
+        "Connections accepted and not ended yet",
+        admission.map_or(0, |a| a.open() as u64),
+    );
+    gauge("connections_limit", "Most connections at once", admission.map_or(0, |a| a.limit() as u64));
+    gauge("steering", "1 when new connections are taken", u64::from(admission.is_some_and(|a| a.has_room())));
     let memory = Gauge::<i64>::default();
     memory.set(i64::try_from(resident_bytes()).unwrap_or(i64::MAX));
     registry.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, memory);
@@ -57,9 +62,22 @@ pub(super) fn encode(health: &Health) -> String {
     );
     counter("bad_documents", "Routes documents that could not be read", health.bad_documents.load(Relaxed));
 
+    if let Some(contact) = &health.contact {
+        counter("acks", "Acknowledgements written", contact.acks());
+        counter("ack_errors", "Acknowledgements that the API server did not take", contact.ack_errors());
+        counter("watch_restarts", "Errors of the watch of the node's routes", contact.watch_restarts());
+        if let Some(age) = contact.age() {
+            let gauge = Gauge::<f64, AtomicU64>::default();
+            gauge.set(age.as_secs_f64());
+            let help = "Time since the API server last answered";
+            registry.register_with_unit("api_contact_age", help, Unit::Seconds, gauge);
+        }
+    }
+
     let requests = Family::<To, Count>::default();
     requests.get_or_create(&To { to: "app" }).inc_by(sum(Counter::AppRequests));
     requests.get_or_create(&To { to: "preview" }).inc_by(sum(Counter::PreviewRequests));
+    requests.get_or_create(&To { to: "nobody" }).inc_by(admission.map_or(0, |a| a.refused()));
     registry.register("requests", "Requests decided", requests);
 
     let opaque = Family::<Reason, Count>::default();

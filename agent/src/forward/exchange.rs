@@ -11,6 +11,7 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -27,9 +28,10 @@ use super::{
     counter,
     ending::{self, LateReset},
     outbox::Outbox,
+    refuse::Refused,
     tunnel,
 };
-use crate::target::Counter;
+use crate::{snapshot::Leg, target::Counter};
 
 /// A head that takes longer goes to the app as it is.
 const SLOW_HEAD: Duration = Duration::from_secs(5);
@@ -41,6 +43,8 @@ pub(super) enum Up {
     /// At the first byte of a head.
     Head,
     Body(BodyScan),
+    /// In the body of a request that nobody gets.
+    Refused(Refused),
     /// What follows must wait for the answers under way.
     Wait,
     /// Raw bytes.
@@ -66,6 +70,13 @@ pub(super) enum Stop {
     Reset,
 }
 
+/// A request that the active server has not answered yet.
+pub(super) struct Asked {
+    pub(super) kind: RequestKind,
+    /// Whose answer it will be, where the pod is its own preview.
+    pub(super) own: Option<Arc<Leg>>,
+}
+
 pub(super) struct Exchange<'a> {
     pub(super) connection: &'a Connection,
     pub(super) client: TcpStream,
@@ -82,7 +93,7 @@ pub(super) struct Exchange<'a> {
     pub(super) partial_sent: usize,
     pub(super) down_scan: HeadScan,
     /// Requests that the active server has not answered yet, in order.
-    pub(super) waiting: VecDeque<RequestKind>,
+    pub(super) waiting: VecDeque<Asked>,
     pub(super) to_server: Outbox,
     pub(super) to_client: Outbox,
     pub(super) client_ended: Ended,
@@ -204,6 +215,7 @@ impl<'a> Exchange<'a> {
             Up::Body(_) => 2,
             Up::Wait => 3,
             Up::Raw => 4,
+            Up::Refused(_) => 5,
         };
         (up, self.waiting.len(), self.away.is_active(), self.away.is_dialling(), self.finished)
     }

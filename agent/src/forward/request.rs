@@ -15,11 +15,15 @@ use byway_http::{
 
 use super::{
     Place, counter, ending,
-    exchange::{Ended, Exchange, Stop, Up},
+    exchange::{Asked, Ended, Exchange, Stop, Up},
     outbox::{Outbox, SCRATCH, Scratch},
+    refuse::Refused,
     splice,
 };
-use crate::{snapshot::Routes, target::Counter};
+use crate::{
+    snapshot::{Leg, Routes},
+    target::Counter,
+};
 
 /// What becomes of a request head.
 enum Next {
@@ -27,6 +31,8 @@ enum Next {
     Home,
     /// It has set out to another place.
     Away,
+    /// Nobody gets it.
+    Refused,
     /// Others must be answered first.
     Later,
 }
@@ -103,7 +109,7 @@ impl Exchange<'_> {
     }
 
     fn asked_for_tunnel(&self) -> bool {
-        matches!(self.waiting.back(), Some(RequestKind::Upgrade | RequestKind::Connect))
+        self.waiting.back().is_some_and(|a| matches!(a.kind, RequestKind::Upgrade | RequestKind::Connect))
     }
 
     /// The client has reset. What was held of a head is the app's, as it would be without us.
@@ -172,6 +178,7 @@ impl Exchange<'_> {
                         match self.decide(&rest[..len], at == 0) {
                             Ok(Next::Home) => at += len,
                             Ok(Next::Away) => return Ok(len),
+                            Ok(Next::Refused) => return self.refused(cx).map(|()| len),
                             Ok(Next::Later) => break,
                             Err(doubt) => self.turn_opaque(doubt),
                         }
@@ -191,6 +198,7 @@ impl Exchange<'_> {
                     }
                     Err(doubt) => self.turn_opaque(doubt),
                 },
+                Up::Refused(_) => return self.skip(cx, bytes),
                 Up::Raw => at = bytes.len(),
                 Up::Wait if awaits_tunnel => self.turn_opaque(Doubt::EarlyTunnelData),
                 Up::Wait => break,
@@ -223,14 +231,17 @@ impl Exchange<'_> {
         let routes = target.routes.load();
         let origin = routes.origins.get(&self.connection.peer.ip());
         let verdict = routes.table.decide(&head, origin);
-        let place = match verdict.decision {
-            Decision::Preview(i, _) => {
-                routes.legs.get(i).map_or(Place::App, |leg| Place::Preview(leg.clone()))
-            }
-            Decision::App(_) => Place::App,
+        let leg = match verdict.decision {
+            Decision::Preview(i, _) => routes.legs.get(i).cloned(),
+            Decision::App(_) => None,
+        };
+        let refused = leg.is_none() && routes.is_own();
+        let (place, own) = match leg.clone() {
+            Some(leg) if !routes.is_own() => (Place::Preview(leg), None),
+            own => (Place::App, own),
         };
         let away = !place.is(&self.place);
-        if away && !(first && self.waiting.is_empty()) {
+        if (away || refused) && !(first && self.waiting.is_empty()) {
             if first {
                 self.up = Up::Wait;
             }
@@ -238,16 +249,17 @@ impl Exchange<'_> {
         }
         match verdict.decision {
             Decision::App(reason) => self.count_app(&routes, &head, reason),
-            Decision::Preview(..) => self.count_preview(&place),
+            Decision::Preview(..) => self.count_preview(leg.as_deref()),
+        }
+        if let (true, Decision::App(reason)) = (refused, verdict.decision) {
+            self.up = Up::Refused(Refused::new(&head, reason, &routes));
+            return Ok(Next::Refused);
         }
         if let Some(leg) = verdict.overlapped.and_then(|i| routes.legs.get(i)) {
             target.tables.route_counters(leg.index)[counter::OVERLAPPED].fetch_add(1, Relaxed);
         }
-        match &place {
-            Place::App => target.count(Counter::AppRequests),
-            Place::Preview(_) => target.count(Counter::PreviewRequests),
-        }
-        self.waiting.push_back(head.kind);
+        target.count(if leg.is_some() { Counter::PreviewRequests } else { Counter::AppRequests });
+        self.waiting.push_back(Asked { kind: head.kind, own });
         let scan = BodyScan::new(head.body);
         let done = scan.done();
         self.up = Up::Body(scan);
@@ -279,8 +291,8 @@ impl Exchange<'_> {
         }
     }
 
-    fn count_preview(&self, place: &Place) {
-        let Place::Preview(leg) = place else { return };
+    fn count_preview(&self, leg: Option<&Leg>) {
+        let Some(leg) = leg else { return };
         let counters = self.connection.target.tables.route_counters(leg.index);
         counters[counter::REQUESTS].fetch_add(1, Relaxed);
         let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_millis() as u64);

@@ -147,7 +147,7 @@ impl Exchange<'_> {
             let rest = &bytes[at..];
             match &mut self.down {
                 Down::Head => {
-                    let Some(kind) = self.waiting.front().copied() else {
+                    let Some(kind) = self.waiting.front().map(|asked| asked.kind) else {
                         self.unexpected();
                         continue;
                     };
@@ -180,7 +180,7 @@ impl Exchange<'_> {
                         // Of pipelined requests the last answer is the one to say so: all are served.
                         let draining = self.connection.admission.draining();
                         let last = draining && self.waiting.len() == 1 && head.body != Body::Tunnel;
-                        insert = Some(Insert { at: line, place: self.active_place().clone(), last });
+                        insert = Some(Insert { at: line, place: self.answering(), last });
                         self.last |= last;
                     }
                     at += len;
@@ -251,7 +251,16 @@ impl Exchange<'_> {
     fn holds(&self) -> bool {
         self.away.is_active()
             || matches!(self.place, Place::Preview(_))
+            || self.waiting.front().is_some_and(|asked| asked.own.is_some())
             || self.connection.admission.draining()
+    }
+
+    /// Whose answer the next one is.
+    fn answering(&self) -> Place {
+        match self.waiting.front().and_then(|asked| asked.own.clone()) {
+            Some(own) => Place::Preview(own),
+            None => self.active_place().clone(),
+        }
     }
 
     /// Home sent something that nobody asked for.

@@ -64,7 +64,7 @@ impl Exchange<'_> {
     }
 
     /// Answers in the place of the server that was asked.
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         cx: &mut Context<'_>,
         status: &str,
@@ -81,7 +81,7 @@ impl Exchange<'_> {
             if self.last { "connection: close\r\n" } else { "" },
         );
         // The answer to a HEAD ends with its head.
-        let body = if self.waiting.front() == Some(&RequestKind::Head) { "" } else { &text };
+        let body = if self.waiting.front().is_some_and(|a| a.kind == RequestKind::Head) { "" } else { &text };
         self.to_server = super::outbox::Outbox::default();
         self.to_client.send(cx, &mut self.client, &[head.as_bytes(), body.as_bytes()])?;
         self.waiting.clear();

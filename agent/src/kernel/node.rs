@@ -29,6 +29,17 @@ pub(crate) enum NodeError {
     Refused(String),
 }
 
+impl NodeError {
+    /// The stable code, for the acknowledgement.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::NoBtf(_) => "NoBtf",
+            Self::NoCgroup2 => "NoCgroup2",
+            Self::Refused(_) => "NotPermitted",
+        }
+    }
+}
+
 fn refused(e: impl std::error::Error) -> NodeError {
     let mut text = e.to_string();
     let mut source = e.source();

@@ -1,16 +1,17 @@
 //! A document in a local file, followed without a restart.
 
 use std::{
-    collections::HashSet,
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use byway_api::{NodeRoutes, NodeRoutesSpec, Target};
+use byway_api::{NodeRoutes, NodeRoutesSpec};
 use kube::core::TypeMeta;
 use tokio::time::sleep;
+
+use super::check_names;
 
 /// How often the file is looked at: also through the symbolic links of a ConfigMap, which inotify does not follow.
 const POLL: Duration = Duration::from_millis(100);
@@ -112,25 +113,6 @@ impl FileSource {
         }
         check_names(&document.spec).map_err(|what| FileError::Names { path: path(), what })?;
         Ok(document.spec)
-    }
-}
-
-/// Names are unique, and what targets refer to is there.
-fn check_names(spec: &NodeRoutesSpec) -> Result<(), String> {
-    let mut previews = HashSet::new();
-    if let Some(twice) = spec.previews.iter().find(|p| !previews.insert(p.name.as_str())) {
-        return Err(format!("two previews are named {}: give each a name of its own", twice.name));
-    }
-    let mut targets = HashSet::new();
-    if let Some(twice) = spec.targets.iter().find(|t| !targets.insert(t.name.as_str())) {
-        return Err(format!("two targets are named {}: give each a name of its own", twice.name));
-    }
-    let unknown = |t: &Target| t.previews.iter().find(|p| !previews.contains(p.as_str())).cloned();
-    match spec.targets.iter().find_map(|t| Some((&t.name, unknown(t)?))) {
-        Some((target, preview)) => {
-            Err(format!("target {target} names {preview}, which is not in spec.previews"))
-        }
-        None => Ok(()),
     }
 }
 

@@ -15,7 +15,7 @@ use byway_api::Target as Wanted;
 use tokio::sync::watch;
 
 use super::{
-    Netns, Phase, Target, listener, listening,
+    Netns, Phase, Processes, Target, listener, listening,
     netns::{NetnsError, NetnsId},
 };
 use crate::{
@@ -79,6 +79,8 @@ pub(crate) struct Attacher {
     pub(crate) max_age: Duration,
     /// Most connections that wait for one target, over all workers.
     pub(crate) max_backlog: u32,
+    /// Whether a document may name a network namespace by its path: a local file may.
+    pub(crate) takes_paths: bool,
 }
 
 /// A target with its program attached.
@@ -92,18 +94,23 @@ pub(crate) struct Attachment {
 impl Attacher {
     /// Attaches a target. It has no routes yet, so everything goes to the app. `holder` names the target that a
     /// namespace is attached as already.
-    pub(crate) fn attach(
+    pub(crate) fn attach<'a>(
         &self,
         wanted: &Wanted,
+        processes: impl FnOnce() -> &'a Processes,
         holder: impl FnOnce(NetnsId) -> Option<String>,
     ) -> Result<Attachment, AttachError> {
         check_ports(&wanted.ports)?;
         let netns = match (&wanted.netns, &wanted.pod_uid) {
-            (Some(path), _) => Netns::open(path)?,
-            (None, Some(uid)) => Netns::of_pod(uid)?,
+            (Some(_), _) if !self.takes_paths => return Err(NetnsError::PathNotAllowed.into()),
+            (Some(path), _) => {
+                let netns = Netns::open(path)?;
+                netns.must_hold(&wanted.ips)?;
+                netns
+            }
+            (None, Some(uid)) => Netns::of_pod(uid, &wanted.ips, processes())?,
             (None, None) => return Err(NetnsError::Unnamed.into()),
         };
-        netns.must_hold(&wanted.ips)?;
         if let Some(name) = holder(netns.id) {
             return Err(AttachError::Duplicate(name));
         }

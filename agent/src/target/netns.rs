@@ -14,6 +14,8 @@ use std::{
 
 use nix::sched::{CloneFlags, setns};
 
+use super::Processes;
+
 /// A namespace is what its file is; paths to it come and go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct NetnsId {
@@ -36,6 +38,10 @@ pub(crate) enum NetnsError {
     HostNetwork,
     #[error("WrongNamespace: {path} holds none of the pod's addresses {ips:?}; the list of addresses is old")]
     WrongNamespace { path: PathBuf, ips: Vec<IpAddr> },
+    #[error(
+        "NetnsNotAllowed: a network namespace is named by its path in a local file only; here, name the pod's UID"
+    )]
+    PathNotAllowed,
     #[error("NoNamespace: the target names neither a pod UID nor, in a local file, a namespace")]
     Unnamed,
 }
@@ -48,6 +54,7 @@ impl NetnsError {
             Self::NoProcess(_) => "NoProcess",
             Self::HostNetwork => "TargetUsesHostNetwork",
             Self::WrongNamespace { .. } => "WrongNamespace",
+            Self::PathNotAllowed => "NetnsNotAllowed",
         }
     }
 }
@@ -96,10 +103,27 @@ impl Netns {
         Ok(netns)
     }
 
-    /// Finds the namespace of a pod through the cgroups of its processes.
-    pub(crate) fn of_pod(uid: &str) -> Result<Self, NetnsError> {
-        let pid = *processes_of_pod(uid).first().ok_or_else(|| NetnsError::NoProcess(uid.to_owned()))?;
-        Ok(Self { pod: Some(uid.to_owned()), ..Self::open(&path_of(pid))? })
+    /// Finds the namespace of a pod through its processes. Not every process of a pod's cgroup is in the pod's
+    /// network: a runtime keeps helpers there (`conmon` of CRI-O), so the namespace that holds one of `ips` is it.
+    pub(crate) fn of_pod(uid: &str, ips: &[IpAddr], processes: &Processes) -> Result<Self, NetnsError> {
+        let mut refused = None;
+        let mut seen = Vec::new();
+        for pid in processes.of_pod(uid) {
+            let path = path_of(*pid);
+            let Some(id) = id_at(&path) else { continue }; // it has ended, or is a zombie
+            if seen.contains(&id) {
+                continue;
+            }
+            seen.push(id);
+            let found = Self::open(&path).and_then(|netns| netns.must_hold(ips).map(|()| netns));
+            match found {
+                Ok(netns) => return Ok(Self { pod: Some(uid.to_owned()), ..netns }),
+                // A helper in the node's network says less than a namespace that is none of the pod's.
+                Err(error) if !matches!(error, NetnsError::HostNetwork) => refused = Some(error),
+                Err(error) => drop(refused.get_or_insert(error)),
+            }
+        }
+        Err(refused.unwrap_or_else(|| NetnsError::NoProcess(uid.to_owned())))
     }
 
     /// Refuses a namespace that holds none of `ips`: process ids are used again.
@@ -117,16 +141,16 @@ impl Netns {
     /// Whether the path still leads to this namespace. A pod whose path is gone has ended, although the
     /// descriptors held here keep its namespace alive.
     pub(crate) fn is_current(&self) -> bool {
-        use std::os::unix::fs::MetadataExt;
-        let leads_here =
-            |path: &Path| fs::metadata(path).is_ok_and(|m| self.id == NetnsId { dev: m.dev(), ino: m.ino() });
+        let leads_here = |path: &Path| id_at(path) == Some(self.id);
         let mut path = self.path();
         if leads_here(&path) {
             return true;
         }
         // The process may have ended, and others of the pod live on.
-        let others = self.pod.iter().flat_map(|uid| processes_of_pod(uid)).map(path_of);
-        let Some(other) = others.into_iter().find(|other| leads_here(other)) else { return false };
+        let Some(uid) = &self.pod else { return false };
+        let processes = Processes::scan();
+        let mut others = processes.of_pod(uid).iter().map(|pid| path_of(*pid));
+        let Some(other) = others.find(|other| leads_here(other)) else { return false };
         *path = other;
         true
     }
@@ -192,23 +216,12 @@ fn addresses() -> io::Result<Vec<IpAddr>> {
         .collect())
 }
 
-fn path_of(pid: u32) -> PathBuf {
-    PathBuf::from(format!("/proc/{pid}/ns/net"))
+fn id_at(path: &Path) -> Option<NetnsId> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = fs::metadata(path).ok()?;
+    Some(NetnsId { dev: meta.dev(), ino: meta.ino() })
 }
 
-/// Processes whose cgroup is named after the pod, the lowest first. The systemd driver writes `-` in a UID as `_`.
-fn processes_of_pod(uid: &str) -> Vec<u32> {
-    let name = format!("pod{uid}");
-    let escaped = name.replace('-', "_");
-    let mut processes: Vec<u32> = fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
-    processes.sort_unstable();
-    processes.retain(|pid| {
-        let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-        cgroups.contains(&name) || cgroups.contains(&escaped)
-    });
-    processes
+fn path_of(pid: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/ns/net"))
 }

@@ -18,8 +18,10 @@ const DEFAULT_GRACE: i64 = 30;
 /// Gives the container `name` what the Preview says of it.
 pub(super) fn change(container: &mut Container, preview: &Preview) {
     let spec = &preview.spec;
+    if let Some(policy) = spec.image_pull_policy {
+        container.image_pull_policy = Some(policy.as_str().to_owned());
     // Never means that there is nowhere to pull from, e.g. on a test cluster whose nodes were given their images.
-    if is_mutable(&spec.image) && container.image_pull_policy.as_deref() != Some("Never") {
+    } else if is_mutable(&spec.image) && container.image_pull_policy.as_deref() != Some("Never") {
         container.image_pull_policy = Some("Always".to_owned());
     }
     container.image = Some(spec.image.clone());

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::PodSpec;
 
 use super::{Source, source::target_text};
-use byway_api::{TargetKind, names};
+use byway_api::names;
 
 #[cfg(test)]
 mod tests;
@@ -194,7 +194,7 @@ pub(super) fn check(source: &Source) -> Result<(), Refusal> {
     if is_windows(&source.spec) {
         return Err(Refusal::UnsupportedOs { target: target() });
     }
-    if source.spec.containers.is_empty() && source.kind != TargetKind::Pod {
+    if source.spec.containers.is_empty() {
         return Err(Refusal::NoTemplate { target: target() });
     }
     Ok(())

@@ -101,7 +101,7 @@ pub(super) fn host_path(path: &str) -> Warning {
 
 pub(super) fn still_selected(by: &[&str]) -> Warning {
     let message = format!(
-        "{} selects pods without asking for a label, so the preview's too: add {{ key: byway.dev/preview, operator: DoesNotExist }} to its matchExpressions",
+        "the preview's pods are selected by {}, which ask for no label: add {{ key: byway.dev/preview, operator: DoesNotExist }} to their matchExpressions",
         by.join(", ")
     );
     Warning { reason: "StillSelected", message }

@@ -157,5 +157,5 @@ fn the_target_is_told_apart_from_whom_it_shares_labels_with() {
     let around = Surroundings { selectors: &rows, ..Surroundings::default() };
     let clone = of_target(&preview("{}"), &key(), &plain("{}"), &around).unwrap();
     assert_eq!(reasons(&clone), ["StillSelected"]);
-    assert!(clone.warnings[0].message.starts_with("PodDisruptionBudget everything selects"));
+    assert!(clone.warnings[0].message.contains("by PodDisruptionBudget everything,"));
 }

@@ -70,7 +70,7 @@ fn who_selects_everything_is_named() {
     let warning = inescapable(&labels, &selecting).unwrap();
     assert_eq!(warning.reason, "StillSelected");
     assert!(
-        warning.message.starts_with("PodDisruptionBudget {}, PodDisruptionBudget {matchEx"),
+        warning.message.contains("by PodDisruptionBudget {}, PodDisruptionBudget {matchEx"),
         "{}",
         warning.message
     );

@@ -1,0 +1,156 @@
+//! The acknowledgement: the status of the node's own NodeRoutes, and nothing else of the Kubernetes API. It needs
+//! `patch` on noderoutes/status.
+//!
+//! It is written at once, and only by the agent that the spec names: while an upgrade runs, the successor steers
+//! before it is the one to speak. What comes while a write is under way is coalesced, and what the server has
+//! already is not written again.
+
+use std::{sync::Arc, time::Duration};
+
+use byway_api::{Instance, NodeRoutesStatus};
+use kube::{
+    Api,
+    api::{DynamicObject, Patch, PatchParams},
+    runtime::{utils::Backoff as _, watcher::DefaultBackoff},
+};
+use serde_json::{Value, json};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    contact::Contact,
+    source::{Object, version_of},
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Who writes, for the server's record of fields.
+const MANAGER: &str = "byway-agent";
+/// A server that takes longer is asked again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Says who this agent is, and what it steers.
+pub(crate) struct Ack {
+    /// None without a pod: then there is nobody to be named.
+    instance: Option<Instance>,
+    wanted: watch::Sender<Option<Wanted>>,
+}
+
+/// What the server should have.
+#[derive(Clone, Debug, PartialEq)]
+struct Wanted {
+    object: Object,
+    status: NodeRoutesStatus,
+}
+
+/// What the server has, as far as is known from our own writes.
+#[derive(Default)]
+struct Written {
+    uid: String,
+    version: u64,
+    status: NodeRoutesStatus,
+}
+
+impl Ack {
+    /// Starts the writer on the calling runtime.
+    pub(crate) fn start(
+        api: Api<DynamicObject>,
+        node: &str,
+        instance: Option<Instance>,
+        contact: Arc<Contact>,
+    ) -> Self {
+        let (wanted, orders) = watch::channel(None);
+        tokio::spawn(write(api, node.to_owned(), orders, contact));
+        Self { instance, wanted }
+    }
+
+    /// Has `status` written, if this agent is the one to speak for `object`. What it will be is returned.
+    pub(crate) fn say(&self, object: Option<&Object>, status: NodeRoutesStatus) -> NodeRoutesStatus {
+        let generation = object.and_then(|o| o.generation);
+        let status =
+            NodeRoutesStatus { instance: self.instance.clone(), observed_generation: generation, ..status };
+        let own = self.instance.as_ref().map(|i| i.pod_uid.as_str());
+        let named = object.filter(|o| own.is_some() && o.agent_pod_uid.as_deref() == own);
+        let wanted = named.map(|object| Wanted { object: object.clone(), status: status.clone() });
+        self.wanted.send_if_modified(|before| {
+            let news = *before != wanted;
+            *before = wanted;
+            news
+        });
+        status
+    }
+}
+
+impl Wanted {
+    /// Whether the server lacks it: it has what it told last, or what we wrote last, whichever is newer.
+    fn is_news(&self, written: &Written) -> bool {
+        if self.object.uid == written.uid && self.object.version <= written.version {
+            return written.status != self.status;
+        }
+        self.object.status.as_ref() != Some(&self.status)
+    }
+
+    /// A merge patch (RFC 7386) takes lists as a whole, and removes what is null. The UID is a precondition: an
+    /// object that was made anew is another one.
+    fn patch(&self) -> Value {
+        let mut status = json!({
+            "instance": null, "observedGeneration": null, "failure": null, "previews": null, "targets": null,
+        });
+        let Ok(Value::Object(fields)) = serde_json::to_value(&self.status) else { return Value::Null };
+        for (name, value) in fields {
+            status[name] = value;
+        }
+        json!({ "metadata": { "uid": self.object.uid }, "status": status })
+    }
+}
+
+/// Writes whenever what is wanted is not what the server has, until the other end is dropped.
+async fn write(
+    api: Api<DynamicObject>,
+    node: String,
+    mut orders: watch::Receiver<Option<Wanted>>,
+    contact: Arc<Contact>,
+) {
+    let how = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let mut written = Written::default();
+    let mut backoff = DefaultBackoff::default();
+    let mut failed = false;
+    loop {
+        let wanted = orders.borrow_and_update().clone();
+        let Some(wanted) = wanted.filter(|w| w.is_news(&written)) else {
+            if orders.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        let patch = Patch::Merge(wanted.patch());
+        let error = match timeout(PATIENCE, api.patch_status(&node, &how, &patch)).await {
+            Ok(Ok(object)) => {
+                written =
+                    Written { uid: wanted.object.uid, version: version_of(&object), status: wanted.status };
+                contact.count_ack();
+                backoff.reset();
+                failed = false;
+                continue;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {PATIENCE:?}"),
+        };
+        contact.count_ack_error();
+        // While another agent is just being named, a refusal is as it should be: the next event tells.
+        if std::mem::replace(&mut failed, true) {
+            tracing::debug!(error, "cannot acknowledge");
+        } else {
+            tracing::warn!(error, "cannot acknowledge: trying again");
+        }
+        tokio::select! {
+            () = sleep(backoff.next().unwrap_or_default()) => {}
+            changed = orders.changed() => if changed.is_err() {
+                return;
+            },
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The node's own NodeRoutes object, watched by its name. It needs `get`, `list` and `watch` on noderoutes.
+//!
+//! An object that is deleted means that there is nothing to steer. A server that cannot be reached means nothing: the
+//! last table stays in force until it can.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use byway_api::NodeRoutes;
+use futures::StreamExt as _;
+use kube::{
+    Api, Client, Config,
+    api::{ApiResource, DynamicObject},
+    client::ClientBuilder,
+    runtime::{
+        utils::Backoff as _,
+        watcher::{self, DefaultBackoff, watcher},
+    },
+};
+use serde_json::Value;
+use tokio::{sync::mpsc, time::sleep};
+use tower::util::MapResponseLayer;
+
+use super::{BadDocument, Change, Document, object::Follower, object::Object, state::State};
+use crate::contact::Contact;
+
+/// Seconds until the server ends a watch, so that a connection that has died silently is noticed.
+const WATCH: u32 = 60;
+/// After so many errors in a row everything is listed anew: a server that was set back to a backup never comes to
+/// the version that is asked for.
+const RELIST: u32 = 3;
+/// Changes that wait to be applied. They are coalesced.
+const WAITING: usize = 16;
+
+/// The object, as the API tells of it.
+pub(crate) struct ApiSource {
+    updates: mpsc::Receiver<Update>,
+    /// Taken already, and not handed on yet.
+    next: Option<Update>,
+    object: Option<Object>,
+    state: Option<State>,
+}
+
+struct Update {
+    object: Option<Object>,
+    change: Result<Change, BadDocument>,
+}
+
+/// The way to the node's object.
+///
+/// # Errors
+///
+/// When neither `KUBECONFIG` nor the pod says where the API server is.
+pub(crate) async fn connect(contact: &Arc<Contact>) -> Result<Api<DynamicObject>> {
+    let mut config = Config::infer()
+        .await
+        .context("where do the routes come from? give --routes FILE, set KUBECONFIG, or run in a cluster")?;
+    config.default_retry = false; // who asks has a back-off of its own
+    let contact = contact.clone();
+    let answered = MapResponseLayer::new(move |response: hyper::Response<_>| {
+        if response.status().is_success() {
+            contact.answered();
+        }
+        response
+    });
+    let client: Client = ClientBuilder::try_from(config)?.with_layer(&answered).build();
+    Ok(Api::all_with(client, &ApiResource::erase::<NodeRoutes>(&())))
+}
+
+impl ApiSource {
+    /// Starts to watch the object of `node`, on the calling runtime.
+    pub(crate) fn start(
+        api: Api<DynamicObject>,
+        node: &str,
+        state_dir: Option<&Path>,
+        contact: Arc<Contact>,
+    ) -> Result<Self> {
+        let (sender, updates) = mpsc::channel(WAITING);
+        tokio::spawn(follow(api, node.to_owned(), sender, contact));
+        let state = state_dir.map(|dir| State::new(dir, node)).transpose()?;
+        Ok(Self { updates, next: None, object: None, state })
+    }
+
+    /// See [`super::Source::changed`].
+    pub(super) async fn changed(&mut self) -> Result<Change, BadDocument> {
+        let first = match self.next.take() {
+            Some(update) => update,
+            None => match self.updates.recv().await {
+                Some(update) => update,
+                None => std::future::pending().await, // it never ends
+            },
+        };
+        let Update { mut object, mut change } = first;
+        // Where many changes have come meanwhile, only the last one counts.
+        while change.is_ok()
+            && let Ok(newer) = self.updates.try_recv()
+        {
+            match newer.change {
+                Err(_) => {
+                    self.next = Some(newer);
+                    break;
+                }
+                Ok(Change::Seen) => object = newer.object,
+                document => (object, change) = (newer.object, document),
+            }
+        }
+        self.object = object;
+        change
+    }
+
+    pub(super) fn object(&self) -> Option<&Object> {
+        self.object.as_ref()
+    }
+
+    pub(super) fn remembered(&self) -> Option<Document> {
+        self.state.as_ref()?.read()
+    }
+
+    pub(super) fn remember(&self, raw: Option<Value>) {
+        if let Some(state) = &self.state {
+            state.write(raw);
+        }
+    }
+}
+
+/// Watches for as long as somebody listens.
+async fn follow(api: Api<DynamicObject>, name: String, updates: mpsc::Sender<Update>, contact: Arc<Contact>) {
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(WATCH);
+    let mut follower = Follower::new(&name);
+    let mut backoff = DefaultBackoff::default();
+    let mut errors = 0;
+    let mut events = watcher(api.clone(), config.clone()).boxed();
+    loop {
+        match events.next().await {
+            Some(Ok(event)) => {
+                if !matches!(event, watcher::Event::Init) {
+                    errors = 0; // an answer; the first event of a list comes before it is asked for
+                    backoff.reset();
+                }
+                let Some(change) = follower.take(event) else { continue };
+                let update = Update { object: follower.object().cloned(), change };
+                if updates.send(update).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            Some(Err(error)) => {
+                errors += 1;
+                contact.count_watch_restart();
+                if errors == 1 {
+                    tracing::warn!(%error, "cannot watch the node's routes: the last ones stay in force");
+                } else {
+                    tracing::debug!(%error, errors, "still cannot watch the node's routes");
+                }
+            }
+            None => {}
+        }
+        sleep(backoff.next().unwrap_or_default()).await;
+        if errors % RELIST == 0 {
+            events = watcher(api.clone(), config.clone()).boxed();
+        }
+    }
+}
