@@ -19,6 +19,16 @@ pub(crate) fn agent() -> Result<PathBuf> {
     Ok(workspace::target_dir().join("release/byway-agent"))
 }
 
+/// Builds the controller as its tests take it: for them, to compile soon matters more than to run fast.
+pub(crate) fn controller() -> Result<()> {
+    if env::var_os("BYWAY_CONTROLLER").is_some() {
+        return Ok(());
+    }
+    let status = workspace::cargo().args(["build", "-p", "byway-controller"]).status()?;
+    ensure!(status.success(), "the controller does not build; the compiler's message is above");
+    Ok(())
+}
+
 /// Builds one of the agent's examples in release mode; returns the path of the binary.
 pub(crate) fn example(name: &str) -> Result<PathBuf> {
     ebpf::build()?;

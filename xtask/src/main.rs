@@ -12,6 +12,7 @@ mod debug;
 mod demo;
 mod ebpf;
 mod generate;
+mod image;
 mod progress;
 mod setup;
 mod signals;
@@ -37,6 +38,8 @@ enum Command {
     Ebpf,
     /// Build the node agent, with the eBPF programs in it
     Build,
+    /// Make container images of the agent and the controller, without a container engine
+    Image(image::Args),
     /// See it work: a stable app, a preview and the real agent, each in a network namespace
     Demo(demo::Args),
     /// Look into the live BPF maps of this machine
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Setup(args) => setup::run(&args),
         Command::Ebpf => ebpf::build().map(drop),
         Command::Build => build::agent().map(drop),
+        Command::Image(args) => image::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Debug(args) => debug::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -18,7 +18,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    setup::ensure(&[Group::Build, Group::Demo, Group::Test, Group::Kube, Group::Nodes])?;
+    setup::ensure(&[Group::Build, Group::Demo, Group::Test, Group::Kube, Group::Nodes, Group::Helm])?;
     if args.filter.is_none() {
         stage("formatting", workspace::cargo().args(["fmt", "--all", "--check"]))?;
         let programs = ["fmt", "--manifest-path", "agent-ebpf/Cargo.toml", "--check"];
@@ -26,6 +26,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     // The lints of the agent and the datapath tests need the object and the agent.
     build::agent()?;
+    build::controller()?;
     if args.filter.is_none() {
         let lints = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
         stage("lints", workspace::cargo().args(lints))?;
