@@ -25,7 +25,7 @@ pub use node_routes::{
 };
 pub use preview::{
     ClaimTemplates, ExistingConnections, Incoming, Mode, Phase, Preview, PreviewPod, PreviewSpec,
-    PreviewStatus, PreviewTarget, Problem, RouteCounts, TargetKind,
+    PreviewStatus, PreviewTarget, Problem, PullPolicy, RouteCounts, TargetKind,
 };
 pub use route::{CompiledRoute, RouteError};
 pub use ttl::{Ttl, TtlError, time_left};

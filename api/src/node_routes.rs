@@ -4,8 +4,8 @@
 //! the same document from disk. It is normalised: previews once, targets name them. One preview that this
 //! version cannot read must not take the others down, so its fields are plain text here and each preview is
 //! judged alone, by [`PreviewRoute::compile`](crate::route).
-
 #![allow(clippy::duplicated_attributes, reason = "columns may be of one type")]
+#![allow(clippy::duplicated_attributes, reason = "each print column is one")]
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -5,6 +5,8 @@
 //! as the agent would.
 #![allow(unreachable_pub, reason = "KubeSchema derives copies of its structs inside functions")]
 
+use std::fmt;
+
 use k8s_openapi::api::core::v1::EnvVar;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -70,6 +72,9 @@ pub struct PreviewSpec {
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.matches('^[^\\\\s]+$')").message("image must be the name of an image, without blanks"))]
     pub image: String,
+    /// When nodes pull the image. Left out: Always, unless image names a digest or the target's container says Never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_pull_policy: Option<PullPolicy>,
     /// How long it lives: `90m`, `1h30m`, between `60s` and `720h`, or `never`. Counted from renewedAt, else from its creation.
     #[serde(default)]
     #[schemars(schema_with = "schema::ttl")]
@@ -137,6 +142,50 @@ pub enum TargetKind {
     Pod,
     /// argoproj.io/v1alpha1.
     Rollout,
+}
+
+impl TargetKind {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::Pod => "Pod",
+            Self::Rollout => "Rollout",
+        }
+    }
+}
+
+impl fmt::Display for TargetKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// When nodes pull an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PullPolicy {
+    /// Whenever a pod starts.
+    Always,
+    /// When the node lacks it, e.g. of images that were loaded into a local cluster.
+    IfNotPresent,
+    /// Never: the node must have it.
+    Never,
+}
+
+impl PullPolicy {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Never => "Never",
+        }
+    }
 }
 
 /// What becomes of a StatefulSet's claim templates: a clone cannot share the volumes.
@@ -270,6 +319,20 @@ pub enum Phase {
     Expired,
     /// It cannot go on unless something is changed.
     Failed,
+}
+
+impl Phase {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Ready => "Ready",
+            Self::Degraded => "Degraded",
+            Self::Expired => "Expired",
+            Self::Failed => "Failed",
+        }
+    }
 }
 
 /// A pod of the preview.

@@ -4,6 +4,8 @@
 //! leader for as long as it stayed so. So the lease is read as well, and what it says of its own end is a deadline of this
 //! process. When it comes, the process ends at once: only that stops a write that is on its way.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -17,6 +19,29 @@ use crate::args::Cli;
 
 /// The name of the Lease.
 const NAME: &str = "byway-controller";
+
+/// When this replica may not write any more, unless the lease is confirmed before.
+#[derive(Clone, Debug, Default)]
+pub struct Term {
+    /// Milliseconds of Unix time.
+    end: Arc<AtomicI64>,
+}
+
+impl Term {
+    /// Whether it has ended. A process that was stopped for a while finds out here, before anything else runs.
+    pub fn is_over(&self) -> bool {
+        Timestamp::now().as_millisecond() >= self.end.load(Relaxed)
+    }
+
+    fn extend(&self, end: Timestamp) {
+        self.end.fetch_max(end.as_millisecond(), Relaxed);
+    }
+
+    fn left(&self) -> Duration {
+        let left = self.end.load(Relaxed) - Timestamp::now().as_millisecond();
+        Duration::from_millis(left.max(0).unsigned_abs())
+    }
+}
 
 /// This replica's part in the election.
 pub struct Leadership {
@@ -64,47 +89,47 @@ impl Leadership {
     /// # Errors
     ///
     /// When the election has ended.
-    pub async fn won(&self) -> Result<()> {
+    pub async fn won(&self) -> Result<Term> {
         self.holds.clone().wait_for(|holds| *holds).await.context("the election has ended")?;
-        Ok(())
+        let term = Term::default();
+        term.extend(Timestamp::now() + self.allowed());
+        Ok(term)
     }
 
     /// Waits until this replica may not lead any more, and says why.
-    pub async fn lost(&self) -> anyhow::Error {
+    pub async fn lost(&self, term: &Term) -> anyhow::Error {
         let mut holds = self.holds.clone();
         tokio::select! {
             _ = holds.wait_for(|holds| !holds) => anyhow!("another replica leads"),
-            why = self.deadline() => why,
+            why = self.end_of(term) => why,
         }
     }
 
+    /// Another replica that sees the lease end must not meet a write of this one.
+    fn allowed(&self) -> SignedDuration {
+        self.duration - self.duration / 10
+    }
+
     /// Watches the end of the lease by this process's own clock.
-    async fn deadline(&self) -> anyhow::Error {
-        // Another replica that sees the lease end must not meet a write of this one.
-        let margin = self.duration / 10;
-        let mut end = Timestamp::now() + self.duration;
+    async fn end_of(&self, term: &Term) -> anyhow::Error {
         let pause = (self.duration / 6).unsigned_abs();
-        loop {
-            let left = (end - margin).duration_since(Timestamp::now());
-            if !left.is_positive() {
-                return anyhow!("the lease could not be confirmed before its end: is the API server there?");
-            }
-            let limit = left.unsigned_abs();
-            match tokio::time::timeout(limit, self.leases.get(NAME)).await {
+        while !term.is_over() {
+            match tokio::time::timeout(term.left(), self.leases.get(NAME)).await {
                 Ok(Ok(lease)) => {
                     let spec = lease.spec.unwrap_or_default();
                     if spec.holder_identity.as_deref() != Some(self.identity.as_str()) {
                         return anyhow!("the lease has gone to {}", spec.holder_identity.unwrap_or_default());
                     }
                     if let Some(renewed) = spec.renew_time {
-                        end = end.max(renewed.0 + self.duration);
+                        term.extend(renewed.0 + self.allowed());
                     }
                 }
                 Ok(Err(error)) => tracing::warn!(%error, "cannot read the lease"),
-                Err(_) => continue,
+                Err(_) => {}
             }
-            tokio::time::sleep(pause.min(limit).max(Duration::from_millis(50))).await;
+            tokio::time::sleep(pause.min(term.left())).await;
         }
+        anyhow!("the lease could not be confirmed before its end: is the API server there?")
     }
 
     /// Gives the lease back, if this replica holds it.

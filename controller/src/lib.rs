@@ -1,7 +1,7 @@
 //! The control plane: from Previews to NodeRoutes, and from acknowledgements to conditions.
 //!
 //! The way of a change: [`watch`] -> [`world`] -> [`reconcile`] -> [`standing`] -> [`plan`] and [`clone`] -> [`publish`] and
-//! [`write`]; back: [`watch`] -> [`status`]. [`plan`], [`clone`] and [`status`] are pure. It knows nothing of BPF.
+//! [`mod@write`]; back: [`watch`] -> [`status`]. [`plan`], [`clone`] and [`status`] are pure. It knows nothing of BPF.
 #![forbid(unsafe_code)]
 
 pub mod admin;

@@ -32,13 +32,13 @@ async fn run(cli: Cli) -> Result<()> {
     let leadership = leader::Leadership::new(&client, &cli).await?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let lead = async {
-        leadership.won().await?;
+        let term = leadership.won().await?;
         metrics.set_leader(true);
         tracing::info!("leading");
-        let work = reconcile::run(client.clone(), cli.settings.clone(), metrics.clone());
+        let work = reconcile::run(client.clone(), cli.settings.clone(), metrics.clone(), term.clone());
         tokio::select! {
-            () = work => Ok(()),
-            why = leadership.lost() => Err(why),
+            why = leadership.lost(&term) => Err(why),
+            () = work => Err(anyhow::anyhow!("the lease ended while this process was stopped")),
         }
     };
     tokio::select! {

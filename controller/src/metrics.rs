@@ -16,8 +16,8 @@ pub struct Metrics {
     registry: Registry,
     reconciles: Counter,
     reconcile_seconds: Histogram,
-    writes: Family<What, Counter>,
-    write_seconds: Family<What, Histogram>,
+    operations: Family<What, Counter>,
+    operation_seconds: Family<What, Histogram>,
     errors: Family<Error, Counter>,
     watch_errors: Family<What, Counter>,
     previews: Family<OfPhase, Gauge>,
@@ -48,8 +48,8 @@ impl Default for Metrics {
         let metrics = Self {
             reconciles: Counter::default(),
             reconcile_seconds: seconds(),
-            writes: Family::default(),
-            write_seconds: Family::new_with_constructor(|| {
+            operations: Family::default(),
+            operation_seconds: Family::new_with_constructor(|| {
                 Histogram::new(exponential_buckets(0.001, 2.0, 15))
             }),
             errors: Family::default(),
@@ -67,19 +67,19 @@ impl Default for Metrics {
             metrics.reconcile_seconds.clone(),
         );
         registry.register(
-            "writes",
-            "Requests that change something, by kind of object",
-            metrics.writes.clone(),
+            "operations",
+            "Attempts to bring an object to what is wanted, by kind",
+            metrics.operations.clone(),
         );
         registry.register_with_unit(
-            "write_duration",
-            "How long the API server took for them",
+            "operation_duration",
+            "How long they took",
             Unit::Seconds,
-            metrics.write_seconds.clone(),
+            metrics.operation_seconds.clone(),
         );
         registry.register(
             "errors",
-            "Writes that failed, by kind of object and reason",
+            "Operations that failed, by kind of object and reason",
             metrics.errors.clone(),
         );
         registry.register("watch_errors", "Watches that broke", metrics.watch_errors.clone());
@@ -97,8 +97,8 @@ impl Default for Metrics {
 impl Metrics {
     /// A write has ended.
     pub fn wrote(&self, what: &'static str, took: Duration, error: Option<&str>) {
-        self.writes.get_or_create(&What { what }).inc();
-        self.write_seconds.get_or_create(&What { what }).observe(took.as_secs_f64());
+        self.operations.get_or_create(&What { what }).inc();
+        self.operation_seconds.get_or_create(&What { what }).observe(took.as_secs_f64());
         if let Some(code) = error {
             self.errors.get_or_create(&Error { what, code: code.to_owned() }).inc();
         }
@@ -118,7 +118,7 @@ impl Metrics {
 
     /// How many Previews are in each phase.
     pub fn set_previews(&self, phase: byway_api::Phase, count: usize) {
-        self.previews.get_or_create(&OfPhase { phase: format!("{phase:?}") }).set(count as i64);
+        self.previews.get_or_create(&OfPhase { phase: phase.as_str().to_owned() }).set(count as i64);
     }
 
     /// Whether this replica leads.

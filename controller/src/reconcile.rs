@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use byway_api::{Phase, PreviewStatus};
+use byway_api::{Mode, Phase, PreviewStatus};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
@@ -15,6 +15,7 @@ use kube::runtime::events::Recorder;
 use tokio::sync::mpsc;
 
 use crate::args::Settings;
+use crate::leader::Term;
 use crate::metrics::Metrics;
 use crate::plan::{self, Plan, Rules};
 use crate::publish::{self, fingerprint};
@@ -34,8 +35,8 @@ const SHARE: u32 = 4;
 /// Updates between watches and this loop.
 const CHANNEL: usize = 4096;
 
-/// Runs until the process ends.
-pub async fn run(client: Client, settings: Settings, metrics: Arc<Metrics>) {
+/// Runs until the term ends.
+pub async fn run(client: Client, settings: Settings, metrics: Arc<Metrics>, term: Term) {
     let (updates, mut seen) = mpsc::channel(CHANNEL);
     let watch = Watch { client: client.clone(), updates, metrics: metrics.clone() };
     watch.start(&settings.namespace);
@@ -59,6 +60,9 @@ pub async fn run(client: Client, settings: Settings, metrics: Arc<Metrics>) {
         let deadline = tokio::time::Instant::now() + rest;
         while let Ok(Some(update)) = tokio::time::timeout_at(deadline, seen.recv()).await {
             reconciler.take(update);
+        }
+        if term.is_over() {
+            return; // whoever waits for the end of the term says why
         }
         reconciler.reconcile(Timestamp::now());
         planned_at = Some(Instant::now());
@@ -264,7 +268,16 @@ impl Reconciler {
                 self.late.entry(standing.uid.clone()).or_insert(now);
             } else {
                 self.late.remove(&standing.uid);
-                want_gates(&mut self.gates, &mut self.opened, own, planned.map(|it| &*it.backends));
+                // Where nothing is steered, nothing has to be waited for.
+                let is_off = standing.preview.spec.incoming.mode == Mode::Off;
+                let routed = |it: &PreviewPodRow| {
+                    is_off || planned.is_some_and(|planned| planned.backends.contains(&it.pod.uid))
+                };
+                let routed = own.iter().filter(|it| it.containers_ready && routed(it));
+                want_gates(&mut self.gates, &mut self.opened, routed);
+            }
+            if standing.is_live() && !self.world.clones.contains_key(&standing.uid) {
+                continue; // nothing is known yet that a status could say
             }
             let late = self.late.get(&standing.uid).copied();
             let judged = judge(&self.world, plan, standing, own, &acks, late, now);
@@ -302,14 +315,12 @@ impl Reconciler {
 
 /// Opens the gates of pods that every agent routes to. A gate that is open stays so: whether its containers are ready
 /// is the kubelet's word.
-fn want_gates(
+fn want_gates<'a>(
     gates: &mut Desired<Ref, (), ()>,
     opened: &mut Echo<Ref, ()>,
-    own: &[&PreviewPodRow],
-    backends: Option<&[Name]>,
+    routed: impl Iterator<Item = &'a &'a PreviewPodRow>,
 ) {
-    let Some(backends) = backends else { return };
-    for row in own.iter().filter(|it| backends.contains(&it.pod.uid)) {
+    for row in routed {
         let name = &row.pod.name;
         if opened.must_write(name, &(), row.gate.then_some(&())) {
             opened.sent(name.clone(), (), None);

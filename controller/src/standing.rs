@@ -91,7 +91,9 @@ fn standing(preview: &Arc<Preview>, now: Timestamp) -> Option<Standing> {
 /// When a Preview ends: a function of the object alone.
 pub fn expires_at(preview: &Preview) -> Option<Timestamp> {
     let renewed = preview.spec.renewed_at.as_ref().map(|time| time.0);
-    preview.spec.ttl.end(renewed.unwrap_or_else(|| age(preview)))
+    let end = preview.spec.ttl.end(renewed.unwrap_or_else(|| age(preview)))?;
+    // The API keeps whole seconds: what is written must be what is read.
+    Timestamp::from_second(end.as_second()).ok()
 }
 
 /// When a Preview was created.

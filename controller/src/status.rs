@@ -19,6 +19,7 @@ mod tests;
 mod warnings;
 
 use acks::Ack;
+pub use conditions::in_order;
 use conditions::{Conditions, Verdict};
 
 /// How long acknowledgements may be missing before a preview that was ready says so: a pod that comes or goes is no
@@ -105,6 +106,7 @@ pub fn judge(
         text
     });
     let live = standing.is_live();
+    let left = left.or_else(|| (live && standing.expires_at.is_none()).then(|| "never".to_owned()));
     let status = PreviewStatus {
         key: Some(standing.key.to_string()),
         phase: Some(phase),
@@ -142,7 +144,7 @@ fn target_verdict(world: &World, standing: &Standing) -> Verdict {
         };
         return Verdict::no(
             reason::TARGET_NOT_FOUND,
-            format!("there is no {:?} {} in namespace {namespace}{hint}", target.kind, target.name),
+            format!("there is no {} {} in namespace {namespace}{hint}", target.kind, target.name),
         );
     }
     match world.clones.get(&standing.uid) {

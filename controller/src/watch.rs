@@ -31,6 +31,7 @@ use crate::clone::ServiceRow;
 use crate::metrics::Metrics;
 use crate::publish::fingerprint;
 use crate::rows::{AgentRow, ChildRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow};
+use crate::status::in_order;
 use crate::table::Change;
 
 /// What a watch has seen.
@@ -103,18 +104,18 @@ impl Watch {
     /// Starts all watches but those of targets' pods, see [`Scopes`].
     pub fn start(&self, agents_namespace: &str) {
         let client = || self.client.clone();
-        let ours = format!("{}", names::PREVIEW_LABEL);
+        let ours = names::PREVIEW_LABEL;
         let agents = format!("{}={}", names::COMPONENT_LABEL, names::AGENT_COMPONENT);
 
         let previews: Api<DeserializeGuard<Preview>> = Api::all(client());
         self.follow("previews", previews, config(), preview, Update::Preview);
         let children: Api<slim::Child> = Api::all(client());
-        self.follow("deployments", children, config().labels(&ours), child, Update::Child);
+        self.follow("deployments", children, config().labels(ours), |it| child(&it), Update::Child);
         let pods: Api<slim::Pod> = Api::all(client());
         self.follow(
             "preview pods",
             pods,
-            config().labels(&ours),
+            config().labels(ours),
             |p| keyed_by_uid(&p, pods::preview),
             Update::PreviewPod,
         );
@@ -294,6 +295,9 @@ fn preview(guarded: DeserializeGuard<Preview>) -> Option<(Ref, Option<Arc<Previe
     match guarded.0 {
         Ok(mut preview) => {
             preview.metadata.managed_fields = None;
+            if let Some(status) = &mut preview.status {
+                in_order(&mut status.conditions);
+            }
             Some((of(&preview.metadata)?, Some(Arc::new(preview))))
         }
         Err(error) => {
@@ -304,7 +308,7 @@ fn preview(guarded: DeserializeGuard<Preview>) -> Option<(Ref, Option<Arc<Previe
     }
 }
 
-fn child(object: slim::Child) -> Option<(Ref, Option<ChildRow>)> {
+fn child(object: &slim::Child) -> Option<(Ref, Option<ChildRow>)> {
     let meta = &object.metadata;
     let owner = meta.owner_references.iter().flatten().find(|it| it.kind == "Preview");
     let row = owner.and_then(|owner| {

@@ -145,7 +145,7 @@ where
                     return (key, done);
                 }
                 Some(Err(error)) => {
-                    tracing::error!(%error, what = self.what, "a write ended without a result")
+                    tracing::error!(%error, what = self.what, "a write ended without a result");
                 }
                 None => std::future::pending().await,
             }

@@ -42,5 +42,20 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
 }
 
 fn yaml(value: &impl Serialize) -> Result<String> {
-    Ok(format!("# Made by `cargo xtask generate`.\n{}", serde_yaml_ng::to_string(value)?))
+    let text = serde_yaml_ng::to_string(value)?;
+    let lines: Vec<String> = text.lines().map(quoted).collect();
+    Ok(format!("# Made by `cargo xtask generate`.\n{}\n", lines.join("\n")))
+}
+
+/// Kubernetes' tools read YAML 1.1, where these words are booleans: an enum would get `false` in place of `off`.
+fn quoted(line: &str) -> String {
+    const BOOLEANS: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
+    match line.rsplit_once(' ') {
+        Some((before, word))
+            if before.ends_with(['-', ':']) && BOOLEANS.contains(&word.to_lowercase().as_str()) =>
+        {
+            format!("{before} \"{word}\"")
+        }
+        _ => line.to_owned(),
+    }
 }

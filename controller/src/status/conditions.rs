@@ -66,6 +66,11 @@ fn is_passing(reason: &str) -> bool {
     .contains(&reason)
 }
 
+/// To the API server they are a map, and it may give them back in another order.
+pub fn in_order(conditions: &mut [Condition]) {
+    conditions.sort_by(|a, b| a.type_.cmp(&b.type_));
+}
+
 /// The conditions of a status that is being written.
 pub(super) struct Conditions<'a> {
     before: &'a PreviewStatus,
@@ -108,7 +113,9 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    pub(super) fn done(self) -> Vec<Condition> {
+    /// In the order of their types, as [`in_order`] has them.
+    pub(super) fn done(mut self) -> Vec<Condition> {
+        in_order(&mut self.now_set);
         self.now_set
     }
 }

@@ -227,7 +227,7 @@ async fn read(client: &Client, namespace: &str, kind: TargetKind, name: &str) ->
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
     let found = api.get_opt(name).await.map_err(|error| Stop::Write(error.into()))?;
     let object = found.ok_or_else(|| {
-        let message = format!("there is no {kind:?} {name} in namespace {namespace}");
+        let message = format!("there is no {kind} {name} in namespace {namespace}");
         Stop::No(reason::TARGET_NOT_FOUND.to_owned(), message)
     })?;
     Ok(serde_json::to_value(object).unwrap_or_default())

@@ -31,7 +31,7 @@ pub async fn report(
         type_: if warns { EventType::Warning } else { EventType::Normal },
         reason,
         note: Some(note),
-        action: format!("{phase:?}"),
+        action: phase.as_str().to_owned(),
         secondary: None,
     };
     Ok(recorder.publish(&event, &preview.object_ref(&())).await?)

@@ -1,22 +1,22 @@
 use super::*;
 
-fn pod(status: serde_json::Value) -> Pod {
+fn pod(status: &serde_json::Value) -> Pod {
     serde_json::from_value(serde_json::json!({ "metadata": {}, "status": status })).unwrap()
 }
 
-fn reason_of(status: serde_json::Value) -> Option<&'static str> {
+fn reason_of(status: &serde_json::Value) -> Option<&'static str> {
     problem(&pod(status)).map(|(reason, _)| reason)
 }
 
 #[test]
 fn a_kubelets_words_become_reasons() {
     let waiting = |why: &str| serde_json::json!({ "containerStatuses": [{ "name": "app", "state": { "waiting": { "reason": why, "message": "m" } } }] });
-    assert_eq!(reason_of(waiting("ContainerCreating")), None);
-    assert_eq!(reason_of(waiting("PodInitializing")), None);
-    assert_eq!(reason_of(waiting("ErrImagePull")), Some(reason::IMAGE_PULL_FAILED));
-    assert_eq!(reason_of(waiting("ErrImageNeverPull")), Some(reason::IMAGE_PULL_FAILED));
-    assert_eq!(reason_of(waiting("CreateContainerConfigError")), Some(reason::CONTAINER_CONFIG));
-    assert_eq!(reason_of(waiting("CrashLoopBackOff")), Some(reason::CRASH_LOOP));
+    assert_eq!(reason_of(&waiting("ContainerCreating")), None);
+    assert_eq!(reason_of(&waiting("PodInitializing")), None);
+    assert_eq!(reason_of(&waiting("ErrImagePull")), Some(reason::IMAGE_PULL_FAILED));
+    assert_eq!(reason_of(&waiting("ErrImageNeverPull")), Some(reason::IMAGE_PULL_FAILED));
+    assert_eq!(reason_of(&waiting("CreateContainerConfigError")), Some(reason::CONTAINER_CONFIG));
+    assert_eq!(reason_of(&waiting("CrashLoopBackOff")), Some(reason::CRASH_LOOP));
 }
 
 #[test]
@@ -25,9 +25,9 @@ fn an_app_that_keeps_ending_is_told_before_the_kubelet_backs_off() {
         serde_json::json!({ "containerStatuses": [{ "name": "app", "ready": ready, "restartCount": restarts,
             "state": { "running": {} }, "lastState": { "terminated": { "exitCode": 3, "reason": "Error" } } }] })
     };
-    assert_eq!(reason_of(status(1, false)), None);
-    assert_eq!(reason_of(status(2, true)), None);
-    let (reason, message) = problem(&pod(status(2, false))).unwrap();
+    assert_eq!(reason_of(&status(1, false)), None);
+    assert_eq!(reason_of(&status(2, true)), None);
+    let (reason, message) = problem(&pod(&status(2, false))).unwrap();
     assert_eq!(reason, reason::CRASH_LOOP);
     assert!(message.contains("exit code 3"), "{message}");
 }
@@ -36,7 +36,7 @@ fn an_app_that_keeps_ending_is_told_before_the_kubelet_backs_off() {
 fn a_scheduler_is_quoted() {
     let status = serde_json::json!({ "conditions": [{ "type": "PodScheduled", "status": "False",
         "reason": "Unschedulable", "message": "0/3 nodes are available" }] });
-    let (reason, message) = problem(&pod(status)).unwrap();
+    let (reason, message) = problem(&pod(&status)).unwrap();
     assert_eq!(reason, reason::UNSCHEDULABLE);
     assert!(message.contains("0/3 nodes"), "{message}");
 }

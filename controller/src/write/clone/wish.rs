@@ -105,7 +105,7 @@ impl Around {
         }
         for (kind, table) in &world.workloads {
             for (name, workload) in in_namespace(table, namespace) {
-                around.selectors.push(row(&format!("{kind:?}"), name, &workload.selector));
+                around.selectors.push(row(kind.as_str(), name, &workload.selector));
             }
         }
         for (name, spec) in in_namespace(&world.policies, namespace) {

@@ -1,0 +1,53 @@
+//! What containers read of their pod's labels, where the clone's pod lacks them.
+
+use k8s_openapi::api::core::v1::{Container, DownwardAPIVolumeFile, EnvVar, ObjectFieldSelector, PodSpec};
+
+use super::selectors::{GENERATED, Labels};
+use super::{Warning, warn};
+
+#[cfg(test)]
+mod tests;
+
+/// Writes into the environment what the target's containers read from a label that the clone does not have.
+pub(super) fn keep_values(container: &mut Container, template: &Labels, clone: &Labels) {
+    for var in container.env.iter_mut().flatten() {
+        let label = label_of(var).filter(|label| is_lost(label, clone));
+        if let Some(value) = label.and_then(|label| template.get(label)) {
+            // A value is searched for $(NAME), a label is not.
+            var.value = Some(value.clone());
+            var.value_from = None;
+        }
+    }
+}
+
+/// Names the labels that the target's containers read from files, and that the clone does not have.
+pub(super) fn empty_files(spec: &PodSpec, template: &Labels, clone: &Labels) -> Option<Warning> {
+    let mut labels: Vec<String> = files(spec)
+        .filter_map(|file| label_in(file.field_ref.as_ref()?))
+        .filter(|label| template.contains_key(*label) && is_lost(label, clone))
+        .map(str::to_owned)
+        .collect();
+    labels.sort();
+    labels.dedup();
+    (!labels.is_empty()).then(|| warn::labels_in_files(&labels))
+}
+
+/// What controllers generate is of one pod, and not to be copied.
+fn is_lost(label: &str, clone: &Labels) -> bool {
+    !clone.contains_key(label) && !GENERATED.contains(&label)
+}
+
+fn files(spec: &PodSpec) -> impl Iterator<Item = &DownwardAPIVolumeFile> {
+    let volumes = || spec.volumes.iter().flatten();
+    let plain = volumes().filter_map(|volume| volume.downward_api.as_ref()?.items.as_ref());
+    let sources = volumes().filter_map(|volume| volume.projected.as_ref()?.sources.as_ref()).flatten();
+    plain.chain(sources.filter_map(|source| source.downward_api.as_ref()?.items.as_ref())).flatten()
+}
+
+fn label_of(var: &EnvVar) -> Option<&str> {
+    label_in(var.value_from.as_ref()?.field_ref.as_ref()?)
+}
+
+fn label_in(field: &ObjectFieldSelector) -> Option<&str> {
+    field.field_path.strip_prefix("metadata.labels['")?.strip_suffix("']")
+}

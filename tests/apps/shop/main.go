@@ -1,0 +1,221 @@
+// A service of a shop, and its client, for the tests on real nodes.
+//
+//	shop serve NAME VERSION    HTTP on 8080 and HTTPS on 8443: / says who answers, /call?url=U what U answers
+//	shop load URL KEY CLIENTS  asks over kept connections until its standard input ends, then says what came of it
+//	shop late LISTEN TO DELAY  carries connections to TO; what comes back is DELAY late
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+func main() {
+	switch {
+	case len(os.Args) == 4 && os.Args[1] == "serve":
+		serve(os.Args[2], os.Args[3])
+	case len(os.Args) == 5 && os.Args[1] == "load":
+		load(os.Args[2], os.Args[3], os.Args[4])
+	case len(os.Args) == 5 && os.Args[1] == "late":
+		late(os.Args[2], os.Args[3], os.Args[4])
+	default:
+		log.Fatal("shop serve NAME VERSION | shop load URL KEY CLIENTS | shop late LISTEN TO DELAY")
+	}
+}
+
+func serve(name, version string) {
+	// No header of a request is passed on: what keys a call from here is its origin.
+	outside := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
+	}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %s\n", name, version)
+	})
+	mux.HandleFunc("/call", func(w http.ResponseWriter, r *http.Request) {
+		answer, err := outside.Get(r.URL.Query().Get("url"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer answer.Body.Close()
+		fmt.Fprintf(w, "%s %s called ", name, version)
+		io.Copy(w, answer.Body)
+	})
+	plain := &http.Server{Addr: ":8080", Handler: mux}
+	secret := &http.Server{Addr: ":8443", Handler: mux, TLSConfig: &tls.Config{
+		Certificates: []tls.Certificate{selfSigned()},
+		NextProtos:   []string{"http/1.1"},
+	}}
+	go func() { log.Println(plain.ListenAndServe()) }()
+	go func() { log.Println(secret.ListenAndServeTLS("", "")) }()
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTERM, syscall.SIGINT)
+	<-told
+	patience, done := context.WithTimeout(context.Background(), 10*time.Second)
+	defer done()
+	plain.Shutdown(patience)
+	secret.Shutdown(patience)
+}
+
+func selfSigned() tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		log.Fatal(err)
+	}
+	about := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "shop"},
+		NotAfter:     time.Now().Add(24 * time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, about, about, &key.PublicKey, key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// Outcome is what the test reads.
+type Outcome struct {
+	Answered map[string]int `json:"answered"`
+	Failed   []string       `json:"failed"`
+}
+
+func load(url, key, clients string) {
+	count, err := strconv.Atoi(clients)
+	if err != nil {
+		log.Fatal(err)
+	}
+	outcome := Outcome{Answered: map[string]int{}, Failed: []string{}}
+	var lock sync.Mutex
+	var all sync.WaitGroup
+	stop := make(chan struct{})
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		close(stop)
+	}()
+	for range count {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			// Connections of its own, kept for a while and then made anew, as gateways do.
+			client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if n%50 == 49 {
+					client.CloseIdleConnections()
+				}
+				who, err := ask(client, url, key)
+				lock.Lock()
+				if err != nil {
+					outcome.Failed = append(outcome.Failed, err.Error())
+				} else {
+					outcome.Answered[who]++
+				}
+				lock.Unlock()
+				time.Sleep(2 * time.Millisecond)
+			}
+		}()
+	}
+	all.Wait()
+	json.NewEncoder(os.Stdout).Encode(outcome)
+}
+
+func ask(client *http.Client, url, key string) (string, error) {
+	request, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		return "", err
+	}
+	if key != "-" {
+		request.Header.Set("baggage", "byway-key="+key)
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return "", err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%d: %s", answer.StatusCode, body)
+	}
+	return strings.TrimSpace(string(body)), nil
+}
+
+func late(listen, to, delay string) {
+	wait, err := time.ParseDuration(delay)
+	if err != nil {
+		log.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", listen)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for {
+		client, err := listener.Accept()
+		if err != nil {
+			log.Fatal(err)
+		}
+		go carry(client, to, wait)
+	}
+}
+
+func carry(client net.Conn, to string, wait time.Duration) {
+	defer client.Close()
+	server, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go io.Copy(server, client)
+	type piece struct {
+		bytes []byte
+		due   time.Time
+	}
+	pieces := make(chan piece, 1024)
+	go func() {
+		defer close(pieces)
+		for {
+			bytes := make([]byte, 64<<10)
+			n, err := server.Read(bytes)
+			if n > 0 {
+				pieces <- piece{bytes[:n], time.Now().Add(wait)}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	for piece := range pieces {
+		time.Sleep(time.Until(piece.due))
+		if _, err := client.Write(piece.bytes); err != nil {
+			return
+		}
+	}
+}
