@@ -1,11 +1,67 @@
-//! How it stands with the API server, in numbers.
+//! The way to the API server, and how it stands with it.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
+use anyhow::{Context as _, Result};
+use byway_api::NodeRoutes;
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use kube::{
+    Api, Client, Config,
+    api::{ApiResource, DynamicObject},
+    client::{Body, ClientBuilder, ConfigExt as _},
+};
+use tower::{
+    BoxError,
+    util::{MapErrLayer, MapResponseLayer, option_layer},
+};
+
 use crate::kernel::sys::monotonic_ns;
+
+/// A server that does not answer for this long, not even the kernel's probes, is taken for dead.
+const DEAD: Duration = Duration::from_secs(15);
+
+/// The way to the node's object.
+///
+/// # Errors
+///
+/// When neither `KUBECONFIG` nor the pod says where the API server is.
+pub(crate) async fn connect(contact: &Arc<Contact>) -> Result<Api<DynamicObject>> {
+    let config = Config::infer()
+        .await
+        .context("where do the routes come from? give --routes FILE, set KUBECONFIG, or run in a cluster")?;
+    let contact = contact.clone();
+    let answered = MapResponseLayer::new(move |response: hyper::Response<_>| {
+        if response.status().is_success() {
+            contact.answered();
+        }
+        response
+    });
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true); // else an acknowledgement waits 40 ms for that of its first half
+    tcp.set_keepalive(Some(DEAD / 3));
+    tcp.set_keepalive_interval(Some(DEAD / 3));
+    tcp.set_tcp_user_timeout(Some(DEAD));
+    tcp.set_connect_timeout(Some(DEAD));
+    let tls = config.rustls_https_connector_with_connector(tcp)?;
+    let http: legacy::Client<_, Body> = legacy::Client::builder(TokioExecutor::new()).build(tls);
+    let client: Client = ClientBuilder::new(http, config.default_namespace.clone())
+        .with_layer(&MapErrLayer::new(BoxError::from))
+        .with_layer(&option_layer(config.auth_layer()?))
+        .with_layer(&config.base_uri_layer())
+        .with_layer(&answered)
+        .build();
+    Ok(Api::all_with(client, &ApiResource::erase::<NodeRoutes>(&())))
+}
 
 /// Counted on the control runtime, read by the admin listener.
 #[derive(Default)]

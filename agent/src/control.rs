@@ -1,5 +1,6 @@
 //! Brings the node to what a document wants: attaches, detaches, swaps routes, and says what is live.
 
+mod routes;
 mod status;
 mod traffic;
 
@@ -10,14 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use byway_abi::{RouteRecord, Text};
 use byway_api::{Failure, NodeRoutesSpec, Target as Wanted, TargetTraffic};
 use byway_http::Doubt;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::{
-    snapshot::{Leg, Preview, Routes, Snapshot},
+    snapshot::{Leg, Preview, Snapshot},
     source::{BadDocument, Document, UnreadableTarget},
     target::{AttachError, Attacher, Attachment, Counter, Processes, Target},
 };
@@ -50,8 +50,8 @@ pub(crate) struct Control {
 struct Attached {
     attachment: Attachment,
     wanted: Wanted,
-    /// Where each preview's record and counters are.
-    routes: HashMap<String, u32>,
+    /// Each preview's route, with its rank.
+    routes: HashMap<String, (usize, Arc<Leg>)>,
     /// Previews that can never get a request here, and which one takes it.
     losers: Vec<(String, String)>,
     /// Previews for which there was no room.
@@ -63,7 +63,7 @@ impl Control {
         let spec = NodeRoutesSpec::default();
         Self {
             attacher,
-            snapshot: Snapshot::new(&spec, Timestamp::now()),
+            snapshot: Snapshot::new(&spec, Timestamp::now(), None),
             spec,
             unreadable: Vec::new(),
             failure: None,
@@ -174,7 +174,7 @@ impl Control {
     }
 
     fn program(&mut self) {
-        let snapshot = Snapshot::new(&self.spec, Timestamp::now());
+        let snapshot = Snapshot::new(&self.spec, Timestamp::now(), Some(&self.snapshot));
         let before: HashMap<&str, &Arc<Preview>> =
             self.snapshot.previews.iter().map(|p| (p.route.name.as_str(), p)).collect();
         for preview in &snapshot.previews {
@@ -265,45 +265,12 @@ impl Control {
         let Some(attached) = self.attached.get_mut(&wanted.name) else { return Ok(()) };
         let previews: Vec<Arc<Preview>> =
             previews.iter().map(|i| self.snapshot.previews[*i].clone()).collect();
-        let tables = &self.attacher.tables;
-        let target = &attached.attachment.target;
-
-        // New routes first, then the switch, then the old ones: no index is freed that a worker may still count on.
-        let mut legs = Vec::with_capacity(previews.len());
-        let mut live = HashMap::with_capacity(previews.len());
-        attached.refused.clear();
-        for (rank, preview) in previews.iter().enumerate() {
-            let name = &preview.route.name;
-            let record = record(target.slot.index(), rank, preview);
-            let index = match attached.routes.get(name) {
-                Some(index) => {
-                    tables.change_route(*index, &record)?;
-                    *index
-                }
-                None => match tables.add_route(&record)? {
-                    Some(index) => index,
-                    None => {
-                        attached.refused.push(name.clone());
-                        continue;
-                    }
-                },
-            };
-            live.insert(name.clone(), index);
-            legs.push(Arc::new(Leg { preview: preview.clone(), index }));
-        }
-        let before = std::mem::replace(&mut attached.routes, live);
-        let routes = Routes::new(legs, self.snapshot.origins.clone(), wanted.unkeyed);
-        let name_of = |i: usize| routes.legs[i].preview.route.name.clone();
-        attached.losers = routes.table.losers().into_iter().map(|(l, w)| (name_of(l), name_of(w))).collect();
-        target.routes.store(Arc::new(routes));
-        let gone = before.iter().filter(|(name, _)| !attached.routes.contains_key(*name));
-        gone.map(|(_, index)| index).try_for_each(|index| tables.remove_route(*index))?;
-        Ok(())
+        Ok(attached.set_routes(&self.attacher.tables, &previews, &self.snapshot.origins)?)
     }
 
     fn forget_routes(&self, attached: &Attached) {
-        for index in attached.routes.values() {
-            if let Err(error) = self.attacher.tables.remove_route(*index) {
+        for (_, leg) in attached.routes.values() {
+            if let Err(error) = self.attacher.tables.remove_route(leg.index) {
                 tracing::warn!(%error, "cannot remove a route from its map");
             }
         }
@@ -326,20 +293,4 @@ impl Control {
 
 fn same_pod(a: &Wanted, b: &Wanted) -> bool {
     a.pod_uid == b.pod_uid && a.netns == b.netns
-}
-
-fn record(slot: u32, rank: usize, preview: &Preview) -> RouteRecord {
-    let route = &preview.route;
-    let matcher = route.matcher.as_ref().map_or_else(|| "default carriers".to_owned(), ToString::to_string);
-    let backends: Vec<String> =
-        route.backends.iter().flat_map(|b| b.ips.iter().map(ToString::to_string)).collect();
-    RouteRecord {
-        slot,
-        rank: rank as u32,
-        expires_at: route.expires_at.map_or(0, |at| at.as_second().unsigned_abs()),
-        preview: Text::new(&route.name),
-        key: Text::new(route.key.as_str()),
-        matcher: Text::new(&matcher),
-        backends: Text::new(&backends.join(" ")),
-    }
 }

@@ -15,8 +15,8 @@ use crate::{
     ack::Ack,
     admin::{self, Health},
     args::ServeArgs,
-    contact::Contact,
-    source::{ApiSource, BadDocument, Change, Document, FileSource, Source, connect},
+    contact::{Contact, connect},
+    source::{ApiSource, BadDocument, Change, Document, FileSource, Source},
     steering::{self, Steering},
     sys::trim_memory,
 };

@@ -6,7 +6,9 @@ use std::{
     sync::{Arc, atomic::AtomicUsize},
 };
 
-use byway_api::{Backend, CompiledRoute, Key, NodeRoutesSpec, OnUnreachable, RouteError, Target, Unkeyed};
+use byway_api::{
+    Backend, CompiledRoute, Key, NodeRoutesSpec, OnUnreachable, PreviewRoute, RouteError, Target, Unkeyed,
+};
 use byway_http::{Route, RouteTable};
 use jiff::Timestamp;
 
@@ -29,6 +31,8 @@ pub(crate) struct Snapshot {
 /// A preview that can be relied on.
 #[derive(Debug)]
 pub(crate) struct Preview {
+    /// What it was made of.
+    entry: PreviewRoute,
     pub(crate) route: CompiledRoute,
     /// `x-byway-preview: NAME` as a header line, or empty.
     pub(crate) header_line: Vec<u8>,
@@ -37,11 +41,11 @@ pub(crate) struct Preview {
 }
 
 impl Preview {
-    fn new(route: CompiledRoute) -> Self {
+    fn new(entry: PreviewRoute, route: CompiledRoute) -> Self {
         let name = &route.name;
         let header_line =
             if route.response_header { format!("x-byway-preview: {name}\r\n") } else { String::new() };
-        Self { header_line: header_line.into_bytes(), turn: AtomicUsize::new(0), route }
+        Self { header_line: header_line.into_bytes(), turn: AtomicUsize::new(0), entry, route }
     }
 
     pub(crate) fn falls_back(&self) -> bool {
@@ -89,8 +93,11 @@ impl Routes {
 }
 
 impl Snapshot {
-    /// Judges `spec` as of `now`.
-    pub(crate) fn new(spec: &NodeRoutesSpec, now: Timestamp) -> Self {
+    /// Judges `spec` as of `now`. What is as it was in `before` is the same value, so that only what has changed
+    /// needs to be programmed.
+    pub(crate) fn new(spec: &NodeRoutesSpec, now: Timestamp, before: Option<&Self>) -> Self {
+        let old: HashMap<&str, &Arc<Preview>> =
+            before.iter().flat_map(|b| &b.previews).map(|p| (p.entry.name.as_str(), p)).collect();
         // From a pod that is its own preview no call goes on to another.
         let dials_on = spec.targets.iter().filter(|t| t.unkeyed == Unkeyed::App);
         let steered: HashSet<IpAddr> = dials_on.flat_map(|t| t.ips.iter().copied()).collect();
@@ -99,17 +106,22 @@ impl Snapshot {
         let mut by_name = HashMap::with_capacity(spec.previews.len());
         let mut refused = Vec::new();
         for entry in &spec.previews {
-            match entry.compile() {
+            let old = old.get(entry.name.as_str()).filter(|old| old.entry == *entry);
+            let judged = old.map_or_else(|| entry.compile(), |old| Ok(old.route.clone()));
+            match judged {
                 Ok(route) if route.expires_at.is_some_and(|at| at <= now) => {}
                 Ok(mut route) => {
                     // The agent would steer its own connection to such a pod, again and again.
-                    let before = route.backends.len();
-                    route.backends.retain(|backend| !backend.ips.iter().any(|ip| steered.contains(ip)));
-                    if route.backends.len() < before {
+                    let reachable = |b: &&Backend| !b.ips.iter().any(|ip| steered.contains(ip));
+                    route.backends = entry.backends.iter().filter(reachable).cloned().collect();
+                    if route.backends.len() < entry.backends.len() {
                         loops.insert(route.name.clone());
                     }
                     by_name.insert(route.name.clone(), previews.len());
-                    previews.push(Arc::new(Preview::new(route)));
+                    previews.push(match old.filter(|old| old.route.backends == route.backends) {
+                        Some(old) => Arc::clone(old),
+                        None => Arc::new(Preview::new(entry.clone(), route)),
+                    });
                 }
                 Err(error) => refused.push((entry.name.clone(), entry.revision.clone(), error)),
             }
@@ -128,9 +140,11 @@ impl Snapshot {
             }
         }
         let origins = spec.environments.iter().flat_map(|e| e.ips.iter().map(|ip| (*ip, e.key.clone())));
+        let origins: HashMap<IpAddr, Key> = origins.collect();
+        let same = before.map(|b| &b.origins).filter(|before| ***before == origins).cloned();
         Self {
             next_expiry: previews.iter().filter_map(|p| p.route.expires_at).min(),
-            origins: Arc::new(origins.collect()),
+            origins: same.unwrap_or_else(|| Arc::new(origins)),
             previews,
             refused,
             targets,

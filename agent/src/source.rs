@@ -8,7 +8,7 @@ mod state;
 use byway_api::NodeRoutesSpec;
 use serde_json::Value;
 
-pub(crate) use api::{ApiSource, connect};
+pub(crate) use api::ApiSource;
 pub(crate) use file::FileSource;
 pub(crate) use object::{Object, version_of};
 

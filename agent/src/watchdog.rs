@@ -62,11 +62,12 @@ pub fn watch(args: &ServeArgs) -> Result<ExitCode> {
         let waited = starvation.more_since_last(child.id());
         let hangs = age.is_some_and(|age| age > HUNG) && waited < POLL / 2;
         late = if hangs { late + 1 } else { 0 };
-        // A start that failed leaves a heartbeat that nobody beats: the one to look at is that of the next.
-        if late == LOOKS
-            && inspect::agent_of_process(child.id(), &node).and_then(|a| a.heartbeat_age()) != age
-        {
-            (agent, late) = (None, 0);
+        if late == LOOKS {
+            // A start that failed leaves a heartbeat that nobody beats: then another one counts, or none yet.
+            agent = inspect::agent_of_process(child.id(), &node);
+            if agent.as_ref().and_then(Agent::heartbeat_age).is_none_or(|age| age <= HUNG) {
+                late = 0;
+            }
         }
         if late == LOOKS {
             tracing::error!(?age, "the agent hangs: ending it; connections reach the app");

@@ -5,13 +5,11 @@
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::{Context as _, Result};
-use byway_api::NodeRoutes;
+use anyhow::Result;
 use futures::StreamExt as _;
 use kube::{
-    Api, Client, Config,
-    api::{ApiResource, DynamicObject},
-    client::ClientBuilder,
+    Api,
+    api::DynamicObject,
     runtime::{
         utils::Backoff as _,
         watcher::{self, DefaultBackoff, watcher},
@@ -19,7 +17,6 @@ use kube::{
 };
 use serde_json::Value;
 use tokio::{sync::mpsc, time::sleep};
-use tower::util::MapResponseLayer;
 
 use super::{BadDocument, Change, Document, object::Follower, object::Object, state::State};
 use crate::contact::Contact;
@@ -44,27 +41,6 @@ pub(crate) struct ApiSource {
 struct Update {
     object: Option<Object>,
     change: Result<Change, BadDocument>,
-}
-
-/// The way to the node's object.
-///
-/// # Errors
-///
-/// When neither `KUBECONFIG` nor the pod says where the API server is.
-pub(crate) async fn connect(contact: &Arc<Contact>) -> Result<Api<DynamicObject>> {
-    let mut config = Config::infer()
-        .await
-        .context("where do the routes come from? give --routes FILE, set KUBECONFIG, or run in a cluster")?;
-    config.default_retry = false; // who asks has a back-off of its own
-    let contact = contact.clone();
-    let answered = MapResponseLayer::new(move |response: hyper::Response<_>| {
-        if response.status().is_success() {
-            contact.answered();
-        }
-        response
-    });
-    let client: Client = ClientBuilder::try_from(config)?.with_layer(&answered).build();
-    Ok(Api::all_with(client, &ApiResource::erase::<NodeRoutes>(&())))
 }
 
 impl ApiSource {

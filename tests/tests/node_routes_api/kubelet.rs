@@ -81,7 +81,12 @@ fn an_agent_in_a_pod_steers_pods_of_its_node() {
         let exec = [&["exec", "client", "-n", namespace.as_str(), "--"][..], &wget].concat();
         cluster.ask(exec).map(|text| text.trim().to_owned())
     };
-    assert_eq!(ask("pr-1").unwrap(), "PREVIEW");
+    // If not at the first try on a busy machine: a late heartbeat passes a connection on to the app.
+    let steered = || {
+        let answered = || ask("pr-1").ok().filter(|answer| answer == "PREVIEW");
+        assert!(eventually(Duration::from_secs(2), answered).is_some(), "{}", log(&cluster, &namespace));
+    };
+    steered();
     assert_eq!(ask("pr-2").unwrap(), "STABLE");
 
     // The app's container ends and starts again, in the pod that it was.
@@ -90,12 +95,12 @@ fn an_agent_in_a_pod_steers_pods_of_its_node() {
     let restarts = || cluster.ask(["get", "pod", "app", "-n", &namespace, "-o", count]).ok();
     assert!(eventually(SOON, || restarts().filter(|count| count == "1")).is_some());
     assert!(eventually(SOON, || ask("pr-2").ok().filter(|answer| answer == "STABLE")).is_some());
-    assert_eq!(ask("pr-1").unwrap(), "PREVIEW");
+    steered();
 
     // While the pod terminates it keeps its routes; then all of it is gone, and said.
     cluster.ask(["delete", "pod", "app", "-n", &namespace, "--wait=false"]).unwrap();
     sleep(Duration::from_secs(1));
-    assert_eq!(ask("pr-1").unwrap(), "PREVIEW");
+    steered();
     let gone = |status: &Value| {
         let failures = status["previews"][0]["failures"].as_array().cloned().unwrap_or_default();
         failures.iter().any(|f| f["target"] == "app" && f["reason"] == "NoProcess")

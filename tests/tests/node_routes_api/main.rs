@@ -4,4 +4,5 @@ mod acks;
 mod kubelet;
 mod outages;
 mod pods;
+mod speed;
 mod support;

@@ -126,6 +126,13 @@ impl Api {
         Ok(text.split(' ').next().unwrap_or_default().to_owned())
     }
 
+    /// Whether the preview answers this key, if not at the first try on a busy machine: a late heartbeat passes a
+    /// connection on to the app.
+    pub(crate) fn is_steered(&self, key: &str) -> bool {
+        let steered = || (self.answers(Some(key)).ok()? == "PREVIEW").then_some(());
+        eventually(Duration::from_secs(1), steered).is_some()
+    }
+
     pub(crate) fn wait_answers(&self, key: &str, who: &str) -> Result<()> {
         let answered = || (self.answers(Some(key)).ok()? == who).then_some(());
         eventually(SOON, answered).with_context(|| format!("{key} is not answered by {who}"))
@@ -233,6 +240,8 @@ impl Drop for Way {
 /// Both ways until one has ended; then the connection has.
 fn carry(client: &TcpStream, to: SocketAddr) {
     let Ok(server) = TcpStream::connect(to) else { return };
+    // Small pieces must not wait for each other: times are measured over this way.
+    let _ = client.set_nodelay(true).and_then(|()| server.set_nodelay(true));
     thread::scope(|scope| {
         scope.spawn(|| copy(client, &server));
         copy(&server, client);

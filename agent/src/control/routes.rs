@@ -1,0 +1,78 @@
+//! The routes of one target: what has changed is written, and what has not is left alone.
+
+use std::{collections::HashMap, io, net::IpAddr, sync::Arc};
+
+use byway_abi::{RouteRecord, Text};
+use byway_api::Key;
+
+use super::Attached;
+use crate::{
+    snapshot::{Leg, Preview, Routes},
+    tables::Tables,
+};
+
+impl Attached {
+    /// Brings the routes to these previews, in order of priority.
+    pub(super) fn set_routes(
+        &mut self,
+        tables: &Tables,
+        previews: &[Arc<Preview>],
+        origins: &Arc<HashMap<IpAddr, Key>>,
+    ) -> io::Result<()> {
+        let target = &self.attachment.target;
+        let now = target.routes.load();
+        let same_legs = now.legs.len() == previews.len()
+            && now.legs.iter().zip(previews).all(|(leg, preview)| Arc::ptr_eq(&leg.preview, preview));
+        if same_legs && Arc::ptr_eq(&now.origins, origins) && now.unkeyed == self.wanted.unkeyed {
+            return Ok(());
+        }
+
+        // New routes first, then the switch, then the old ones: no index is freed that a worker may still count on.
+        let mut legs = Vec::with_capacity(previews.len());
+        let mut live = HashMap::with_capacity(previews.len());
+        self.refused.clear();
+        for (rank, preview) in previews.iter().enumerate() {
+            let name = &preview.route.name;
+            let record = || record(target.slot.index(), rank, preview);
+            let leg = match self.routes.get(name) {
+                Some((before, leg)) if *before == rank && Arc::ptr_eq(&leg.preview, preview) => leg.clone(),
+                Some((_, leg)) => {
+                    tables.change_route(leg.index, &record())?;
+                    Arc::new(Leg { preview: preview.clone(), index: leg.index })
+                }
+                None => match tables.add_route(&record())? {
+                    Some(index) => Arc::new(Leg { preview: preview.clone(), index }),
+                    None => {
+                        self.refused.push(name.clone());
+                        continue;
+                    }
+                },
+            };
+            live.insert(name.clone(), (rank, leg.clone()));
+            legs.push(leg);
+        }
+        let before = std::mem::replace(&mut self.routes, live);
+        let routes = Routes::new(legs, origins.clone(), self.wanted.unkeyed);
+        let name_of = |i: usize| routes.legs[i].preview.route.name.clone();
+        self.losers = routes.table.losers().into_iter().map(|(l, w)| (name_of(l), name_of(w))).collect();
+        target.routes.store(Arc::new(routes));
+        let gone = before.iter().filter(|(name, _)| !self.routes.contains_key(*name));
+        gone.map(|(_, (_, leg))| leg.index).try_for_each(|index| tables.remove_route(index))
+    }
+}
+
+fn record(slot: u32, rank: usize, preview: &Preview) -> RouteRecord {
+    let route = &preview.route;
+    let matcher = route.matcher.as_ref().map_or_else(|| "default carriers".to_owned(), ToString::to_string);
+    let backends: Vec<String> =
+        route.backends.iter().flat_map(|b| b.ips.iter().map(ToString::to_string)).collect();
+    RouteRecord {
+        slot,
+        rank: rank as u32,
+        expires_at: route.expires_at.map_or(0, |at| at.as_second().unsigned_abs()),
+        preview: Text::new(&route.name),
+        key: Text::new(route.key.as_str()),
+        matcher: Text::new(&matcher),
+        backends: Text::new(&backends.join(" ")),
+    }
+}
