@@ -5,13 +5,14 @@ use std::fs;
 use std::path::Path;
 
 /// Where reasons are defined, and what stands before each.
-const SOURCES: [(&str, &str); 6] = [
+const SOURCES: [(&str, &str); 7] = [
     ("api/src/conditions.rs", ": &str = "),
     ("api/src/preview/problems.rs", " => "),
     ("controller/src/clone/refuse.rs", " => "),
     ("controller/src/clone/warn.rs", "reason: "),
     ("agent/src/kernel/node.rs", " => "),
     ("agent/src/steering.rs", "map_or("),
+    ("agent/src/source.rs", "CODE: &str = "),
 ];
 
 fn read(path: &str) -> String {
