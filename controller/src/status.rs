@@ -193,7 +193,9 @@ fn phase(standing: &Standing, verdicts: [&Verdict; 3], ready: bool, serves: bool
 /// Of this very generation: what was ready before an update says nothing of what comes after it.
 fn before_was_ready(before: &PreviewStatus, generation: Option<i64>) -> bool {
     before.conditions.iter().any(|it| {
-        it.type_ == byway_api::conditions::READY && it.status == "True" && it.observed_generation == generation
+        it.type_ == byway_api::conditions::READY
+            && it.status == "True"
+            && it.observed_generation == generation
     })
 }
 
