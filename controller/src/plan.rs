@@ -36,8 +36,8 @@ pub struct Plan {
 /// What is wanted of one Preview.
 #[derive(Debug, Default)]
 pub struct Planned {
-    /// What the agents have to acknowledge.
-    pub revision: String,
+    /// What the agent of each node has to acknowledge: another one when the route is, or a target there.
+    pub revisions: HashMap<Name, String>,
     /// UIDs of the pods that get its requests.
     pub backends: Vec<Name>,
     /// The target's ready pods: what the agents have to acknowledge it for.
@@ -80,21 +80,22 @@ pub fn plan(world: &World, standings: &[Standing], rules: Rules) -> Plan {
         }
         let backends = backends::choose(world, standing, own);
         let route = route(standing, &backends, rules);
-        let mut planned = Planned {
-            revision: route.revision.clone(),
-            backends: backends.iter().map(|it| it.pod.uid.clone()).collect(),
-            ..Planned::default()
-        };
-        for target in &targets {
-            let Some(node) = &target.pod.node else { continue };
-            if target.pod.ips.is_empty() {
-                continue;
+        let backends = backends.iter().map(|it| it.pod.uid.clone()).collect();
+        let mut planned = Planned { backends, ..Planned::default() };
+        let mut by_node: BTreeMap<&Name, Vec<Target>> = BTreeMap::new();
+        for steered in targets.iter().filter(|it| !it.pod.ips.is_empty()) {
+            let Some(node) = &steered.pod.node else { continue };
+            let target = steered.target(&ports);
+            if steered.is_ready && !steered.pod.terminating {
+                planned.wanted.push(Wanted { node: node.clone(), target: target.name.clone() });
             }
-            if target.is_ready && !target.pod.terminating {
-                planned.wanted.push(Wanted { node: node.clone(), target: target.pod.name.to_string() });
-            }
-            let unkeyed = if target.is_own { Unkeyed::NotFound } else { Unkeyed::App };
-            nodes.entry(node.clone()).or_default().add(&route, &ports, target.pod, unkeyed);
+            by_node.entry(node).or_default().push(target);
+        }
+        for (node, targets) in by_node {
+            let revision = revision_on(&route, &targets);
+            planned.revisions.insert(node.clone(), revision.clone());
+            let route = PreviewRoute { revision, ..route.clone() };
+            nodes.entry(node.clone()).or_default().add(route, targets);
         }
         plan.routes.insert(standing.uid.clone(), planned);
     }
@@ -119,6 +120,21 @@ struct Steered<'a> {
     pod: &'a PodRow,
     is_ready: bool,
     is_own: bool,
+}
+
+impl Steered<'_> {
+    /// As one Preview needs it.
+    fn target(&self, ports: &[u16]) -> Target {
+        Target {
+            pod_uid: Some(self.pod.uid.to_string()),
+            netns: None,
+            name: self.pod.name.to_string(),
+            ips: self.pod.ips.clone(),
+            ports: ports.to_vec(),
+            previews: Vec::new(),
+            unkeyed: if self.is_own { Unkeyed::NotFound } else { Unkeyed::App },
+        }
+    }
 }
 
 /// The pods to steer for a Preview, with where they come from; nothing while that is not known.
@@ -169,6 +185,18 @@ fn route(standing: &Standing, backends: &[&PreviewPodRow], rules: Rules) -> Prev
     route
 }
 
+/// What a node's agent has to acknowledge. It speaks of previews, not of targets: were a new target, or a port, not part of
+/// it, then what the agent said before would count for what it has not seen yet.
+fn revision_on(route: &PreviewRoute, targets: &[Target]) -> String {
+    let mut parts = vec![route.revision.clone()];
+    for Target { pod_uid, ips, ports, .. } in targets {
+        parts.push(pod_uid.clone().unwrap_or_default());
+        parts.extend(ips.iter().map(ToString::to_string));
+        parts.extend(ports.iter().map(ToString::to_string));
+    }
+    names::hash(&parts, 12)
+}
+
 /// What one node should steer, as it grows.
 #[derive(Default)]
 struct Node {
@@ -177,25 +205,18 @@ struct Node {
 }
 
 impl Node {
-    fn add(&mut self, route: &PreviewRoute, ports: &[u16], pod: &PodRow, unkeyed: Unkeyed) {
-        if self.previews.last().is_none_or(|last| last.name != route.name) {
-            self.previews.push(route.clone());
+    fn add(&mut self, route: PreviewRoute, targets: Vec<Target>) {
+        for wanted in targets {
+            let target = self
+                .targets
+                .entry(wanted.name.clone())
+                .or_insert_with(|| Target { ports: Vec::new(), ..wanted.clone() });
+            target.previews.push(route.name.clone());
+            target.ports.extend(wanted.ports);
+            target.ports.sort_unstable();
+            target.ports.dedup();
         }
-        let name = pod.name.to_string();
-        let target = self.targets.entry(name.clone()).or_insert_with(|| Target {
-            pod_uid: Some(pod.uid.to_string()),
-            netns: None,
-            name,
-            ips: pod.ips.clone(),
-            ports: Vec::new(),
-            previews: Vec::new(),
-            unkeyed,
-        });
-        target.previews.push(route.name.clone());
-        target
-            .ports
-            .extend(ports.iter().filter(|port| !target.ports.contains(port)).copied().collect::<Vec<_>>());
-        target.ports.sort_unstable();
+        self.previews.push(route);
     }
 
     fn spec(

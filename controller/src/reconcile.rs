@@ -30,6 +30,8 @@ use crate::write::{Desired, Echo, WriteError, clone, events, gate, preview};
 
 /// Changes that come this close together are planned for once.
 const QUIET: Duration = Duration::from_millis(5);
+/// A clone that was refused is tried again so much later: what the refusal came from, e.g. a quota, tells nobody when it goes.
+const REFUSED: Duration = Duration::from_secs(20);
 /// Planning takes at most one part in so many of the time.
 const SHARE: u32 = 4;
 /// Updates between watches and this loop.
@@ -80,6 +82,8 @@ struct Reconciler {
     recorder: Recorder,
     /// Since when acknowledgements are missing, by UID of the Preview.
     late: HashMap<Name, Timestamp>,
+    /// When a clone that was refused is tried again, by UID of the Preview.
+    again: HashMap<Name, Instant>,
     clones: Desired<Ref, Wish, CloneOutcome>,
     routes: Desired<Name, publish::Wanted, ()>,
     gates: Desired<Ref, (), ()>,
@@ -123,6 +127,7 @@ impl Reconciler {
             world: World::default(),
             around: HashMap::new(),
             late: HashMap::new(),
+            again: HashMap::new(),
             published: Echo::default(),
             opened: Echo::default(),
             told: Echo::default(),
@@ -158,7 +163,8 @@ impl Reconciler {
         ];
         // An idle controller still looks round now and then: what was lost on its way is found again.
         let idle = now + Duration::from_secs(60);
-        tries.into_iter().flatten().chain(by_itself).fold(idle, Instant::min)
+        let again = self.again.values().copied();
+        tries.into_iter().flatten().chain(by_itself).chain(again).fold(idle, Instant::min)
     }
 
     /// Waits for the next write to end.
@@ -177,7 +183,12 @@ impl Reconciler {
         let Some(preview) = self.world.previews.get(name) else { return };
         let uid = crate::world::uid_of(preview);
         match done {
-            Ok(outcome) => drop(self.world.clones.insert(uid, outcome)),
+            Ok(outcome) => {
+                if outcome.refusal().is_some() {
+                    self.again.insert(uid.clone(), Instant::now() + REFUSED);
+                }
+                self.world.clones.insert(uid, outcome);
+            }
             // What was applied before is still there; only one that was never applied has nothing else to say.
             Err(error) => {
                 if !matches!(self.world.clones.get(&uid), Some(CloneOutcome::Applied(_))) {
@@ -214,9 +225,12 @@ impl Reconciler {
         let here: std::collections::HashSet<&Name> = standings.iter().map(|it| &it.uid).collect();
         self.world.clones.retain(|uid, _| here.contains(uid));
         self.late.retain(|uid, _| here.contains(uid));
+        self.again.retain(|uid, _| here.contains(uid));
     }
 
     fn want_clones(&mut self, standings: &[Standing]) {
+        let now = Instant::now();
+        let due: Vec<Name> = self.again.extract_if(|_, at| *at <= now).map(|(uid, _)| uid).collect();
         for standing in standings {
             if standing.is == Is::Leaving {
                 continue; // its children go with it
@@ -227,7 +241,8 @@ impl Reconciler {
                 self.around.entry(namespace.clone()).or_insert_with(|| Around::of(world, namespace));
             let wish = Wish::of(world, standing, around, *hash, self.settings.allow_keyless);
             let is_done = self.world.clones.get(&standing.uid).is_some_and(|it| it.version() == wish.version);
-            if !is_done && !self.clones.is_pending(&standing.name) {
+            let is_due = due.contains(&standing.uid);
+            if (!is_done || is_due) && !self.clones.is_pending(&standing.name) {
                 self.clones.want(standing.name.clone(), wish);
             }
         }

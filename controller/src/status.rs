@@ -61,7 +61,7 @@ pub fn judge(
     };
     let routes = match late_since {
         // Whoever waits must not be told before it is true, but for whom it was true it still is, for a while.
-        Some(since) if routes.is(reason::PROGRAMMING) && before_was_programmed(&before, generation) => {
+        Some(since) if routes.is(reason::PROGRAMMING) && before_was_ready(&before, generation) => {
             let end = since.saturating_add(PATIENCE).unwrap_or(Timestamp::MAX);
             if now < end {
                 until = Some(end);
@@ -78,7 +78,7 @@ pub fn judge(
     let ready = ready_verdict(standing, &target, &pods_verdict, &routes);
     // Some requests reach it.
     let serves = planned.is_some_and(|it| !it.backends.is_empty()) && acks.iter().any(Ack::is_programmed);
-    let phase = phase(standing, &target, &pods_verdict, ready.ok, serves);
+    let phase = phase(standing, [&target, &pods_verdict, &routes], ready.ok, serves);
     match &standing.is {
         Is::Live => {
             conditions.set(byway_api::conditions::TARGET_RESOLVED, &target);
@@ -178,21 +178,22 @@ fn ready_verdict(standing: &Standing, target: &Verdict, pods: &Verdict, routes: 
     }
 }
 
-fn phase(standing: &Standing, target: &Verdict, pods: &Verdict, ready: bool, serves: bool) -> Phase {
+fn phase(standing: &Standing, verdicts: [&Verdict; 3], ready: bool, serves: bool) -> Phase {
     match &standing.is {
         Is::Expired(_) => Phase::Expired,
         Is::InConflict(_) => Phase::Failed,
         Is::Leaving => Phase::Pending,
         Is::Live if ready => Phase::Ready,
         Is::Live if serves => Phase::Degraded,
-        Is::Live if target.is_final || pods.is_final => Phase::Failed,
+        Is::Live if verdicts.into_iter().any(|it| it.is_final) => Phase::Failed,
         Is::Live => Phase::Pending,
     }
 }
 
-fn before_was_programmed(before: &PreviewStatus, generation: Option<i64>) -> bool {
+/// Of this very generation: what was ready before an update says nothing of what comes after it.
+fn before_was_ready(before: &PreviewStatus, generation: Option<i64>) -> bool {
     before.conditions.iter().any(|it| {
-        it.type_ == byway_api::conditions::ROUTES_PROGRAMMED
+        it.type_ == byway_api::conditions::READY
             && it.status == "True"
             && it.observed_generation == generation
     })

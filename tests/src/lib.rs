@@ -61,6 +61,7 @@ pub use process::{Running, eventually, started_at};
 pub use programs::{built, cache_dir, find_program, images};
 pub use routes::{Preview, Routes};
 pub use scratch::Scratch;
+pub use spawn::tied;
 pub use stage::Stage;
 pub use tun::FarClient;
 

@@ -13,7 +13,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{dup2_raw, getppid};
 
 /// The child leads a process group, and is killed when its parent's thread ends.
-pub(crate) fn tied(command: &mut Command) {
+pub fn tied(command: &mut Command) {
     let parent = nix::unistd::getpid();
     command.process_group(0);
     let child = move || {

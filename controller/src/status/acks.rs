@@ -97,13 +97,14 @@ impl<'a> Words<'a> {
             return Says::Failed(failure.reason.clone(), format!("on node {node}: {}", failure.message));
         }
         let Some(word) = self.by_node.get(node).and_then(|it| it.get(name)) else { return Says::Nothing };
-        if let Some(refusal) = word.refused.as_ref().filter(|it| it.revision == planned.revision) {
+        let revision = planned.revisions.get(node);
+        if let Some(refusal) = word.refused.as_ref().filter(|it| Some(&it.revision) == revision) {
             return Says::Failed(
                 refusal.reason.clone(),
                 format!("the agent of node {node} refuses it: {}", refusal.message),
             );
         }
-        if word.revision.as_deref() != Some(planned.revision.as_str()) {
+        if word.revision.as_ref() != revision || revision.is_none() {
             return Says::Nothing;
         }
         match word.failures.iter().find(|it| it.target == wanted.target) {

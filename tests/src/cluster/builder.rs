@@ -22,6 +22,7 @@ pub struct ClusterBuilder {
     nodes: usize,
     proxy: ProxyMode,
     simulated: bool,
+    scheduler: bool,
     step: Box<Step>,
 }
 
@@ -37,7 +38,13 @@ pub enum ProxyMode {
 
 impl Default for ClusterBuilder {
     fn default() -> Self {
-        Self { nodes: 0, proxy: ProxyMode::default(), simulated: false, step: Box::new(|_| Ok(())) }
+        Self {
+            nodes: 0,
+            proxy: ProxyMode::default(),
+            simulated: false,
+            scheduler: true,
+            step: Box::new(|_| Ok(())),
+        }
     }
 }
 
@@ -60,6 +67,13 @@ impl ClusterBuilder {
     #[must_use]
     pub fn simulated_nodes(mut self) -> Self {
         self.simulated = true;
+        self
+    }
+
+    /// Pods stay unbound: a test does what the scheduler would.
+    #[must_use]
+    pub fn without_scheduler(mut self) -> Self {
+        self.scheduler = false;
         self
     }
 
@@ -98,7 +112,10 @@ impl ClusterBuilder {
 
         (self.step)("Starting the controller manager and the scheduler")?;
         let dir = cluster.dir.path().to_path_buf();
-        ours.control.start_clients(&dir, &logs, &pki, self.grace())?;
+        ours.control.start_manager(&dir, &logs, &pki, self.grace())?;
+        if self.scheduler {
+            ours.control.start_scheduler(&dir, &logs, &pki)?;
+        }
         if self.nodes > 0 {
             self.start_nodes(ours, &dir, &logs, &pki)?;
             (self.step)("Waiting for the nodes")?;

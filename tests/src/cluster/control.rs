@@ -39,7 +39,7 @@ enum Door {
 }
 
 impl ControlPlane {
-    /// Starts etcd and the API server; [`ControlPlane::start_clients`] does the rest.
+    /// Starts etcd and the API server; what needs them comes later.
     pub(super) fn start(dir: &Path, logs: &Path, pki: &Pki, inside: bool) -> Result<Self> {
         let door = if inside { Door::inside()? } else { Door::port()? };
         let serves = [CONTROL_V4, CONTROL_V6, API_SERVICE, "127.0.0.1", "::1", "localhost"];
@@ -61,23 +61,9 @@ impl ControlPlane {
         self.api_server.wait(Duration::from_secs(90), ready)
     }
 
-    /// Starts what needs the API server: they give up if it is not there soon.
-    pub(super) fn start_clients(&mut self, dir: &Path, logs: &Path, pki: &Pki, grace: &str) -> Result<()> {
-        let server = self.door.inner_url();
-        let mut client = |name: &str, user: &str, more: Vec<String>| {
-            let config = pki.kubeconfig(name, user, None, &server)?;
-            let mut args = vec![
-                format!("--kubeconfig={}", config.display()),
-                format!("--cert-dir={}", dir.display()),
-                "--leader-elect=false".to_owned(),
-                // Nobody asks for their metrics, and their ports would be those of another cluster.
-                "--secure-port=0".to_owned(),
-            ];
-            args.extend(more);
-            self.clients.push(self.door.daemon(name, logs, args)?);
-            anyhow::Ok(())
-        };
-        let manager = vec![
+    /// Starts the controller manager. It takes nodes that were silent for `grace` for dead.
+    pub(super) fn start_manager(&mut self, dir: &Path, logs: &Path, pki: &Pki, grace: &str) -> Result<()> {
+        let more = vec![
             format!("--service-account-private-key-file={}", pki.file("accounts.key")),
             format!("--root-ca-file={}", pki.file("ca.crt")),
             "--use-service-account-credentials=true".to_owned(),
@@ -87,8 +73,34 @@ impl ControlPlane {
             "--kube-api-qps=500".to_owned(),
             "--kube-api-burst=1000".to_owned(),
         ];
-        client("kube-controller-manager", "system:kube-controller-manager", manager)?;
-        client("kube-scheduler", "system:kube-scheduler", vec![])
+        self.start_client("kube-controller-manager", dir, logs, pki, more)
+    }
+
+    /// Starts the scheduler.
+    pub(super) fn start_scheduler(&mut self, dir: &Path, logs: &Path, pki: &Pki) -> Result<()> {
+        self.start_client("kube-scheduler", dir, logs, pki, vec![])
+    }
+
+    /// Starts what needs the API server: it gives up if that is not there soon.
+    fn start_client(
+        &mut self,
+        name: &str,
+        dir: &Path,
+        logs: &Path,
+        pki: &Pki,
+        more: Vec<String>,
+    ) -> Result<()> {
+        let config = pki.kubeconfig(name, &format!("system:{name}"), None, &self.door.inner_url())?;
+        let mut args = vec![
+            format!("--kubeconfig={}", config.display()),
+            format!("--cert-dir={}", dir.display()),
+            "--leader-elect=false".to_owned(),
+            // Nobody asks for their metrics, and their ports would be those of another cluster.
+            "--secure-port=0".to_owned(),
+        ];
+        args.extend(more);
+        self.clients.push(self.door.daemon(name, logs, args)?);
+        Ok(())
     }
 
     /// The namespace that nodes are connected to, if it is one of its own.

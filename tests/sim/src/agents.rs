@@ -1,0 +1,259 @@
+//! What the agents of all nodes would do with routes: say that they are live, or why not.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use byway_api::{NodeRoutes, NodeRoutesSpec, NodeRoutesStatus, names};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{Semaphore, mpsc};
+
+mod word;
+
+pub use word::{Agent, Because};
+
+use crate::sim::{Happened, Shared};
+
+/// Writes under way at a time.
+const WRITES: usize = 64;
+/// After a write that failed.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Why a node is looked at.
+pub(crate) enum Note {
+    /// A watch has seen something.
+    Seen(Box<Event<NodeRoutes>>),
+    /// Time has passed.
+    Again(String),
+    /// A write has ended, with what was written.
+    Written(String, Option<NodeRoutesStatus>),
+}
+
+/// The agents of some nodes.
+pub(crate) struct Agents {
+    client: Client,
+    shared: Arc<Shared>,
+    notes: UnboundedSender<Note>,
+    /// The only node; else all.
+    node: Option<String>,
+    nodes: HashMap<String, Known>,
+    most: Arc<Semaphore>,
+}
+
+struct Known {
+    uid: String,
+    generation: i64,
+    spec: Arc<NodeRoutesSpec>,
+    /// What the API server has.
+    said: NodeRoutesStatus,
+    /// What is being written.
+    saying: bool,
+    /// Since when the spec is there.
+    since: std::time::Instant,
+    routed: HashSet<String>,
+}
+
+impl Agents {
+    pub(crate) fn new(
+        client: Client,
+        shared: Arc<Shared>,
+        notes: UnboundedSender<Note>,
+        node: Option<String>,
+    ) -> Self {
+        let most = Arc::new(Semaphore::new(WRITES));
+        Self { client, shared, notes, node, nodes: HashMap::new(), most }
+    }
+
+    /// Until the simulation ends.
+    pub(crate) async fn run(mut self, mut seen: UnboundedReceiver<Note>) {
+        let api: Api<NodeRoutes> = Api::all(self.client.clone());
+        let mut config = watcher::Config::default().timeout(50).page_size(100);
+        if let Some(node) = &self.node {
+            config = config.fields(&format!("metadata.name={node}"));
+        }
+        let notes = self.notes.clone();
+        let watch = async move {
+            let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+            while let Some(event) = events.next().await {
+                if let Ok(event) = event
+                    && notes.send(Note::Seen(Box::new(event))).is_err()
+                {
+                    return;
+                }
+            }
+        };
+        let mut news = self.shared.news();
+        let work = async {
+            loop {
+                tokio::select! {
+                    note = seen.recv() => match note {
+                        Some(note) => self.take(note),
+                        None => return,
+                    },
+                    changed = news.changed() => match changed {
+                        Ok(()) => self.look_at_all(),
+                        Err(_) => return,
+                    },
+                }
+            }
+        };
+        tokio::join!(watch, work);
+    }
+
+    fn take(&mut self, note: Note) {
+        match note {
+            Note::Seen(event) => match *event {
+                Event::Init | Event::InitDone => {}
+                Event::InitApply(object) | Event::Apply(object) => self.seen(object),
+                Event::Delete(object) => {
+                    self.nodes.remove(&object.metadata.name.unwrap_or_default());
+                }
+            },
+            Note::Again(node) => self.look(&node),
+            Note::Written(node, done) => self.written(&node, done),
+        }
+    }
+
+    /// Agents behave differently, or others run.
+    fn look_at_all(&mut self) {
+        let all: Vec<_> = self.nodes.keys().cloned().collect();
+        all.iter().for_each(|node| self.look(node));
+    }
+
+    fn seen(&mut self, object: NodeRoutes) {
+        let Some(name) = object.metadata.name else { return };
+        let uid = object.metadata.uid.unwrap_or_default();
+        let generation = object.metadata.generation.unwrap_or_default();
+        let said = object.status.unwrap_or_default();
+        match self.nodes.get_mut(&name).filter(|known| known.uid == uid) {
+            Some(known) if known.generation == generation => {
+                if !known.saying {
+                    known.said = said;
+                }
+            }
+            Some(known) => {
+                known.generation = generation;
+                known.spec = object.spec.into();
+                known.since = std::time::Instant::now();
+            }
+            None => {
+                let (spec, since) = (object.spec.into(), std::time::Instant::now());
+                let known =
+                    Known { uid, generation, spec, said, saying: false, since, routed: HashSet::new() };
+                self.nodes.insert(name.clone(), known);
+            }
+        }
+        self.look(&name);
+    }
+
+    fn look(&mut self, node: &str) {
+        let Some(known) = self.nodes.get_mut(node).filter(|it| !it.saying) else { return };
+        let Some(instance) = self.shared.instances().get(node).cloned() else { return };
+        // Only the agent that is named may write.
+        if known.spec.agent_pod_uid.as_ref() != Some(&instance.pod_uid) {
+            return;
+        }
+        let agent = self.shared.manners().get(node).cloned().unwrap_or_default();
+        if agent.silent {
+            return;
+        }
+        let late = agent.delay.saturating_sub(known.since.elapsed());
+        if !late.is_zero() {
+            return self.again(node, late);
+        }
+        let status = agent.word(&known.spec, instance, known.generation);
+        if status == known.said {
+            return;
+        }
+        known.saying = true;
+        let (uid, spec) = (known.uid.clone(), known.spec.clone());
+        let api: Api<NodeRoutes> = Api::all(self.client.clone());
+        let (notes, most, node) = (self.notes.clone(), self.most.clone(), node.to_owned());
+        let fresh = word::fresh_backends(&spec, &mut known.routed);
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            let _permit = most.acquire_owned().await;
+            let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": in_full(&status) }));
+            let params =
+                PatchParams { field_manager: Some("byway-agent".to_owned()), ..PatchParams::default() };
+            let done = api.patch_status(&node, &params, &patch).await;
+            if done.is_ok() && !fresh.is_empty() {
+                let node = node.clone();
+                shared.happened(|at| Happened::Acknowledged { node, backends: fresh, at });
+            }
+            let _ = notes.send(Note::Written(node, done.is_ok().then_some(status))); // it may have ended
+        });
+    }
+
+    fn written(&mut self, node: &str, done: Option<NodeRoutesStatus>) {
+        let Some(known) = self.nodes.get_mut(node) else { return };
+        known.saying = false;
+        match done {
+            Some(status) => {
+                known.said = status;
+                self.look(node);
+            }
+            None => self.again(node, PAUSE),
+        }
+    }
+
+    fn again(&self, node: &str, pause: Duration) {
+        let (notes, node) = (self.notes.clone(), node.to_owned());
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let _ = notes.send(Note::Again(node)); // the simulation may have ended
+        });
+    }
+}
+
+/// Where notes go to, and where they come from.
+pub(crate) fn notes() -> (UnboundedSender<Note>, UnboundedReceiver<Note>) {
+    mpsc::unbounded_channel()
+}
+
+/// A merge patch removes only what is null in it.
+fn in_full(status: &NodeRoutesStatus) -> Value {
+    let mut full = json!({
+        "instance": null, "observedGeneration": null, "failure": null, "previews": null, "targets": null,
+    });
+    if let Ok(Value::Object(fields)) = serde_json::to_value(status) {
+        for (name, value) in fields {
+            full[name] = value;
+        }
+    }
+    full
+}
+
+/// The name of the agent's pod on a node.
+pub(crate) fn pod_name(node: &str) -> String {
+    format!("byway-agent-{node}")
+}
+
+/// Makes the pods of agents.
+pub(crate) async fn create(client: &Client, namespace: &str, nodes: &[String]) -> Result<()> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let create = |node: &String| {
+        let (api, pod) = (api.clone(), pod(node));
+        async move {
+            let pod: Pod = serde_json::from_value(pod)?;
+            api.create(&PostParams::default(), &pod).await?;
+            anyhow::Ok(())
+        }
+    };
+    stream::iter(nodes.iter().map(create)).buffer_unordered(32).try_collect().await
+}
+
+fn pod(node: &str) -> Value {
+    json!({
+        "metadata": { "name": pod_name(node), "labels": { names::COMPONENT_LABEL: names::AGENT_COMPONENT } },
+        "spec": { "nodeName": node, "containers": [{ "name": "agent", "image": "byway/agent" }] },
+    })
+}

@@ -1,0 +1,89 @@
+//! Passes requests on, and answers back.
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, BodyStream, Full, StreamBody};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::HOST;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use kube::Client;
+use kube::client::Body;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Kill, State, Write};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
+
+pub(super) async fn serve(listener: TcpListener, client: Client, state: Arc<State>) {
+    loop {
+        if let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(connection(stream, client.clone(), state.clone()));
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, client: Client, state: Arc<State>) {
+    let _ = stream.set_nodelay(true); // slower, else, and no worse
+    let mut cut = state.cut.subscribe();
+    let service = service_fn(|request| exchange(request, client.clone(), state.clone()));
+    tokio::select! {
+        // A controller that was killed ends it in the middle.
+        _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service) => {}
+        _ = cut.changed() => {}
+    }
+}
+
+async fn exchange(request: Request<Incoming>, client: Client, state: Arc<State>) -> Result<Answer, BoxError> {
+    let (mut head, body) = request.into_parts();
+    head.headers.remove(HOST);
+    let request = Request::from_parts(head, Body::from(body.collect().await?.to_bytes().to_vec()));
+    while_frozen(&state).await;
+    let Some(write) = Write::of(request.method().as_str(), request.uri().path()) else {
+        return pass(client.send(request).await, &state);
+    };
+    let number = state.came(write);
+    if number.is_some_and(|n| state.kill_if(Kill::Before(n))) {
+        return Err("its sender was killed".into());
+    }
+    // The API server goes on with what it was sent, whatever becomes of the sender.
+    let sent = tokio::spawn(async move { client.send(request).await });
+    let answer = sent.await?;
+    if number.is_some_and(|n| state.kill_if(Kill::After(n))) {
+        return Err("its sender was killed".into());
+    }
+    while_frozen(&state).await;
+    pass(answer, &state)
+}
+
+fn pass(answer: kube::Result<Response<Body>>, state: &Arc<State>) -> Result<Answer, BoxError> {
+    let (head, body) = match answer {
+        Ok(answer) => answer.into_parts(),
+        Err(error) => {
+            let text = Full::new(Bytes::from(error.to_string())).map_err(|never| match never {});
+            let mut answer = Response::new(text.boxed_unsync());
+            *answer.status_mut() = StatusCode::BAD_GATEWAY;
+            return Ok(answer);
+        }
+    };
+    let state = state.clone();
+    // What is on its way stays so while all is frozen.
+    let frames = BodyStream::new(body).then(move |frame| {
+        let state = state.clone();
+        async move {
+            while_frozen(&state).await;
+            frame.map_err(BoxError::from)
+        }
+    });
+    Ok(Response::from_parts(head, StreamBody::new(frames).boxed_unsync()))
+}
+
+async fn while_frozen(state: &State) {
+    let mut frozen = state.frozen.subscribe();
+    let _ = frozen.wait_for(|frozen| !frozen).await; // its sender lives as long as the state
+}
