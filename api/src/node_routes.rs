@@ -5,7 +5,6 @@
 //! version cannot read must not take the others down, so its fields are plain text here and each preview is
 //! judged alone, by [`PreviewRoute::compile`](crate::route).
 #![allow(clippy::duplicated_attributes, reason = "columns may be of one type")]
-#![allow(clippy::duplicated_attributes, reason = "each print column is one")]
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use byway_api::{Backend, Environment, Mode, NodeRoutesSpec, PreviewRoute, Target, Unkeyed, names};
 
 use crate::rows::{Name, PodRow, PreviewPodRow, Ref};
-use crate::standing::{Standing, age};
+use crate::standing::Standing;
 use crate::watch::Scope;
 use crate::world::World;
 
@@ -256,17 +256,22 @@ fn environments<'a>(
     environments
 }
 
-/// The pods of each Preview, by its UID, in a fixed order. Those of an older Preview of the same name, which are on their
-/// way out, are not of it.
+/// The pods of each Preview, by its UID, in a fixed order: those that its own Deployment made. A label alone proves
+/// nothing, and pods of an older Preview of the same name may still be on their way out.
 pub fn by_preview<'a>(world: &'a World, standings: &[Standing]) -> HashMap<Name, Vec<&'a PreviewPodRow>> {
     let of_name: HashMap<&Ref, &Standing> = standings.iter().map(|it| (&it.name, it)).collect();
     let mut pods: HashMap<Name, Vec<&PreviewPodRow>> = HashMap::new();
     for (_, row) in world.preview_pods.iter() {
         if let Some(standing) = of_name.get(&row.preview)
-            && row.created >= age(&standing.preview)
+            && is_of(row, standing)
         {
             pods.entry(standing.uid.clone()).or_default().push(row);
         }
     }
     pods
+}
+
+fn is_of(row: &PreviewPodRow, standing: &Standing) -> bool {
+    let deployment = names::child_name(&standing.name.name, &standing.uid);
+    row.owner.strip_prefix(deployment.as_str()).is_some_and(|rest| rest.starts_with('-'))
 }

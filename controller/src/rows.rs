@@ -56,6 +56,8 @@ pub struct PreviewPodRow {
     pub pod: PodRow,
     /// The Preview.
     pub preview: Ref,
+    /// The ReplicaSet that made it.
+    pub owner: Name,
     /// Which version of the clone's template it runs.
     pub revision: Name,
     /// Its condition `ContainersReady`.

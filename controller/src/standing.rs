@@ -96,7 +96,6 @@ pub fn expires_at(preview: &Preview) -> Option<Timestamp> {
     Timestamp::from_second(end.as_second()).ok()
 }
 
-/// When a Preview was created.
-pub fn age(preview: &Preview) -> Timestamp {
+fn age(preview: &Preview) -> Timestamp {
     preview.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
 }

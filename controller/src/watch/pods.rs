@@ -7,14 +7,19 @@ use super::problem::problem;
 use super::slim::Pod;
 use crate::rows::{AgentRow, Name, PodRow, PreviewPodRow, Ref};
 
-/// A pod that has, or will have, a network of its own.
+/// The UID that the kubelet knows a static pod by, which the API server shows a mirror of.
+const STATIC_POD: &str = "kubernetes.io/config.hash";
+
+/// A pod that has, or will have, a network of its own. The addresses of all others are those of their nodes: they stand
+/// for no pod, so nothing may be keyed by them.
 fn pod(pod: &Pod) -> Option<PodRow> {
-    if pod.is_over() {
+    if pod.is_over() || pod.spec.host_network == Some(true) {
         return None;
     }
     let meta = &pod.metadata;
+    let uid = meta.annotations.as_ref().and_then(|it| it.get(STATIC_POD)).or(meta.uid.as_ref())?;
     Some(PodRow {
-        uid: meta.uid.as_deref()?.into(),
+        uid: uid.as_str().into(),
         name: Ref::new(meta.namespace.as_deref()?, meta.name.as_deref()?),
         node: pod.spec.node_name.as_deref().map(Name::from),
         ips: pod.status.pod_ips.iter().filter_map(|ip| ip.ip.parse().ok()).collect(),
@@ -34,6 +39,7 @@ pub(super) fn preview(object: &Pod) -> Option<PreviewPodRow> {
     let pod = pod(object)?;
     Some(PreviewPodRow {
         preview: Ref::new(pod.name.namespace.clone(), labels.get(names::PREVIEW_LABEL)?.as_str()),
+        owner: owner(object)?.into(),
         revision: labels.get(names::REVISION_LABEL).map_or("", String::as_str).into(),
         containers_ready: object.is("ContainersReady"),
         gate: object.is(names::READINESS_GATE),
@@ -54,6 +60,12 @@ pub(super) fn agent(object: &Pod) -> Option<AgentRow> {
         created: object.created(),
         started: container.and_then(|it| it.state.running.as_ref()?.started_at.as_ref()).map(|time| time.0),
     })
+}
+
+/// The name of the ReplicaSet that made it.
+fn owner(object: &Pod) -> Option<&str> {
+    let mut owners = object.metadata.owner_references.iter().flatten();
+    owners.find(|it| it.controller == Some(true) && it.kind == "ReplicaSet").map(|it| it.name.as_str())
 }
 
 /// Reasons that do not go away by waiting.

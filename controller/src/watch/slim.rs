@@ -61,6 +61,7 @@ slim! {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PodSpec {
     pub(crate) node_name: Option<String>,
+    pub(crate) host_network: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
