@@ -53,13 +53,10 @@ impl Agent {
         AgentBuilder { net, args: Vec::new(), env: Vec::new(), open_files: None, without: None }
     }
 
-    /// The binary: `$BYWAY_AGENT`, else what `cargo xtask build` made.
+    /// The binary, see [`built`](crate::built).
     #[must_use]
     pub fn binary() -> PathBuf {
-        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-        std::env::var_os("BYWAY_AGENT").map_or_else(|| target.join("release/byway-agent"), PathBuf::from)
+        crate::built("byway-agent")
     }
 
     /// Changes the routes: written beside and renamed, so that the agent never reads a half.

@@ -58,7 +58,7 @@ pub use load::{Load, Outcome, Plan};
 pub use net::{Net, Pod};
 pub use netns::Netns;
 pub use process::{Running, eventually, started_at};
-pub use programs::{cache_dir, find_program};
+pub use programs::{built, cache_dir, find_program, images};
 pub use routes::{Preview, Routes};
 pub use scratch::Scratch;
 pub use spawn::tied;

@@ -1,8 +1,8 @@
 //! Where programs are that come with the machine, and where those are that were built for tests.
 
-use std::env;
+use std::env::{self, consts::ARCH};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -37,4 +37,30 @@ pub fn cache_dir() -> Result<PathBuf> {
         .or_else(|| env::var_os("XDG_CACHE_HOME").map(|dir| PathBuf::from(dir).join("byway")))
         .or_else(|| env::var_os("HOME").map(|dir| PathBuf::from(dir).join(".cache/byway")))
         .context("none of BYWAY_CACHE, XDG_CACHE_HOME and HOME is set: set BYWAY_CACHE to a folder for built tools")
+}
+
+/// A program of this project: what the variable `BYWAY_AGENT`, or the like, names, else what `cargo xtask build` made.
+#[must_use]
+pub fn built(program: &str) -> PathBuf {
+    let variable = program.to_uppercase().replace('-', "_");
+    let release = target_dir().join(format!("{ARCH}-unknown-linux-gnu/release"));
+    env::var_os(variable).map_or_else(|| release.join(program), PathBuf::from)
+}
+
+/// The archives that `cargo xtask image` made.
+///
+/// # Errors
+///
+/// When there are none.
+pub fn images() -> Result<Vec<PathBuf>> {
+    let folder = target_dir().join("images");
+    let missing = || format!("no images in {}: `cargo xtask image` makes them", folder.display());
+    let entries = std::fs::read_dir(&folder).with_context(missing)?;
+    Ok(entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?)
+}
+
+/// Where cargo puts what it builds for this machine.
+fn target_dir() -> PathBuf {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
 }

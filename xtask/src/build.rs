@@ -1,11 +1,25 @@
-//! `cargo xtask build`: the node agent, which carries the eBPF programs inside.
+//! `cargo xtask build`: the node agent, which carries the eBPF programs inside, and the controller.
+//!
+//! Both are linked statically, so that what is tested is what an image has in it.
 
-use std::env;
+use std::env::{self, consts::ARCH};
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
 use crate::{ebpf, workspace};
+
+/// The node agent.
+pub(crate) const AGENT: &str = "byway-agent";
+/// The controller.
+pub(crate) const CONTROLLER: &str = "byway-controller";
+
+/// `cargo xtask build`.
+pub(crate) fn run() -> Result<()> {
+    let folder = programs(&[AGENT, CONTROLLER])?;
+    println!("{}", folder.display());
+    Ok(())
+}
 
 /// Builds the agent in release mode; returns the path of the binary.
 pub(crate) fn agent() -> Result<PathBuf> {
@@ -13,26 +27,31 @@ pub(crate) fn agent() -> Result<PathBuf> {
     if let Some(binary) = env::var_os("BYWAY_AGENT") {
         return Ok(binary.into());
     }
-    ebpf::build()?;
-    let status = workspace::cargo().args(["build", "--release", "-p", "byway-agent"]).status()?;
-    ensure!(status.success(), "the agent does not build; the compiler's message is above");
-    Ok(workspace::target_dir().join("release/byway-agent"))
+    Ok(programs(&[AGENT])?.join(AGENT))
 }
 
-/// Builds the controller as its tests take it: for them, to compile soon matters more than to run fast.
-pub(crate) fn controller() -> Result<()> {
-    if env::var_os("BYWAY_CONTROLLER").is_some() {
-        return Ok(());
-    }
-    let status = workspace::cargo().args(["build", "-p", "byway-controller"]).status()?;
-    ensure!(status.success(), "the controller does not build; the compiler's message is above");
-    Ok(())
+/// Builds programs in release mode; returns their folder.
+pub(crate) fn programs(names: &[&str]) -> Result<PathBuf> {
+    ebpf::build()?;
+    let packages: Vec<&str> = names.iter().flat_map(|name| ["-p", name]).collect();
+    release(&packages)
 }
 
 /// Builds one of the agent's examples in release mode; returns the path of the binary.
 pub(crate) fn example(name: &str) -> Result<PathBuf> {
     ebpf::build()?;
-    let args = ["build", "--release", "-p", "byway-agent", "--example", name];
-    ensure!(workspace::cargo().args(args).status()?.success(), "{name} does not build; the reason is above");
-    Ok(workspace::target_dir().join("release/examples").join(name))
+    Ok(release(&["-p", AGENT, "--example", name])?.join("examples").join(name))
+}
+
+fn release(what: &[&str]) -> Result<PathBuf> {
+    let target = format!("{ARCH}-unknown-linux-gnu");
+    let mut cargo = workspace::cargo();
+    // With a target named, flags are for the programs alone: macros and build scripts cannot be static.
+    cargo.args(["build", "--release", "--target", &target]).args(what);
+    // Of all ways to give flags this one counts, so what was given before is kept.
+    let given = env::var("RUSTFLAGS").unwrap_or_default();
+    let flags: Vec<&str> = given.split_whitespace().chain(["-Ctarget-feature=+crt-static"]).collect();
+    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
+    ensure!(cargo.status()?.success(), "{}: does not build; the compiler's message is above", what.join(" "));
+    Ok(workspace::target_dir().join(target).join("release"))
 }

@@ -13,7 +13,7 @@ use crate::workspace;
 pub(crate) struct Args {
     /// Change nothing; fail if a file is not what the code makes
     #[arg(long)]
-    check: bool,
+    pub(crate) check: bool,
 }
 
 /// `cargo xtask generate`.

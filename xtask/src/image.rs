@@ -2,7 +2,6 @@
 //!
 //! Both are one statically linked program each and nothing else: no base image, no shell, no library to keep up to date.
 
-use std::env::{self, consts::ARCH};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use byway_tests::Image;
 
-use crate::{ebpf, workspace};
+use crate::{build, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -20,20 +19,20 @@ pub(crate) struct Args {
 }
 
 /// A program, and who runs it.
-const PROGRAMS: [(&str, &str); 2] = [("byway-agent", "0:0"), ("byway-controller", "65532:65532")];
+const PROGRAMS: [(&str, &str); 2] = [(build::AGENT, "0:0"), (build::CONTROLLER, "65532:65532")];
 
 /// `cargo xtask image`.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| workspace::target_dir().join("images"));
-    for archive in build(&out)? {
+    for archive in make(&out)? {
         println!("{}", archive.display());
     }
     Ok(())
 }
 
 /// Makes both; returns the archives, as `docker load` and `ctr image import` read them.
-pub(crate) fn build(out: &Path) -> Result<Vec<PathBuf>> {
-    let programs = programs()?;
+pub(crate) fn make(out: &Path) -> Result<Vec<PathBuf>> {
+    let programs = build::programs(&PROGRAMS.map(|(name, _)| name))?;
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     let mut archives = Vec::new();
     for (name, user) in PROGRAMS {
@@ -46,22 +45,6 @@ pub(crate) fn build(out: &Path) -> Result<Vec<PathBuf>> {
         archives.push(archive);
     }
     Ok(archives)
-}
-
-/// Builds both at once, in release mode; returns their folder.
-fn programs() -> Result<PathBuf> {
-    ebpf::build()?;
-    let target = format!("{ARCH}-unknown-linux-gnu");
-    let mut cargo = workspace::cargo();
-    // With a target named, flags are for the programs alone: macros and build scripts cannot be static.
-    cargo.args(["build", "--release", "--target", &target]);
-    cargo.args(PROGRAMS.iter().flat_map(|(name, _)| ["-p", name]));
-    // Of all ways to give flags this one counts, so what was given before is kept.
-    let given = env::var("RUSTFLAGS").unwrap_or_default();
-    let flags: Vec<&str> = given.split_whitespace().chain(["-Ctarget-feature=+crt-static"]).collect();
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
-    ensure!(cargo.status()?.success(), "the programs do not build; the compiler's message is above");
-    Ok(workspace::target_dir().join(target).join("release"))
 }
 
 /// A copy without what only a debugger reads: three quarters of it. Backtraces still name functions.

@@ -36,7 +36,7 @@ enum Command {
     Setup(setup::Args),
     /// Build the eBPF programs into target/ebpf/byway.o
     Ebpf,
-    /// Build the node agent, with the eBPF programs in it
+    /// Build the agent, with the eBPF programs in it, and the controller
     Build,
     /// Make container images of the agent and the controller, without a container engine
     Image(image::Args),
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Setup(args) => setup::run(&args),
         Command::Ebpf => ebpf::build().map(drop),
-        Command::Build => build::agent().map(drop),
+        Command::Build => build::run(),
         Command::Image(args) => image::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Debug(args) => debug::run(&args),

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 
 use crate::setup::{self, Group};
-use crate::{build, workspace};
+use crate::{generate, image, workspace};
 
 /// Datapath tests share the machine's processors and the kernel's only programs at the cgroup root.
 const DATAPATH_THREADS: &str = "2";
@@ -24,9 +24,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let programs = ["fmt", "--manifest-path", "agent-ebpf/Cargo.toml", "--check"];
         stage("formatting of the eBPF programs", workspace::cargo().args(programs))?;
     }
-    // The lints of the agent and the datapath tests need the object and the agent.
-    build::agent()?;
-    build::controller()?;
+    // The lints of the agent need the object, tests on nodes the images, all others the programs in them.
+    image::make(&workspace::target_dir().join("images"))?;
+    generate::run(&generate::Args { check: true })?;
     if args.filter.is_none() {
         let lints = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
         stage("lints", workspace::cargo().args(lints))?;

@@ -1,6 +1,7 @@
 //! The programs that run once per node: who listens where, and who really called.
 
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -151,16 +152,36 @@ fn descriptor(map: &Map) -> Option<BorrowedFd<'_>> {
 /// The root of cgroup v2, which on hybrid systems is not `/sys/fs/cgroup`.
 fn cgroup2_root() -> Result<PathBuf, NodeError> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").map_err(refused)?;
-    // "36 25 0:31 /root /mount/point options - cgroup2 source ..."; the filesystem's own root comes first.
-    mounts
-        .lines()
-        .filter_map(|line| {
-            let (mount, filesystem) = line.split_once(" - ")?;
-            let mut fields = mount.split(' ').skip(3);
-            let (root, point) = (fields.next()?, fields.next()?);
-            filesystem.starts_with("cgroup2 ").then(|| (root != "/", PathBuf::from(point)))
-        })
-        .min()
-        .map(|(_, point)| point)
-        .ok_or(NodeError::NoCgroup2)
+    highest_cgroup2(&mounts).ok_or(NodeError::NoCgroup2)
+}
+
+/// In a cgroup namespace of its own a pod sees its own cgroup as `/`, and the node's root above it, as `/../..`.
+fn highest_cgroup2(mounts: &str) -> Option<PathBuf> {
+    // "36 25 0:31 /root /mount/point options - cgroup2 source ..."
+    let found = mounts.lines().filter_map(|line| {
+        let (mount, filesystem) = line.split_once(" - ")?;
+        let mut fields = mount.split(' ').skip(3);
+        let (root, point) = (fields.next()?, fields.next()?);
+        let up = root.split('/').filter(|part| *part == "..").count();
+        let down = root.split('/').filter(|part| !part.is_empty() && *part != "..").count();
+        filesystem.starts_with("cgroup2 ").then(|| (down, Reverse(up), PathBuf::from(point)))
+    });
+    found.min().map(|(_, _, point)| point)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_cgroup_is_the_nodes() {
+        let own = "1 2 0:30 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup rw";
+        let node = "3 2 0:30 /../../.. /host/cgroup ro - cgroup2 cgroup2 rw,nsdelegate";
+        let pod = "4 2 0:30 /../other /elsewhere ro - cgroup2 cgroup2 rw";
+        let v1 = "5 2 0:31 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory";
+        let of = |lines: &[&str]| highest_cgroup2(&lines.join("\n"));
+        assert_eq!(of(&[v1, own, pod, node]), Some("/host/cgroup".into()));
+        assert_eq!(of(&[pod, own]), Some("/sys/fs/cgroup".into()));
+        assert_eq!(of(&[v1]), None);
+    }
 }

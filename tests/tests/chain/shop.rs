@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use byway_tests::{ApiServer, Cluster, Image, Scratch, eventually};
+use byway_tests::{ApiServer, Cluster, Image, Scratch, eventually, images};
 use jiff::{SignedDuration, Timestamp};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -40,11 +40,8 @@ impl Shop {
             image.entrypoint(["/shop"]).write(&archive).unwrap();
             cluster.load_image(&archive).unwrap();
         }
-        let images = Path::new(ROOT).join("target/images");
-        let archives =
-            fs::read_dir(&images).unwrap_or_else(|e| panic!("{}: {e}: cargo xtask image", images.display()));
-        for archive in archives {
-            cluster.load_image(&archive.unwrap().path()).unwrap();
+        for archive in images().unwrap() {
+            cluster.load_image(&archive).unwrap();
         }
         let shop = Self { cluster, program, late: Mutex::default(), dead: Mutex::default() };
         shop.install();

@@ -53,6 +53,17 @@ fn crds_stay_unless_told_otherwise_and_can_be_left_out() {
     assert_eq!(crds(&rendered(&["crds.enabled=false"])), 0);
 }
 
+#[test]
+fn a_match_without_a_key_is_refused_unless_the_chart_allows_it() {
+    let rule = |text: &str| {
+        let crd = text.split("\n---").find(|part| part.contains("name: previews.byway.dev")).unwrap();
+        let (_, after) = crd.split_once("- message: 'every way through a match").unwrap();
+        after.lines().nth(1).unwrap().trim().to_owned()
+    };
+    assert!(rule(&rendered(&[])).starts_with("rule: '!has(self.match) ||"));
+    assert_eq!(rule(&rendered(&["controller.allowKeyless=true"])), "rule: \"true\"");
+}
+
 /// `off` is false in YAML 1.1, which kubectl and helm read.
 #[test]
 fn every_mode_of_the_code_is_one_of_the_crd() {

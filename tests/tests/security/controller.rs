@@ -4,11 +4,10 @@
 //! Kubelet and agent are played by this test. The agent's part is done with the token of a pod that the chart's DaemonSet made.
 
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use byway_tests::{Running, eventually};
+use byway_tests::{Running, built, eventually};
 use serde_json::{Value, json};
 
 use crate::installed::{NAMESPACE, Who, apply, ask, cluster, preview};
@@ -75,14 +74,8 @@ fn a_controller_with_these_rights_does_all_its_work() {
     assert!(log.contains("leading"), "{log}");
 }
 
-/// The binary: `$BYWAY_CONTROLLER`, else what `cargo build -p byway-controller` made.
 fn start() -> Running {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-    let binary = std::env::var_os("BYWAY_CONTROLLER")
-        .map_or_else(|| target.join("debug/byway-controller"), PathBuf::from);
-    let mut command = Command::new(binary);
+    let mut command = Command::new(built("byway-controller"));
     command.args(["--admin", "127.0.0.1:0", "--keep-expired", "0", "--lease", "3"]);
     command.env("KUBECONFIG", cluster().kubeconfig_for(NAMESPACE, "byway-controller", None).unwrap());
     command
