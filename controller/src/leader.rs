@@ -9,11 +9,14 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use hyper::{Method, Request};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{Api, Client};
+use kube::client::{Body, ClientBuilder};
+use kube::{Api, Client, Config};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
 use tokio::sync::watch;
+use tower::filter::FilterLayer;
 
 use crate::args::Cli;
 
@@ -31,6 +34,21 @@ impl Term {
     /// Whether it has ended. A process that was stopped for a while finds out here, before anything else runs.
     pub fn is_over(&self) -> bool {
         Timestamp::now().as_millisecond() >= self.end.load(Relaxed)
+    }
+
+    /// A client that writes nothing once it has ended. A process that was stopped in the middle of something goes on with
+    /// that before it looks at the time.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration is of no use.
+    pub fn client(&self, config: Config) -> kube::Result<Client> {
+        let term = self.clone();
+        let may_pass = move |request: Request<Body>| {
+            let reads = request.method() == Method::GET;
+            if reads || !term.is_over() { Ok(request) } else { Err("the lease has ended") }
+        };
+        Ok(ClientBuilder::try_from(config)?.with_layer(&FilterLayer::new(may_pass)).build())
     }
 
     fn extend(&self, end: Timestamp) {

@@ -16,6 +16,8 @@ pub mod rows;
 pub mod standing;
 pub mod status;
 pub mod table;
+#[cfg(test)]
+mod testing;
 pub mod watch;
 pub mod world;
 pub mod write;

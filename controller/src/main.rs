@@ -28,8 +28,8 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<()> {
     let metrics = Arc::new(Metrics::default());
-    let client =
-        kube::Client::try_default().await.context("cannot find the API server: is there a KUBECONFIG?")?;
+    let config = kube::Config::infer().await.context("cannot find the API server: is there a KUBECONFIG?")?;
+    let client = kube::Client::try_from(config.clone())?;
     tokio::spawn(admin::serve(admin::listen(cli.admin).await?, metrics.clone()));
     let leadership = leader::Leadership::new(&client, &cli).await?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -37,7 +37,8 @@ async fn run(cli: Cli) -> Result<()> {
         let term = leadership.won().await?;
         metrics.set_leader(true);
         tracing::info!("leading");
-        let work = reconcile::run(client.clone(), cli.settings.clone(), metrics.clone(), term.clone());
+        let client = term.client(config)?;
+        let work = reconcile::run(client, cli.settings.clone(), metrics.clone(), term.clone());
         tokio::select! {
             why = leadership.lost(&term) => Err(why),
             () = work => Err(anyhow::anyhow!("the lease ended while this process was stopped")),

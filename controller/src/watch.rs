@@ -18,11 +18,13 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
 
+mod pauses;
 mod pods;
 mod problem;
 pub mod scopes;
 mod slim;
 
+use pauses::Pauses;
 pub use pods::is_hard;
 pub use problem::create_failure;
 pub use scopes::{Scope, Scopes};
@@ -238,7 +240,7 @@ impl Watch {
         row: impl Fn(O) -> Option<(K, Option<V>)>,
         wrap: impl Fn(Change<K, V>) -> Update,
     ) {
-        let mut stream = std::pin::pin!(stream.default_backoff().into_stream());
+        let mut stream = std::pin::pin!(stream.backoff(Pauses::default()).into_stream());
         while let Some(event) = stream.next().await {
             let change = match event {
                 Ok(event) => into_change(event, &row),

@@ -253,13 +253,12 @@ impl Shared {
 
     /// The nodes that could have a pod.
     pub(crate) fn nodes_for(&self, pod: &PodView) -> Vec<String> {
-        let wanted = pod.wanted_nodes();
-        if !wanted.is_empty() {
-            return wanted.into_iter().map(str::to_owned).collect();
-        }
-        let rules = self.rules();
-        let is_open = |it: &&String| !rules.dead.contains(it) && !rules.cordoned.contains(it);
-        self.nodes.iter().filter(is_open).cloned().collect()
+        let (wanted, rules) = (pod.wanted_nodes(), self.rules());
+        let may = |it: &&String| {
+            let is_open = if wanted.is_empty() { !rules.cordoned.contains(it) } else { wanted.contains(&it.as_str()) };
+            is_open && !rules.dead.contains(it)
+        };
+        self.nodes.iter().filter(may).cloned().collect()
     }
 
     pub(crate) fn happened(&self, what: impl FnOnce(Instant) -> Happened) {

@@ -1,0 +1,222 @@
+//! Ready is what the agents say: who is missing, who refuses, and who is late.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use byway_api::TargetTraffic;
+use byway_sim::Because;
+use byway_tests::eventually;
+use serde_json::{Value, json};
+
+use crate::stage::{PATIENCE, Space, condition, is_true, on_nodes, own_nodes, phase, shared, workload};
+
+/// The target with a pod on each of these nodes, and a Preview of it.
+fn on(space: &Space<'_>, nodes: &[String]) {
+    let replicas = u32::try_from(nodes.len()).unwrap();
+    space.apply(on_nodes(workload("Deployment", "app", replicas), nodes));
+    let pods = space.wait_pods("app=app", nodes.len());
+    let mut on: Vec<_> = pods.iter().map(|it| it["spec"]["nodeName"].as_str().unwrap()).collect();
+    on.sort_unstable();
+    let mut wanted: Vec<_> = nodes.iter().map(String::as_str).collect();
+    wanted.sort_unstable();
+    assert_eq!(on, wanted);
+    space.preview("pr-1", json!({}));
+}
+
+/// The name of the target's pod on a node.
+fn target_on(space: &Space<'_>, node: &str) -> String {
+    let pods = space.list("Pod", "app=app,!byway.dev/preview");
+    let pod = pods.iter().find(|it| it["spec"]["nodeName"] == node).unwrap();
+    format!("{}/{}", space.name, pod["metadata"]["name"].as_str().unwrap())
+}
+
+const OF_TARGET: &str = "pods of the target steer keyed requests to the preview";
+
+#[test]
+fn a_node_without_an_agent_is_named() {
+    let (space, nodes) = (shared().space("no-agent"), own_nodes(2));
+    let sim = &shared().sim;
+    sim.stop_agent(&nodes[1]).unwrap();
+    on(&space, nodes);
+        space.wait_says("pr-1", "RoutesProgrammed", "NoAgent", &format!("1 of 2 {OF_TARGET}; no agent runs on node {}", nodes[1]));
+    let preview = space.get("Preview", "pr-1").unwrap();
+    assert_eq!(preview["status"]["routes"], json!({ "programmed": 1, "wanted": 2 }));
+    assert_eq!(phase(&preview), "Degraded");
+    // A node without an agent steers nothing, so there is nothing to wait for.
+    space.wait_pods("byway.dev/preview=pr-1", 1);
+    sim.start_agent(&nodes[1]).unwrap();
+    space.wait_ready("pr-1");
+}
+
+#[test]
+fn an_agent_that_is_not_ready_claims_nothing() {
+    let (space, nodes) = (shared().space("not-ready"), own_nodes(1));
+    let (sim, node) = (&shared().sim, &nodes[0]);
+    on(&space, nodes);
+    space.wait_ready("pr-1");
+    sim.agent_is_ready(node, false);
+        space.wait_says("pr-1", "RoutesProgrammed", "AgentNotReady", &format!("0 of 1 {OF_TARGET}; the agent of node {node} is not ready"));
+    sim.agent(node, |agent| {
+        agent.failure = Some(Because::new("NoBtf", "the kernel has no BTF: use another"))
+    });
+    let why = format!("the agent of node {node} is not ready (NoBtf: the kernel has no BTF: use another)");
+    let said = format!("0 of 1 {OF_TARGET}; {why}");
+    space.wait("pr-1", "with the reason", |it| condition(it, "Ready")["message"] == said);
+    sim.agent_is_ready(node, true);
+        space.wait_says("pr-1", "RoutesProgrammed", "NoBtf", &format!("0 of 1 {OF_TARGET}; on node {node}: the kernel has no BTF: use another"));
+    sim.agent(node, |agent| agent.failure = None);
+    space.wait_ready("pr-1");
+}
+
+#[test]
+fn an_agent_that_refuses_says_why() {
+    let (space, nodes) = (shared().space("refuses"), own_nodes(1));
+    let (sim, node) = (&shared().sim, &nodes[0]);
+    let because = Because::new("TooNew", "field x is not known: update the agent");
+    sim.agent(node, |agent| drop(agent.refuses.insert(format!("{}/pr-1", space.name), because)));
+    on(&space, nodes);
+        let why = format!("the agent of node {node} refuses it: field x is not known: update the agent");
+    space.wait_says("pr-1", "RoutesProgrammed", "TooNew", &format!("0 of 1 {OF_TARGET}; {why}"));
+    assert_eq!(phase(&space.get("Preview", "pr-1").unwrap()), "Failed");
+    // Another one on the same node is none of its business.
+    space.preview("pr-2", json!({}));
+    space.wait_ready("pr-2");
+    sim.agent(node, |agent| agent.refuses.clear());
+    space.wait_ready("pr-1");
+}
+
+#[test]
+fn partly_programmed_is_counted() {
+    let (space, nodes) = (shared().space("partly"), own_nodes(3));
+    let sim = &shared().sim;
+    sim.agent(&nodes[2], |agent| agent.silent = true);
+    on(&space, nodes);
+        space.wait_says("pr-1", "RoutesProgrammed", "Programming", &format!("2 of 3 {OF_TARGET}; waiting for the agents to acknowledge"));
+    let preview = space.get("Preview", "pr-1").unwrap();
+    assert_eq!(preview["status"]["routes"], json!({ "programmed": 2, "wanted": 3 }));
+    let pod = space.list("Pod", "byway.dev/preview=pr-1").remove(0);
+    assert!(is_true(&pod, "ContainersReady") && !is_true(&pod, "Ready"), "its gate is closed");
+
+    let target = target_on(&space, &nodes[2]);
+    let because = Because::new("AttachFailed", "the pod has no network namespace: restart it");
+    sim.agent(&nodes[2], |agent| {
+        agent.silent = false;
+        agent.fails_on.insert(target.clone(), because);
+    });
+        let why = format!("{target} on node {}: the pod has no network namespace: restart it", nodes[2]);
+    space.wait_says("pr-1", "RoutesProgrammed", "AttachFailed", &format!("2 of 3 {OF_TARGET}; {why}"));
+    assert_eq!(phase(&space.get("Preview", "pr-1").unwrap()), "Degraded");
+    sim.agent(&nodes[2], |agent| agent.fails_on.clear());
+    space.wait_ready("pr-1");
+}
+
+#[test]
+fn what_a_predecessor_said_counts_no_more() {
+    let (space, nodes) = (shared().space("restart"), own_nodes(1));
+    let (sim, node) = (&shared().sim, &nodes[0]);
+    on(&space, nodes);
+    space.wait_ready("pr-1");
+    // Its container runs since a later second, and it says nothing yet.
+    sleep(Duration::from_millis(2500));
+    sim.agent(node, |agent| agent.silent = true);
+    sim.restart_agent(node);
+        space.wait_says("pr-1", "RoutesProgrammed", "Programming", &format!("0 of 1 {OF_TARGET}; waiting for the agents to acknowledge"));
+    sim.agent(node, |agent| agent.silent = false);
+    space.wait_ready("pr-1");
+}
+
+#[test]
+fn pods_on_a_dead_node_are_not_waited_for() {
+    let (space, nodes) = (shared().space("dead"), own_nodes(2));
+    let sim = &shared().sim;
+    on(&space, nodes);
+    space.wait_ready("pr-1");
+    sim.node_dies(&nodes[1]);
+    space.wait("pr-1", "on one pod", |it| it["status"]["routes"] == json!({ "programmed": 1, "wanted": 1 }));
+    space.preview("pr-2", json!({}));
+    space.wait_ready("pr-2");
+    // If it was only cut off, its agent gets the routes all the same.
+    assert_eq!(space.routes("pr-2").iter().map(|it| it.targets.len()).sum::<usize>(), 2);
+}
+
+#[test]
+fn traffic_that_no_header_can_match_is_a_warning() {
+    let (space, nodes) = (shared().space("traffic"), own_nodes(1));
+    let (sim, node) = (&shared().sim, &nodes[0]);
+    on(&space, nodes);
+    let preview = space.wait_ready("pr-1");
+    assert_eq!(*condition(&preview, "Warnings"), Value::Null);
+    let target = target_on(&space, node);
+    let sees = |tls, http2, deaf: Vec<u16>| {
+        let seen = TargetTraffic { target: target.clone(), tls, http2, not_listening: deaf };
+        sim.agent(node, |agent| agent.traffic = vec![seen]);
+    };
+    let tail = format!(
+        "arrives at {target}: no header can be read in it, so it reaches the app, unless it comes from a pod of the environment"
+    );
+    sees(3, 0, vec![]);
+    let said = space.wait_condition("pr-1", "Warnings", "True", "TrafficNotMatched");
+    assert_eq!(said, format!("TLS {tail}"));
+    sees(0, 0, vec![8080]);
+    let said = space.wait_condition("pr-1", "Warnings", "True", "NothingListens");
+    let deaf = format!(
+        "nothing listens on port 8080 of {target}; set incoming.ports to the ports that the app serves"
+    );
+    assert_eq!(said, deaf);
+    sees(1, 1, vec![8080]);
+    let said = space.wait_condition("pr-1", "Warnings", "True", "Several");
+    let wanted =
+        format!("TrafficNotMatched: TLS {tail}; TrafficNotMatched: HTTP/2 {tail}; NothingListens: {deaf}");
+    assert_eq!(said, wanted);
+    assert!(is_true(&space.get("Preview", "pr-1").unwrap(), "Ready"), "it is ready all the same");
+    sim.agent(node, |agent| agent.traffic.clear());
+    space.wait("pr-1", "without warnings", |it| condition(it, "Warnings").is_null());
+}
+
+/// A target's new pod is steered by an agent that needs a moment: for who waits for the preview, nothing has changed.
+#[test]
+fn a_pod_that_comes_does_not_make_it_unready_at_once() {
+    let (space, nodes) = (shared().space("patience"), own_nodes(1));
+    let sim = &shared().sim;
+    on(&space, nodes);
+    let since = condition(&space.wait_ready("pr-1"), "Ready")["lastTransitionTime"].clone();
+    sleep(Duration::from_millis(1100));
+    sim.agent(&nodes[0], |agent| agent.delay = Duration::from_millis(800));
+    space.merge("Deployment", "app", json!({ "spec": { "replicas": 2 } }));
+    let both = json!({ "programmed": 2, "wanted": 2 });
+    let preview = space.wait("pr-1", "on both", |it| it["status"]["routes"] == both);
+    assert_eq!(condition(&preview, "Ready")["lastTransitionTime"], since, "it was ready all the time");
+
+    // But not for long.
+    sim.agent(&nodes[0], |agent| agent.silent = true);
+    space.merge("Deployment", "app", json!({ "spec": { "replicas": 3 } }));
+    let said = space.wait_not_ready("pr-1", "RoutesProgrammed", "Programming");
+    assert!(
+        said.ends_with(
+            "of the target steer keyed requests to the preview; waiting for the agents to acknowledge"
+        ),
+        "{said}"
+    );
+    sim.agent(&nodes[0], |agent| agent.silent = false);
+    space.wait_ready("pr-1");
+}
+
+#[test]
+fn the_gate_waits_for_the_last_agent() {
+    let (space, nodes) = (shared().space("gate"), own_nodes(2));
+    let sim = &shared().sim;
+    sim.agent(&nodes[1], |agent| agent.silent = true);
+    on(&space, nodes);
+    space.wait_condition("pr-1", "PodsReady", "True", "PodsReady");
+    space.wait_condition("pr-1", "RoutesProgrammed", "False", "Programming");
+    sleep(Duration::from_millis(500));
+    let pod = space.list("Pod", "byway.dev/preview=pr-1").remove(0);
+    assert!(condition(&pod, byway_api::names::READINESS_GATE).is_null());
+    sim.agent(&nodes[1], |agent| agent.silent = false);
+    let opened = || {
+        let pod = space.list("Pod", "byway.dev/preview=pr-1").remove(0);
+        is_true(&pod, byway_api::names::READINESS_GATE).then_some(())
+    };
+    assert!(eventually(PATIENCE, opened).is_some());
+    space.wait_ready("pr-1");
+}

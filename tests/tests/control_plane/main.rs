@@ -1,0 +1,13 @@
+//! The controller on a real API server, with simulated nodes: from Previews to routes, and back to conditions.
+#![allow(clippy::needless_pass_by_value, reason = "json! makes values")]
+
+mod agents;
+mod claims;
+mod crowd;
+mod leaders;
+mod lifecycle;
+mod outages;
+mod stage;
+mod targets;
+mod troubles;
+mod validation;

@@ -1,0 +1,207 @@
+//! Targets of each kind.
+
+use byway_tests::eventually;
+use serde_json::{Value, json};
+
+use crate::stage::{Space, container, shared, workload};
+
+/// A Preview of this target gets ready, and so many of its pods are steered.
+fn becomes_ready(space: &Space<'_>, kind: &str, name: &str, pods: u64) -> Value {
+    let preview = format!("of-{}", kind.to_lowercase());
+    space.preview(&preview, json!({ "target": { "kind": kind, "name": name } }));
+    let ready = space.wait_ready(&preview);
+    let all = json!({ "programmed": pods, "wanted": pods });
+    space.wait(&preview, "on all pods", |it| it["status"]["routes"] == all);
+    let child = ready["status"]["deployment"].as_str().unwrap();
+    let clone = space.get("Deployment", child).unwrap();
+    assert_eq!(clone["spec"]["template"]["spec"]["containers"][0]["image"], "app:preview");
+    assert_eq!(clone["spec"]["replicas"], 1);
+    clone
+}
+
+#[test]
+fn workloads_of_all_kinds_are_cloned_as_deployments() {
+    let space = shared().space("kinds");
+    space.apply(workload("StatefulSet", "db", 2));
+    let mut daemons = workload("DaemonSet", "daemon", 0);
+    let one_node = json!({ "kubernetes.io/hostname": shared().sim.node(0) });
+    daemons["spec"]["template"]["spec"]["nodeSelector"] = one_node;
+    space.apply(daemons);
+    space.apply(workload("ReplicaSet", "set", 2));
+    let labels = json!({ "app": "alone" });
+    space.apply(json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "alone", "labels": labels },
+        "spec": { "containers": [container()] },
+    }));
+    becomes_ready(&space, "StatefulSet", "db", 2);
+    becomes_ready(&space, "DaemonSet", "daemon", 1);
+    becomes_ready(&space, "ReplicaSet", "set", 2);
+    becomes_ready(&space, "Pod", "alone", 1);
+
+    let warned = space.wait_condition("of-statefulset", "Warnings", "True", "NoStableIdentity");
+    assert!(warned.starts_with("the preview's pods have no stable names or ordinals"), "{warned}");
+}
+
+#[test]
+fn a_replica_set_of_a_deployment_is_no_target() {
+    let space = shared().space("owned");
+    space.deployment("app", 1);
+    space.wait_pods("app=app", 1);
+    let set = space.list("ReplicaSet", "")[0]["metadata"]["name"].as_str().unwrap().to_owned();
+    space.preview("pr-1", json!({ "target": { "kind": "ReplicaSet", "name": set } }));
+    let message = space.wait_not_ready("pr-1", "TargetResolved", "TargetNotFound");
+    let hint = "or it belongs to a Deployment: name that one";
+    assert_eq!(message, format!("there is no ReplicaSet {set} in namespace {}, {hint}", space.name));
+}
+
+#[test]
+fn a_pod_may_come_and_be_replaced() {
+    let space = shared().space("pod");
+    space.preview("pr-1", json!({ "target": { "kind": "Pod", "name": "alone" } }));
+    let message = space.wait_not_ready("pr-1", "TargetResolved", "TargetNotFound");
+    assert_eq!(message, format!("there is no Pod alone in namespace {}", space.name));
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "alone", "labels": { "app": "alone" } },
+        "spec": { "containers": [container()] },
+    });
+    let first = space.apply(pod.clone())["metadata"]["uid"].clone();
+    space.wait_ready("pr-1");
+    space.delete("Pod", "alone");
+    let apply = || space.try_apply(pod.clone()).ok().filter(|it| it["metadata"]["uid"] != first);
+    let second = eventually(crate::stage::PATIENCE, apply).unwrap()["metadata"]["uid"].clone();
+    let steers_it = || {
+        let routes = space.routes("pr-1");
+        routes.iter().any(|it| it.targets.iter().any(|target| target["podUid"] == second)).then_some(())
+    };
+    assert!(eventually(crate::stage::PATIENCE, steers_it).is_some());
+    space.wait_ready("pr-1");
+}
+
+const ROLLOUTS: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: { name: rollouts.argoproj.io }
+spec:
+  group: argoproj.io
+  names: { kind: Rollout, plural: rollouts, singular: rollout }
+  scope: Namespaced
+  versions:
+  - name: v1alpha1
+    served: true
+    storage: true
+    schema: { openAPIV3Schema: { type: object, x-kubernetes-preserve-unknown-fields: true } }
+";
+
+/// A Rollout and its pods, as its controller would make them.
+fn rollout(space: &Space<'_>) {
+    let mut rollout = workload("Rollout", "app", 1);
+    rollout["apiVersion"] = json!("argoproj.io/v1alpha1");
+    space.apply(rollout);
+    space.apply(json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "app-1", "labels": { "app": "app" } },
+        "spec": { "containers": [container()] },
+    }));
+}
+
+/// The controller looks every half minute whether Rollouts have been installed.
+#[test]
+fn rollouts_are_targets_once_they_are_installed() {
+    let space = shared().space("rollouts");
+    space.preview("pr-1", json!({ "target": { "kind": "Rollout", "name": "app" } }));
+    let message = space.wait_not_ready("pr-1", "TargetResolved", "TargetNotFound");
+    let wanted = format!("there is no Rollout app in namespace {}; are Argo Rollouts installed?", space.name);
+    assert_eq!(message, wanted);
+    space.kube().install_crd(ROLLOUTS).unwrap();
+    rollout(&space);
+    let resolved = || {
+        let preview = space.get("Preview", "pr-1")?;
+        crate::stage::is_true(&preview, "TargetResolved").then_some(())
+    };
+    assert!(eventually(2 * crate::stage::PATIENCE, resolved).is_some(), "{:?}", space.get("Preview", "pr-1"));
+    space.wait_ready("pr-1");
+}
+
+#[test]
+fn a_preview_without_a_target_is_its_own() {
+    let space = shared().space("targetless");
+    space.preview("pr-1", json!({ "target": null, "incoming": { "ports": [8080, 9090] } }));
+    let preview = space.wait_ready("pr-1");
+    let status = &preview["status"];
+    assert_eq!(status["routes"], json!({ "programmed": 1, "wanted": 1 }));
+    assert_eq!(status["ports"], json!([8080, 9090]));
+    let service = space.get("Service", status["service"].as_str().unwrap()).unwrap();
+    assert_eq!(service["spec"]["ports"].as_array().unwrap().len(), 2);
+    assert_eq!(service["metadata"]["ownerReferences"][0]["uid"], preview["metadata"]["uid"]);
+    let pod = space.wait_pods("byway.dev/preview=pr-1", 1).remove(0);
+    for (label, value) in service["spec"]["selector"].as_object().unwrap() {
+        assert_eq!(pod["metadata"]["labels"][label], *value, "the Service finds the pod");
+    }
+    let routes = space.routes("pr-1");
+    assert_eq!(routes.len(), 1);
+    let target = &routes[0].targets[0];
+    assert_eq!((&target["podUid"], &target["unkeyed"]), (&pod["metadata"]["uid"], &json!("notFound")));
+
+    let service = status["service"].as_str().unwrap();
+    space.delete("Preview", "pr-1");
+    space.wait_gone("Service", service);
+    space.wait_no_routes("pr-1");
+}
+
+#[test]
+fn what_cannot_be_cloned_is_refused_with_what_to_do() {
+    let space = shared().space("refused");
+    let mut host = workload("Deployment", "host", 1);
+    host["spec"]["template"]["spec"]["hostNetwork"] = json!(true);
+    space.apply(host);
+    let claim = json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": "data" },
+        "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } },
+    });
+    space.apply(claim);
+    let mut disk = workload("Deployment", "disk", 1);
+    disk["spec"]["template"]["spec"]["volumes"] =
+        json!([{ "name": "data", "persistentVolumeClaim": { "claimName": "data" } }]);
+    space.apply(disk);
+    let mut two = workload("Deployment", "two", 1);
+    two["spec"]["template"]["spec"]["containers"] =
+        json!([{ "name": "a", "image": "a:1" }, { "name": "b", "image": "b:1" }]);
+    space.apply(two);
+
+    let refused = |target: Value, name: &str, reason: &str, message: &str| {
+        space.preview(name, json!({ "target": target }));
+        assert_eq!(space.wait_not_ready(name, "TargetResolved", reason), message);
+        let preview = space.wait(name, "failed", |it| crate::stage::phase(it) == "Failed");
+        assert!(preview["status"].get("deployment").is_none());
+    };
+    refused(
+        json!({ "kind": "Deployment", "name": "host" }),
+        "of-host",
+        "TargetUsesHostNetwork",
+        "Deployment host uses the node's network, where its ports are taken and nothing can be steered: set hostNetwork to false, or use a preview without a target",
+    );
+    refused(
+        json!({ "kind": "Deployment", "name": "disk" }),
+        "of-disk",
+        "ClaimNotShareable",
+        "Deployment disk mounts the PersistentVolumeClaim data, which is ReadWriteOnce and cannot be shared with a preview: use a ReadWriteMany claim, or a target without it",
+    );
+    refused(
+        json!({ "kind": "Deployment", "name": "two" }),
+        "of-two",
+        "AmbiguousContainer",
+        "Deployment two has the containers a, b, and it is not plain which one gets the image: name it in target.container",
+    );
+    refused(
+        json!({ "kind": "Deployment", "name": "two", "container": "c" }),
+        "of-third",
+        "NoSuchContainer",
+        "Deployment two has no container \"c\": set target.container to one of a, b",
+    );
+    // What the CRD cannot tell: a regular expression that is none.
+    let regex = json!({ "match": { "header": { "name": "x-traffic", "regex": "{{ key }}(" } } });
+    space.deployment("app", 1);
+    space.preview("of-regex", json!({ "incoming": regex }));
+    let message = space.wait_not_ready("of-regex", "TargetResolved", "BadMatch");
+    assert!(message.starts_with("incoming.match: "), "{message}");
+    assert_eq!(space.list("Deployment", "byway.dev/preview").len(), 0, "nothing was cloned");
+}
