@@ -1,6 +1,7 @@
 //! The simulation as a whole: what a test sets up, and what all parts of it share.
 
 use std::collections::HashMap;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
@@ -57,7 +58,7 @@ pub struct SimBuilder<'a> {
     nodes: usize,
     agents: bool,
     each_watches: bool,
-    journal: Option<UnboundedSender<Happened>>,
+    journal: Option<Sender<Happened>>,
 }
 
 /// What kubelets, agents and the test share.
@@ -67,7 +68,7 @@ pub(crate) struct Shared {
     /// Who runs on which node.
     pub(crate) instances: Mutex<HashMap<String, Instance>>,
     pub(crate) manners: Mutex<HashMap<String, Agent>>,
-    journal: Option<UnboundedSender<Happened>>,
+    journal: Option<Sender<Happened>>,
     pods: UnboundedSender<Note>,
     /// Counts what agents have to look at.
     news: watch::Sender<u64>,
@@ -183,7 +184,7 @@ impl SimBuilder<'_> {
 
     /// Tells what happens, and when.
     #[must_use]
-    pub fn journal(mut self, journal: UnboundedSender<Happened>) -> Self {
+    pub fn journal(mut self, journal: Sender<Happened>) -> Self {
         self.journal = Some(journal);
         self
     }
@@ -255,7 +256,8 @@ impl Shared {
     pub(crate) fn nodes_for(&self, pod: &PodView) -> Vec<String> {
         let (wanted, rules) = (pod.wanted_nodes(), self.rules());
         let may = |it: &&String| {
-            let is_open = if wanted.is_empty() { !rules.cordoned.contains(it) } else { wanted.contains(&it.as_str()) };
+            let is_open =
+                if wanted.is_empty() { !rules.cordoned.contains(it) } else { wanted.contains(&it.as_str()) };
             is_open && !rules.dead.contains(it)
         };
         self.nodes.iter().filter(may).cloned().collect()

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use byway_sim::{ApiProxy, Controller};
 use byway_tests::eventually;
 use serde_json::json;
 
@@ -13,8 +14,9 @@ const PREVIEWS: usize = 500;
 #[test]
 fn many_previews_at_once_all_become_ready_with_few_writes() {
     let stage = Stage::new(5);
-    let (proxy, controller) = stage.watched("a");
-    assert!(eventually(PATIENCE, || controller.leads().then_some(())).is_some());
+    // On processors that are this busy a lease of some seconds could not always be kept.
+    let proxy = ApiProxy::start(&stage.kube).unwrap();
+    let controller = Controller::builder(proxy.kubeconfig()).lease(30).lead().unwrap();
     let space = stage.space("crowd");
     space.deployment("app", 5);
     space.wait_pods("app=app", 5);
@@ -56,7 +58,8 @@ fn many_previews_at_once_all_become_ready_with_few_writes() {
 fn one_preview_that_cannot_be_read_blinds_nobody() {
     let stage = Stage::new(1);
     let mut crd = stage.kube.get("CustomResourceDefinition", "", "previews.byway.dev").unwrap().unwrap();
-    let kinds = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/target/properties/kind/enum";
+    let kinds =
+        "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/target/properties/kind/enum";
     crd.pointer_mut(kinds).unwrap().as_array_mut().unwrap().push(json!("CronJob"));
     crd.as_object_mut().unwrap().remove("status");
     crd["metadata"] = json!({ "name": "previews.byway.dev" });
