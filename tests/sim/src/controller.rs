@@ -38,14 +38,10 @@ impl Controller {
         ControllerBuilder { kubeconfig, identity: "controller".to_owned(), lease: 3, args: Vec::new(), log }
     }
 
-    /// The binary: `$BYWAY_CONTROLLER`, else what `cargo xtask build` made.
+    /// The binary, see [`built`](byway_tests::built).
     #[must_use]
     pub fn binary() -> PathBuf {
-        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-        let target =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-        std::env::var_os("BYWAY_CONTROLLER")
-            .map_or_else(|| target.join("release/byway-controller"), PathBuf::from)
+        byway_tests::built("byway-controller")
     }
 
     /// Its process.

@@ -255,7 +255,8 @@ impl Shared {
     pub(crate) fn nodes_for(&self, pod: &PodView) -> Vec<String> {
         let (wanted, rules) = (pod.wanted_nodes(), self.rules());
         let may = |it: &&String| {
-            let is_open = if wanted.is_empty() { !rules.cordoned.contains(it) } else { wanted.contains(&it.as_str()) };
+            let is_open =
+                if wanted.is_empty() { !rules.cordoned.contains(it) } else { wanted.contains(&it.as_str()) };
             is_open && !rules.dead.contains(it)
         };
         self.nodes.iter().filter(may).cloned().collect()

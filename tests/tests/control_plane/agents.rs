@@ -38,7 +38,12 @@ fn a_node_without_an_agent_is_named() {
     let sim = &shared().sim;
     sim.stop_agent(&nodes[1]).unwrap();
     on(&space, nodes);
-        space.wait_says("pr-1", "RoutesProgrammed", "NoAgent", &format!("1 of 2 {OF_TARGET}; no agent runs on node {}", nodes[1]));
+    space.wait_says(
+        "pr-1",
+        "RoutesProgrammed",
+        "NoAgent",
+        &format!("1 of 2 {OF_TARGET}; no agent runs on node {}", nodes[1]),
+    );
     let preview = space.get("Preview", "pr-1").unwrap();
     assert_eq!(preview["status"]["routes"], json!({ "programmed": 1, "wanted": 2 }));
     assert_eq!(phase(&preview), "Degraded");
@@ -55,7 +60,12 @@ fn an_agent_that_is_not_ready_claims_nothing() {
     on(&space, nodes);
     space.wait_ready("pr-1");
     sim.agent_is_ready(node, false);
-        space.wait_says("pr-1", "RoutesProgrammed", "AgentNotReady", &format!("0 of 1 {OF_TARGET}; the agent of node {node} is not ready"));
+    space.wait_says(
+        "pr-1",
+        "RoutesProgrammed",
+        "AgentNotReady",
+        &format!("0 of 1 {OF_TARGET}; the agent of node {node} is not ready"),
+    );
     sim.agent(node, |agent| {
         agent.failure = Some(Because::new("NoBtf", "the kernel has no BTF: use another"))
     });
@@ -63,7 +73,12 @@ fn an_agent_that_is_not_ready_claims_nothing() {
     let said = format!("0 of 1 {OF_TARGET}; {why}");
     space.wait("pr-1", "with the reason", |it| condition(it, "Ready")["message"] == said);
     sim.agent_is_ready(node, true);
-        space.wait_says("pr-1", "RoutesProgrammed", "NoBtf", &format!("0 of 1 {OF_TARGET}; on node {node}: the kernel has no BTF: use another"));
+    space.wait_says(
+        "pr-1",
+        "RoutesProgrammed",
+        "NoBtf",
+        &format!("0 of 1 {OF_TARGET}; on node {node}: the kernel has no BTF: use another"),
+    );
     sim.agent(node, |agent| agent.failure = None);
     space.wait_ready("pr-1");
 }
@@ -75,7 +90,7 @@ fn an_agent_that_refuses_says_why() {
     let because = Because::new("TooNew", "field x is not known: update the agent");
     sim.agent(node, |agent| drop(agent.refuses.insert(format!("{}/pr-1", space.name), because)));
     on(&space, nodes);
-        let why = format!("the agent of node {node} refuses it: field x is not known: update the agent");
+    let why = format!("the agent of node {node} refuses it: field x is not known: update the agent");
     space.wait_says("pr-1", "RoutesProgrammed", "TooNew", &format!("0 of 1 {OF_TARGET}; {why}"));
     assert_eq!(phase(&space.get("Preview", "pr-1").unwrap()), "Failed");
     // Another one on the same node is none of its business.
@@ -91,7 +106,12 @@ fn partly_programmed_is_counted() {
     let sim = &shared().sim;
     sim.agent(&nodes[2], |agent| agent.silent = true);
     on(&space, nodes);
-        space.wait_says("pr-1", "RoutesProgrammed", "Programming", &format!("2 of 3 {OF_TARGET}; waiting for the agents to acknowledge"));
+    space.wait_says(
+        "pr-1",
+        "RoutesProgrammed",
+        "Programming",
+        &format!("2 of 3 {OF_TARGET}; waiting for the agents to acknowledge"),
+    );
     let preview = space.get("Preview", "pr-1").unwrap();
     assert_eq!(preview["status"]["routes"], json!({ "programmed": 2, "wanted": 3 }));
     let pod = space.list("Pod", "byway.dev/preview=pr-1").remove(0);
@@ -103,7 +123,7 @@ fn partly_programmed_is_counted() {
         agent.silent = false;
         agent.fails_on.insert(target.clone(), because);
     });
-        let why = format!("{target} on node {}: the pod has no network namespace: restart it", nodes[2]);
+    let why = format!("{target} on node {}: the pod has no network namespace: restart it", nodes[2]);
     space.wait_says("pr-1", "RoutesProgrammed", "AttachFailed", &format!("2 of 3 {OF_TARGET}; {why}"));
     assert_eq!(phase(&space.get("Preview", "pr-1").unwrap()), "Degraded");
     sim.agent(&nodes[2], |agent| agent.fails_on.clear());
@@ -120,7 +140,12 @@ fn what_a_predecessor_said_counts_no_more() {
     sleep(Duration::from_millis(2500));
     sim.agent(node, |agent| agent.silent = true);
     sim.restart_agent(node);
-        space.wait_says("pr-1", "RoutesProgrammed", "Programming", &format!("0 of 1 {OF_TARGET}; waiting for the agents to acknowledge"));
+    space.wait_says(
+        "pr-1",
+        "RoutesProgrammed",
+        "Programming",
+        &format!("0 of 1 {OF_TARGET}; waiting for the agents to acknowledge"),
+    );
     sim.agent(node, |agent| agent.silent = false);
     space.wait_ready("pr-1");
 }

@@ -56,7 +56,8 @@ fn many_previews_at_once_all_become_ready_with_few_writes() {
 fn one_preview_that_cannot_be_read_blinds_nobody() {
     let stage = Stage::new(1);
     let mut crd = stage.kube.get("CustomResourceDefinition", "", "previews.byway.dev").unwrap().unwrap();
-    let kinds = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/target/properties/kind/enum";
+    let kinds =
+        "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/target/properties/kind/enum";
     crd.pointer_mut(kinds).unwrap().as_array_mut().unwrap().push(json!("CronJob"));
     crd.as_object_mut().unwrap().remove("status");
     crd["metadata"] = json!({ "name": "previews.byway.dev" });

@@ -91,7 +91,10 @@ fn a_leader_that_is_killed_is_replaced_in_the_middle_of_its_work() {
         assert_eq!(space.list("Deployment", &format!("byway.dev/preview={name}")).len(), 1);
     }
     let of_first = |all: &[Value]| -> Vec<Value> {
-        all.iter().filter(|it| it["metadata"]["name"].as_str().is_some_and(|it| it.contains("pr-1"))).cloned().collect()
+        all.iter()
+            .filter(|it| it["metadata"]["name"].as_str().is_some_and(|it| it.contains("pr-1")))
+            .cloned()
+            .collect()
     };
     assert_eq!(of_first(&picture(&space)), of_first(&before), "the one that was ready is as it was");
 }

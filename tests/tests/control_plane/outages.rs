@@ -51,7 +51,10 @@ fn an_api_server_that_freezes_or_restarts_costs_no_route() {
     space.wait_no_routes("pr-3");
     let after = settled(&space);
     let of_old = |all: &[Value]| -> Vec<Value> {
-        all.iter().filter(|it| !it["metadata"]["name"].as_str().unwrap_or("pr-3").contains("pr-3")).cloned().collect()
+        all.iter()
+            .filter(|it| !it["metadata"]["name"].as_str().unwrap_or("pr-3").contains("pr-3"))
+            .cloned()
+            .collect()
     };
     assert_eq!(of_old(&after), of_old(&before));
     // Another route has come and gone meanwhile, and nothing else.
@@ -71,7 +74,11 @@ fn a_leader_that_cannot_confirm_its_lease_ends() {
     let (before, routes) = (settled(&space), generations(&space));
     proxy.freeze(true);
     assert!(!a.wait_end(Duration::from_secs(10)).unwrap().success());
-    assert!(a.log().contains("the lease could not be confirmed before its end: is the API server there?"), "{}", a.log());
+    assert!(
+        a.log().contains("the lease could not be confirmed before its end: is the API server there?"),
+        "{}",
+        a.log()
+    );
     let (proxy, b) = stage.watched("b");
     assert!(eventually(PATIENCE, || b.leads().then_some(())).is_some());
     sleep(Duration::from_secs(2));
@@ -96,7 +103,8 @@ fn connections_that_break_lose_nothing() {
     space.wait_ready("pr-2");
     let image = || {
         let child = space.get("Preview", "pr-2")?["status"]["deployment"].as_str()?.to_owned();
-        let image = space.get("Deployment", &child)?["spec"]["template"]["spec"]["containers"][0]["image"].clone();
+        let image =
+            space.get("Deployment", &child)?["spec"]["template"]["spec"]["containers"][0]["image"].clone();
         (image == "app:9").then_some(())
     };
     assert!(eventually(PATIENCE, image).is_some());
@@ -118,7 +126,8 @@ fn end_state(space: &Space<'_>) -> Value {
     let sets = space.list("ReplicaSet", "byway.dev/preview");
     let pods = space.wait_pods("byway.dev/preview", 1);
     let conditions = preview["status"]["conditions"].as_array().unwrap().iter();
-    let conditions: Vec<_> = conditions.map(|it| json!([it["type"], it["status"], it["reason"], it["message"]])).collect();
+    let conditions: Vec<_> =
+        conditions.map(|it| json!([it["type"], it["status"], it["reason"], it["message"]])).collect();
     let routes = space.routes("pr-1");
     let targets: usize = routes.iter().map(|it| it.targets.len()).sum();
     let backends: Vec<_> = routes.iter().map(|it| it.entry["backends"].as_array().unwrap().len()).collect();

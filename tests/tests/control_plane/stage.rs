@@ -189,9 +189,10 @@ impl Space<'_> {
     pub(crate) fn wait_says(&self, name: &str, type_: &str, reason: &str, message: &str) {
         let what = format!("{type_}=False ({reason}: {message})");
         self.wait(name, &what, |it| {
-            [type_, "Ready"].into_iter().map(|type_| condition(it, type_)).all(|it| {
-                it["status"] == "False" && it["reason"] == reason && it["message"] == message
-            })
+            [type_, "Ready"]
+                .into_iter()
+                .map(|type_| condition(it, type_))
+                .all(|it| it["status"] == "False" && it["reason"] == reason && it["message"] == message)
         });
     }
 

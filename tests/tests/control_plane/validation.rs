@@ -9,7 +9,10 @@ use crate::stage::{Space, preview, shared};
 fn refused(space: &Space<'_>, more: Value, words: &[&str]) {
     let error = space.try_apply(preview("bad", more.clone())).expect_err(&more.to_string());
     let said = said(&error);
-    assert!(words.iter().all(|word| said.contains(word)), "{more} is refused with {said:?}, without {words:?}");
+    assert!(
+        words.iter().all(|word| said.contains(word)),
+        "{more} is refused with {said:?}, without {words:?}"
+    );
 }
 
 fn taken(space: &Space<'_>, more: Value) {
@@ -56,7 +59,11 @@ fn times_to_live() {
 fn targets_and_ports() {
     let space = shared().space("ports");
     let kind = json!({ "target": { "kind": "CronJob", "name": "app" } });
-    refused(&space, kind, &["spec.target.kind: Unsupported value: \"CronJob\"", "\"Deployment\"", "\"Rollout\""]);
+    refused(
+        &space,
+        kind,
+        &["spec.target.kind: Unsupported value: \"CronJob\"", "\"Deployment\"", "\"Rollout\""],
+    );
     refused(&space, json!({ "target": { "kind": "Pod" } }), &["spec.target.name: Required value"]);
     refused(&space, json!({ "target": { "kind": "Pod", "name": "" } }), &["spec.target.name: Invalid value"]);
     let without = "a preview without a target needs incoming.ports: name the ports that its image serves";
@@ -64,14 +71,26 @@ fn targets_and_ports() {
     refused(&space, json!({ "target": null, "incoming": { "ports": [] } }), &[without]);
     taken(&space, json!({ "target": null, "incoming": { "ports": [8080] } }));
     for port in [0, -1, 65_536] {
-        refused(&space, json!({ "incoming": { "ports": [port] } }), &["spec.incoming.ports[0]: Invalid value"]);
+        refused(
+            &space,
+            json!({ "incoming": { "ports": [port] } }),
+            &["spec.incoming.ports[0]: Invalid value"],
+        );
     }
     refused(&space, json!({ "incoming": { "ports": [80, 80] } }), &["spec.incoming.ports", "uplicate"]);
     let many: Vec<u16> = (1..=33).collect();
-    refused(&space, json!({ "incoming": { "ports": many } }), &["spec.incoming.ports: Too many: 33: must have at most 32 items"]);
+    refused(
+        &space,
+        json!({ "incoming": { "ports": many } }),
+        &["spec.incoming.ports: Too many: 33: must have at most 32 items"],
+    );
     let mirror = "incoming.mode mirror is not available yet: use steal, or off";
     refused(&space, json!({ "incoming": { "mode": "mirror" } }), &[mirror]);
-    refused(&space, json!({ "incoming": { "mode": "take" } }), &["spec.incoming.mode: Unsupported value: \"take\""]);
+    refused(
+        &space,
+        json!({ "incoming": { "mode": "take" } }),
+        &["spec.incoming.mode: Unsupported value: \"take\""],
+    );
     for replicas in [-1, 21] {
         refused(&space, json!({ "replicas": replicas }), &["spec.replicas: Invalid value"]);
     }
@@ -130,8 +149,14 @@ fn matches_without_a_key() {
     let with_path = |path: Value| json!({ "header": keyed["header"], "path": path });
     for (bad, words) in [
         (json!({}), "a match must name a header, headerFilter, path, method, all or any"),
-        (json!({ "all": [keyed, {}] }), "an entry of all or any must name a header, headerFilter, path or method"),
-        (json!({ "any": [keyed, {}] }), "an entry of all or any must name a header, headerFilter, path or method"),
+        (
+            json!({ "all": [keyed, {}] }),
+            "an entry of all or any must name a header, headerFilter, path or method",
+        ),
+        (
+            json!({ "any": [keyed, {}] }),
+            "an entry of all or any must name a header, headerFilter, path or method",
+        ),
         (header(json!({ "name": "a", "exact": "{{ key }}", "regex": "{{ key }}" })), one_of_two),
         (header(json!({ "name": "a" })), one_of_two),
         (json!({ "all": [{ "header": { "name": "a" } }] }), one_of_two),
@@ -140,7 +165,10 @@ fn matches_without_a_key() {
         (header(json!({ "name": "a b", "exact": "{{ key }}" })), "header.name: Invalid value"),
         (json!({ "header": keyed["header"], "method": "get" }), "method: Invalid value"),
         (header(json!({ "name": "a", "exact": "k".repeat(1025) })), "may not be more than 1024"),
-        (json!({ "all": vec![keyed.clone(); 33] }), "spec.incoming.match.all: Too many: 33: must have at most 32 items"),
+        (
+            json!({ "all": vec![keyed.clone(); 33] }),
+            "spec.incoming.match.all: Too many: 33: must have at most 32 items",
+        ),
     ] {
         refused(&space, matching(&bad), &["spec.incoming.match", words]);
     }
@@ -165,7 +193,10 @@ fn key_and_target_stay_as_they_are() {
     again("unnamed", json!({ "target": null, "incoming": ports }), key);
     again("unnamed", json!({ "key": null, "incoming": ports }), target);
     // All else may change.
-    space.preview("named", json!({ "image": "app:newer", "ttl": "2h", "replicas": 2, "env": [{ "name": "A" }] }));
+    space.preview(
+        "named",
+        json!({ "image": "app:newer", "ttl": "2h", "replicas": 2, "env": [{ "name": "A" }] }),
+    );
 }
 
 #[test]
@@ -209,13 +240,25 @@ fn kubectl_shows_previews() {
     assert!(ask(&["get", "byway"]).contains("preview.byway.dev/pr-1"), "the category");
     let routes = table(&shared().cluster.ask(["get", "noderoutes"]).unwrap());
     assert_eq!(routes[0], ["NAME", "GENERATION", "OBSERVED", "AGENT", "FAILURE"]);
-    for field in ["spec.key=change-kubectl", "spec.target.name=app", "spec.target.kind=Deployment", "status.key=change-kubectl", "status.phase=Ready"] {
-        assert_eq!(ask(&["get", "previews", "-o", "name", "--field-selector", field]), "preview.byway.dev/pr-1\n");
+    for field in [
+        "spec.key=change-kubectl",
+        "spec.target.name=app",
+        "spec.target.kind=Deployment",
+        "status.key=change-kubectl",
+        "status.phase=Ready",
+    ] {
+        assert_eq!(
+            ask(&["get", "previews", "-o", "name", "--field-selector", field]),
+            "preview.byway.dev/pr-1\n"
+        );
         let other = field.replace('=', "!=");
         assert_eq!(ask(&["get", "previews", "-o", "name", "--field-selector", &other]), "");
     }
     let explained = shared().cluster.ask(["explain", "preview.spec.ttl"]).unwrap();
-    assert!(explained.contains("How long it lives: `90m`, `1h30m`, between `60s` and `720h`, or `never`"), "{explained}");
+    assert!(
+        explained.contains("How long it lives: `90m`, `1h30m`, between `60s` and `720h`, or `never`"),
+        "{explained}"
+    );
     let described = ask(&["describe", "preview", "pr-1"]);
     assert!(described.contains("requests with the key reach the preview"), "{described}");
 }
