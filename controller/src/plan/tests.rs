@@ -79,7 +79,7 @@ fn pods_with_its_label_that_its_deployment_did_not_make_are_not_its_own() {
     let mut world = one_target();
     let preview = preview(&mut world, "a", 150, json!({}));
     cloned(&mut world, &preview, "r1");
-    let of_an_older_one = format!("{}-r1", byway_api::names::child_name("a", "uid-of-another"));
+    let of_an_older_one = format!("{}-r1", names::child_name("a", "uid-of-another"));
     backend(&mut world, "a", 1, "r1", |pod| pod.owner = of_an_older_one.as_str().into());
     backend(&mut world, "a", 2, "r1", |pod| pod.owner = "somebody".into());
     assert!(backends(&plan_of(&world), "a").is_empty());
