@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use byway_api::{Mode, Phase, PreviewStatus};
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::runtime::events::Recorder;
 use tokio::sync::mpsc;
@@ -27,6 +26,8 @@ use crate::watch::{Scopes, Update, Watch};
 use crate::world::World;
 use crate::write::clone::{Around, CloneOutcome, Wish};
 use crate::write::{Desired, Echo, WriteError, clone, events, gate, preview};
+
+mod removal;
 
 /// Changes that come this close together are planned for once.
 const QUIET: Duration = Duration::from_millis(5);
@@ -299,7 +300,7 @@ impl Reconciler {
             soonest.extend(judged.until);
             soonest.extend(standing.expires_at.filter(|at| *at > now));
             if let Is::Expired(at) = standing.is {
-                soonest.extend(want_removal(&mut self.removals, standing, at, &self.settings, now));
+                soonest.extend(removal::want(&mut self.removals, standing, at, &self.settings, now));
             }
             *phases.entry(judged.status.phase.unwrap_or(Phase::Pending)).or_default() += 1;
             let before = standing.preview.status.as_ref();
@@ -359,43 +360,4 @@ fn report(reports: &mut Desired<Ref, Report, ()>, standing: &Standing, status: &
             Report { preview: standing.preview.clone(), phase, reason: now.reason, message: now.message };
         reports.want(standing.name.clone(), report);
     }
-}
-
-/// Removes what ended long ago; else when that will be.
-fn want_removal(
-    removals: &mut Desired<Ref, (Name, String), ()>,
-    standing: &Standing,
-    ended: Timestamp,
-    settings: &Settings,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let meta = &standing.preview.metadata;
-    // A tool that keeps objects as they are in a repository would create it again, and the preview would start anew.
-    if is_tracked(meta) {
-        return None;
-    }
-    let at = ended.saturating_add(settings.keep_expired).unwrap_or(Timestamp::MAX);
-    if at > now {
-        return Some(at);
-    }
-    if !removals.is_pending(&standing.name) {
-        let version = meta.resource_version.clone().unwrap_or_default();
-        removals.want(standing.name.clone(), (standing.uid.clone(), version));
-    }
-    None
-}
-
-/// Whether a GitOps tool or a package manager looks after the object.
-fn is_tracked(meta: &ObjectMeta) -> bool {
-    const MARKS: [&str; 5] = [
-        "argocd.argoproj.io/tracking-id",
-        "argocd.argoproj.io/instance",
-        "kustomize.toolkit.fluxcd.io/name",
-        "helm.toolkit.fluxcd.io/name",
-        "meta.helm.sh/release-name",
-    ];
-    let has = |map: &Option<std::collections::BTreeMap<String, String>>| {
-        map.as_ref().is_some_and(|map| MARKS.iter().any(|mark| map.contains_key(*mark)))
-    };
-    has(&meta.annotations) || has(&meta.labels)
 }

@@ -139,6 +139,7 @@ pub(crate) fn backend(
     let mut row = PreviewPodRow {
         pod: pod(&format!("{of}-{number}"), [10, 0, 2, number], Some("n1")),
         preview: name(of),
+        owner: format!("{}-{revision}", names::child_name(of, &format!("uid-{of}"))).as_str().into(),
         revision: revision.into(),
         containers_ready: true,
         gate: false,

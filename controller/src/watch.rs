@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::ExponentialBuilder;
 use byway_api::{NodeRoutes, Preview, TargetKind, names};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Node;
@@ -18,13 +19,11 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
 
-mod pauses;
 mod pods;
 mod problem;
 pub mod scopes;
 mod slim;
 
-use pauses::Pauses;
 pub use pods::is_hard;
 pub use problem::create_failure;
 pub use scopes::{Scope, Scopes};
@@ -240,7 +239,7 @@ impl Watch {
         row: impl Fn(O) -> Option<(K, Option<V>)>,
         wrap: impl Fn(Change<K, V>) -> Update,
     ) {
-        let mut stream = std::pin::pin!(stream.backoff(Pauses::default()).into_stream());
+        let mut stream = std::pin::pin!(stream.backoff(pauses()).into_stream());
         while let Some(event) = stream.next().await {
             let change = match event {
                 Ok(event) => into_change(event, &row),
@@ -267,6 +266,17 @@ fn into_change<O, K, V>(event: Event<O>, row: impl Fn(O) -> Option<(K, Option<V>
         Event::Apply(object) => Event::Apply(row(object)?),
         Event::Delete(object) => Event::Delete((row(object)?.0, None)),
     })
+}
+
+/// Pauses before a watch is begun again. The library's own grow to half a minute, and do not shrink for two: an API server
+/// that restarts a few times would leave the controller blind for as long.
+fn pauses() -> watcher::ExponentialBackoff {
+    let pauses = ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(400))
+        .with_max_delay(Duration::from_secs(5))
+        .with_jitter()
+        .without_max_times();
+    pauses.into()
 }
 
 fn config() -> Config {

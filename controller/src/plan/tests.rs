@@ -75,11 +75,13 @@ fn without_the_newest_revision_those_that_were_made_last_serve() {
 }
 
 #[test]
-fn pods_of_an_older_preview_of_the_same_name_are_not_its_own() {
+fn pods_with_its_label_that_its_deployment_did_not_make_are_not_its_own() {
     let mut world = one_target();
     let preview = preview(&mut world, "a", 150, json!({}));
     cloned(&mut world, &preview, "r1");
-    backend(&mut world, "a", 1, "r1", |pod| pod.created = at(100));
+    let of_an_older_one = format!("{}-r1", names::child_name("a", "uid-of-another"));
+    backend(&mut world, "a", 1, "r1", |pod| pod.owner = of_an_older_one.as_str().into());
+    backend(&mut world, "a", 2, "r1", |pod| pod.owner = "somebody".into());
     assert!(backends(&plan_of(&world), "a").is_empty());
     assert!(spec(&plan_of(&world), "n1").environments.is_empty());
 }
