@@ -33,6 +33,8 @@ mod removal;
 const QUIET: Duration = Duration::from_millis(5);
 /// A clone that was refused is tried again so much later: what the refusal came from, e.g. a quota, tells nobody when it goes.
 const REFUSED: Duration = Duration::from_secs(20);
+/// What is only progress is written this much later than what was written before.
+const PROGRESS: SignedDuration = SignedDuration::from_secs(1);
 /// Planning takes at most one part in so many of the time.
 const SHARE: u32 = 4;
 /// Updates between watches and this loop.
@@ -47,22 +49,31 @@ pub async fn run(client: Client, settings: Settings, metrics: Arc<Metrics>, term
     let mut planned_at: Option<Instant> = None;
     loop {
         let wake = reconciler.wake();
-        tokio::select! {
-            update = seen.recv() => {
-                let Some(update) = update else { return };
-                if !reconciler.take(update) {
-                    continue;
-                }
-            }
-            () = reconciler.writes_ended() => {}
-            () = tokio::time::sleep_until(wake.into()) => {}
+        let is_news = tokio::select! {
+            update = seen.recv() => match update {
+                Some(update) => reconciler.take(update),
+                None => return,
+            },
+            is_news = reconciler.write_ended() => is_news,
+            () = tokio::time::sleep_until(wake.into()) => true,
+        };
+        if !is_news {
+            reconciler.write(); // what waited for a write that has ended
+            continue;
         }
         // What belongs together comes together: a pod's update, then its neighbours'.
         let rest = planned_at
             .map_or(QUIET, |at| (QUIET).max((reconciler.took * SHARE).saturating_sub(at.elapsed())));
-        let deadline = tokio::time::Instant::now() + rest;
-        while let Ok(Some(update)) = tokio::time::timeout_at(deadline, seen.recv()).await {
-            reconciler.take(update);
+        let mut rested = std::pin::pin!(tokio::time::sleep(rest));
+        loop {
+            tokio::select! {
+                update = seen.recv() => match update {
+                    Some(update) => drop(reconciler.take(update)),
+                    None => return,
+                },
+                _ = reconciler.write_ended() => reconciler.write(),
+                () = &mut rested => break,
+            }
         }
         if term.is_over() {
             return; // whoever waits for the end of the term says why
@@ -83,6 +94,8 @@ struct Reconciler {
     recorder: Recorder,
     /// Since when acknowledgements are missing, by UID of the Preview.
     late: HashMap<Name, Timestamp>,
+    /// When the status of a Preview was written last, by its UID.
+    told_at: HashMap<Name, Timestamp>,
     /// When a clone that was refused is tried again, by UID of the Preview.
     again: HashMap<Name, Instant>,
     clones: Desired<Ref, Wish, CloneOutcome>,
@@ -128,6 +141,7 @@ impl Reconciler {
             world: World::default(),
             around: HashMap::new(),
             late: HashMap::new(),
+            told_at: HashMap::new(),
             again: HashMap::new(),
             published: Echo::default(),
             opened: Echo::default(),
@@ -168,16 +182,20 @@ impl Reconciler {
         tries.into_iter().flatten().chain(by_itself).chain(again).fold(idle, Instant::min)
     }
 
-    /// Waits for the next write to end.
-    async fn writes_ended(&mut self) {
+    /// Waits for the next write to end. Whether anything is different now: most of what was written is as it was wanted.
+    async fn write_ended(&mut self) -> bool {
         tokio::select! {
-            (name, done) = self.clones.ended() => self.cloned(&name, done),
+            (name, done) = self.clones.ended() => {
+                self.cloned(&name, done);
+                return true;
+            }
             (node, done) = self.routes.ended() => if done.is_err() { self.published.forget(&node) },
             (pod, done) = self.gates.ended() => if done.is_err() { self.opened.forget(&pod) },
             (name, done) = self.statuses.ended() => if done.is_err() { self.told.forget(&name) },
             _ = self.removals.ended() => {}
             _ = self.reports.ended() => {}
         }
+        false
     }
 
     fn cloned(&mut self, name: &Ref, done: Result<CloneOutcome, WriteError>) {
@@ -226,6 +244,7 @@ impl Reconciler {
         let here: std::collections::HashSet<&Name> = standings.iter().map(|it| &it.uid).collect();
         self.world.clones.retain(|uid, _| here.contains(uid));
         self.late.retain(|uid, _| here.contains(uid));
+        self.told_at.retain(|uid, _| here.contains(uid));
         self.again.retain(|uid, _| here.contains(uid));
     }
 
@@ -305,6 +324,15 @@ impl Reconciler {
             *phases.entry(judged.status.phase.unwrap_or(Phase::Pending)).or_default() += 1;
             let before = standing.preview.status.as_ref();
             if self.told.must_write(&standing.name, &judged.status, before) {
+                // Nobody waits for progress, and where a target has many pods there is much of it.
+                let last = self.told_at.get(&standing.uid).map(|at| *at + PROGRESS);
+                if let Some(later) = last.filter(|at| *at > now)
+                    && before.is_some_and(|before| is_progress(before, &judged.status))
+                {
+                    soonest.push(later);
+                    continue;
+                }
+                self.told_at.insert(standing.uid.clone(), now);
                 report(&mut self.reports, standing, &judged.status);
                 self.told.sent(standing.name.clone(), judged.status.clone(), before.cloned());
                 self.statuses.want(standing.name.clone(), (standing.uid.clone(), Box::new(judged.status)));
@@ -345,15 +373,24 @@ fn want_gates<'a>(
     }
 }
 
-/// Reports a change of phase or of the reason for it.
+/// Whether a status differs from the one before only in what is on its way: counts, reasons, messages.
+fn is_progress(before: &PreviewStatus, now: &PreviewStatus) -> bool {
+    fn said(it: &PreviewStatus) -> impl Iterator<Item = (&str, &str, Option<i64>)> {
+        it.conditions.iter().map(|it| (it.type_.as_str(), it.status.as_str(), it.observed_generation))
+    }
+    before.phase == now.phase && before.expires_at == now.expires_at && said(before).eq(said(now))
+}
+
+/// Reports a change of phase, and of what is wrong: of each step on the way there would be too many to be read.
 fn report(reports: &mut Desired<Ref, Report, ()>, standing: &Standing, status: &PreviewStatus) {
     let ready = |status: &PreviewStatus| {
         status.conditions.iter().find(|it| it.type_ == byway_api::conditions::READY).cloned()
     };
     let (Some(now), Some(phase)) = (ready(status), status.phase) else { return };
     let before = standing.preview.status.as_ref();
+    let is_wrong = matches!(phase, Phase::Failed | Phase::Degraded);
     let is_same = before.is_some_and(|before| {
-        before.phase == status.phase && ready(before).is_some_and(|it| it.reason == now.reason)
+        before.phase == status.phase && (!is_wrong || ready(before).is_some_and(|it| it.reason == now.reason))
     });
     if !is_same {
         let report =

@@ -43,6 +43,17 @@ pub(crate) fn example(name: &str) -> Result<PathBuf> {
     Ok(release(&["-p", AGENT, "--example", name])?.join("examples").join(name))
 }
 
+/// Builds the measurements of the controller in release mode; returns the path of the binary.
+pub(crate) fn control_bench() -> Result<PathBuf> {
+    let name = "control_bench";
+    Ok(release(&["-p", "byway-sim", "--example", name])?.join("examples").join(name))
+}
+
+/// Builds the controller in release mode; returns the path of the binary.
+pub(crate) fn controller() -> Result<PathBuf> {
+    Ok(release(&["-p", CONTROLLER])?.join(CONTROLLER))
+}
+
 fn release(what: &[&str]) -> Result<PathBuf> {
     let target = format!("{ARCH}-unknown-linux-gnu");
     let mut cargo = workspace::cargo();

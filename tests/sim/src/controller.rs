@@ -65,16 +65,16 @@ impl Controller {
         get(self.admin, path, &[])
     }
 
-    /// One value of `/metrics`: the sum of all samples of `name`.
+    /// One value of `/metrics`: the sum of all samples of `name` whose labels contain `labels`.
     ///
     /// # Errors
     ///
     /// When the listener does not answer.
-    pub fn metric(&self, name: &str) -> Result<f64> {
+    pub fn metric(&self, name: &str, labels: &str) -> Result<f64> {
         let text = self.get("/metrics")?.text();
         let of = |line: &str| {
             let rest = line.strip_prefix(name)?;
-            if !rest.starts_with(['{', ' ']) {
+            if !rest.starts_with(['{', ' ']) || !rest.contains(labels) {
                 return None;
             }
             rest.rsplit(' ').next()?.parse::<f64>().ok()
@@ -85,7 +85,7 @@ impl Controller {
     /// True while it is the one that works.
     #[must_use]
     pub fn leads(&self) -> bool {
-        self.metric("byway_controller_leader").is_ok_and(|value| value == 1.0)
+        self.metric("byway_controller_leader", "").is_ok_and(|value| value == 1.0)
     }
 
     /// Its status, once it has ended.

@@ -1,9 +1,10 @@
-//! `cargo xtask bench`: what the agent costs, beside nothing at all and beside known proxies.
+//! `cargo xtask bench`: what the agent costs, beside nothing at all and beside known proxies; and what the controller does.
 //!
 //! Numbers of one machine say little, so everything is a ratio to what ran seconds before and after it on the
 //! same machine: contestants take turns, round by round, and a ratio is the median over the rounds.
 
 mod contestant;
+mod control;
 mod cpu;
 mod endure;
 mod load;
@@ -36,6 +37,8 @@ pub(crate) struct Args {
 enum What {
     /// Requests per second, latency, CPU and memory: direct, with the agent, and with haproxy and nginx in its place
     Datapath(Datapath),
+    /// How long a route takes, and what the controller costs in a large cluster: simulated nodes on a real API server
+    Control(control::Control),
 }
 
 #[derive(clap::Args)]
@@ -63,7 +66,13 @@ enum Output {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let What::Datapath(args) = &args.what;
+    match &args.what {
+        What::Datapath(args) => datapath(args),
+        What::Control(args) => control::run(args),
+    }
+}
+
+fn datapath(args: &Datapath) -> Result<()> {
     ensure!(
         nix::unistd::geteuid().is_root(),
         "the benchmark makes network namespaces and loads eBPF programs, which only root may: \
