@@ -98,7 +98,7 @@ impl Connection {
 
     /// Dials home at once, so that a server that speaks first does, and a refusal is passed on.
     async fn dial_home(&self) -> io::Result<(Place, Server)> {
-        let home = self.home(&self.target.routes.load());
+        let home = self.home(self.target.routes.load().at(self.local.port()));
         match (self.dial(&home).await, &home) {
             (Err(_), Place::Preview(leg)) => {
                 self.target.tables.route_counters(leg.index)[counter::UNREACHABLE].fetch_add(1, Relaxed);

@@ -66,6 +66,10 @@ pub(crate) struct Routes {
     pub(crate) legs: Vec<Arc<Leg>>,
     pub(crate) origins: Arc<HashMap<IpAddr, Key>>,
     pub(crate) unkeyed: Unkeyed,
+    /// The ports that are steered.
+    pub(crate) ports: Vec<u16>,
+    /// Of ports that not all of the previews are for.
+    narrowed: HashMap<u16, Self>,
 }
 
 /// A preview as a target's route.
@@ -76,14 +80,54 @@ pub(crate) struct Leg {
     pub(crate) index: u32,
 }
 
+impl Leg {
+    fn is_for(&self, port: u16) -> bool {
+        let ports = &self.preview.route.ports;
+        ports.is_empty() || ports.contains(&port)
+    }
+}
+
 impl Routes {
     /// `legs` in order of priority.
-    pub(crate) fn new(legs: Vec<Arc<Leg>>, origins: Arc<HashMap<IpAddr, Key>>, unkeyed: Unkeyed) -> Self {
+    pub(crate) fn new(
+        legs: Vec<Arc<Leg>>,
+        origins: Arc<HashMap<IpAddr, Key>>,
+        unkeyed: Unkeyed,
+        ports: Vec<u16>,
+    ) -> Self {
+        let of = |port: u16| legs.iter().filter(move |leg| leg.is_for(port)).cloned();
+        let narrow = ports.iter().filter(|port| of(**port).count() < legs.len());
+        let narrowed = narrow.map(|port| (*port, Self::all(of(*port).collect(), origins.clone(), unkeyed)));
+        let narrowed = narrowed.collect();
+        Self { narrowed, ports, ..Self::all(legs, origins, unkeyed) }
+    }
+
+    /// The routes of connections to this port.
+    pub(crate) fn at(&self, port: u16) -> &Self {
+        self.narrowed.get(&port).unwrap_or(self)
+    }
+
+    /// Previews that can never get a request, and which one takes it: on every port that they are for.
+    pub(crate) fn losers(&self) -> Vec<(String, String)> {
+        let name = |leg: &Leg| leg.preview.route.name.clone();
+        let mut wins: HashSet<String> = HashSet::new();
+        let mut lost = BTreeMap::new();
+        for routes in self.ports.iter().map(|port| self.at(*port)) {
+            let losers = routes.table.losers();
+            let is_loser = |i: usize| losers.iter().any(|(loser, _)| *loser == i);
+            wins.extend((0..routes.legs.len()).filter(|i| !is_loser(*i)).map(|i| name(&routes.legs[i])));
+            lost.extend(losers.iter().map(|(l, w)| (name(&routes.legs[*l]), name(&routes.legs[*w]))));
+        }
+        lost.into_iter().filter(|(loser, _)| !wins.contains(loser)).collect()
+    }
+
+    fn all(legs: Vec<Arc<Leg>>, origins: Arc<HashMap<IpAddr, Key>>, unkeyed: Unkeyed) -> Self {
         let routes = legs.iter().map(|leg| {
             let route = &leg.preview.route;
             Route { key: route.key.clone(), matcher: route.matcher.clone() }
         });
-        Self { table: RouteTable::new(routes.collect()), legs, origins, unkeyed }
+        let table = RouteTable::new(routes.collect());
+        Self { table, legs, origins, unkeyed, ports: Vec::new(), narrowed: HashMap::new() }
     }
 
     /// Whether the pod is itself what its previews' requests are for: a preview without a target.

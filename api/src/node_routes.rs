@@ -76,6 +76,9 @@ pub struct PreviewRoute {
     /// What a request must look like; left out: the key in one of the default carriers.
     #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
     pub match_: Option<Match>,
+    /// The ports whose requests it gets, of those that its targets steer; none: all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
     /// Who answers when no backend can be reached.
     #[serde(default)]
     pub on_unreachable: OnUnreachable,
@@ -305,6 +308,7 @@ impl PreviewRoute {
             revision: revision.into(),
             key: key.into(),
             match_: None,
+            ports: Vec::new(),
             on_unreachable: OnUnreachable::Error,
             expires_at: None,
             response_header: true,

@@ -20,6 +20,8 @@ pub struct CompiledRoute {
     pub key: Key,
     /// What a request must look like; `None`: the key in one of the default carriers.
     pub matcher: Option<CompiledMatch>,
+    /// The ports whose requests it gets; none: all that its targets steer.
+    pub ports: Vec<u16>,
     /// Who answers when no backend can be reached.
     pub on_unreachable: OnUnreachable,
     /// From then on the route is dead.
@@ -85,6 +87,7 @@ impl PreviewRoute {
             revision: self.revision.clone(),
             key,
             matcher,
+            ports: self.ports.clone(),
             on_unreachable: self.on_unreachable,
             expires_at: self.expires_at,
             response_header: self.response_header,

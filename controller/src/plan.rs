@@ -79,7 +79,7 @@ pub fn plan(world: &World, standings: &[Standing], rules: Rules) -> Plan {
             continue;
         }
         let backends = backends::choose(world, standing, own);
-        let route = route(standing, &backends, rules);
+        let route = route(standing, &ports, &backends, rules);
         let backends = backends.iter().map(|it| it.pod.uid.clone()).collect();
         let mut planned = Planned { backends, ..Planned::default() };
         let mut by_node: BTreeMap<&Name, Vec<Target>> = BTreeMap::new();
@@ -167,10 +167,11 @@ fn ports(world: &World, standing: &Standing) -> Vec<u16> {
     }
 }
 
-fn route(standing: &Standing, backends: &[&PreviewPodRow], rules: Rules) -> PreviewRoute {
+fn route(standing: &Standing, ports: &[u16], backends: &[&PreviewPodRow], rules: Rules) -> PreviewRoute {
     let incoming = &standing.preview.spec.incoming;
     let mut route = PreviewRoute::new(standing.name.to_string(), "", standing.key.as_str());
     route.match_ = incoming.match_.clone();
+    route.ports = ports.to_vec();
     route.on_unreachable = incoming.on_unreachable;
     route.expires_at = standing.expires_at;
     route.response_header = incoming.response_header;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use byway_api::{Key, Preview, PreviewTarget, TargetKind};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::rows::{Name, Ref};
 use crate::world::{World, key_of, ref_of, uid_of};
@@ -28,6 +28,9 @@ pub struct Standing {
     /// Whether it may have routes.
     pub is: Is,
 }
+
+/// How far the clock of who renews a Preview may be ahead.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Whether a Preview may have routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +73,7 @@ pub fn standings(world: &World, now: Timestamp) -> Vec<Standing> {
 }
 
 fn standing(preview: &Arc<Preview>, now: Timestamp) -> Option<Standing> {
-    let expires_at = expires_at(preview);
+    let expires_at = expires_at(preview, now);
     let is = match expires_at {
         _ if preview.metadata.deletion_timestamp.is_some() => Is::Leaving,
         Some(at) if at <= now => Is::Expired(at),
@@ -88,9 +91,11 @@ fn standing(preview: &Arc<Preview>, now: Timestamp) -> Option<Standing> {
     })
 }
 
-/// When a Preview ends: a function of the object alone.
-pub fn expires_at(preview: &Preview) -> Option<Timestamp> {
-    let renewed = preview.spec.renewed_at.as_ref().map(|time| time.0);
+/// When a Preview ends: a function of the object, whenever it is asked. A renewal that lies in the future does not count,
+/// or it would lengthen the ttl beyond its bound; clocks may differ by some minutes.
+pub fn expires_at(preview: &Preview, now: Timestamp) -> Option<Timestamp> {
+    let latest = now.saturating_add(SKEW).unwrap_or(Timestamp::MAX);
+    let renewed = preview.spec.renewed_at.as_ref().map(|time| time.0).filter(|at| *at <= latest);
     let end = preview.spec.ttl.end(renewed.unwrap_or_else(|| age(preview)))?;
     // The API keeps whole seconds: what is written must be what is read.
     Timestamp::from_second(end.as_second()).ok()

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::plan::Plan;
-use crate::rows::PreviewPodRow;
+use crate::rows::{PreviewPodRow, Ref};
 use crate::standing::{Is, Standing};
 use crate::world::World;
 
@@ -99,12 +99,15 @@ pub fn judge(
     conditions
         .set_or_drop(byway_api::conditions::WARNINGS, warnings::verdict(world, outcome, planned, standing));
 
-    let left = standing.expires_at.filter(|_| standing.is_live()).map(|at| {
-        let (text, holds) = time_left(at.duration_since(now));
-        let change = now.saturating_add(holds).unwrap_or(Timestamp::MAX);
-        until = Some(until.map_or(change, |until: Timestamp| until.min(change)));
-        text
-    });
+    let left = standing
+        .expires_at
+        .filter(|_| standing.is_live() || matches!(standing.is, Is::InConflict(_)))
+        .map(|at| {
+            let (text, holds) = time_left(at.duration_since(now));
+            let change = now.saturating_add(holds).unwrap_or(Timestamp::MAX);
+            until = Some(until.map_or(change, |until: Timestamp| until.min(change)));
+            text
+        });
     let live = standing.is_live();
     let left = left.or_else(|| (live && standing.expires_at.is_none()).then(|| "never".to_owned()));
     let status = PreviewStatus {
@@ -137,6 +140,11 @@ fn target_verdict(world: &World, standing: &Standing) -> Verdict {
         && target.kind != byway_api::TargetKind::Pod
         && world.workload(namespace, target).is_none()
     {
+        if world.children.get(&Ref::new(namespace.clone(), target.name.as_str())).is_some() {
+            let message =
+                format!("{} {} is itself the clone of a preview: name its target", target.kind, target.name);
+            return Verdict::no("TargetIsPreview", message);
+        }
         let hint = match target.kind {
             byway_api::TargetKind::ReplicaSet => ", or it belongs to a Deployment: name that one",
             byway_api::TargetKind::Rollout => "; are Argo Rollouts installed?",
@@ -158,12 +166,9 @@ fn target_verdict(world: &World, standing: &Standing) -> Verdict {
 
 fn ready_verdict(standing: &Standing, target: &Verdict, pods: &Verdict, routes: &Verdict) -> Verdict {
     match &standing.is {
-        Is::Expired(at) => Verdict::no(
-            reason::EXPIRED,
-            format!(
-                "it ended at {at}; set spec.renewedAt to now to revive it, e.g. with kubectl preview extend"
-            ),
-        ),
+        Is::Expired(at) => {
+            Verdict::no(reason::EXPIRED, format!("it ended at {at}; set spec.renewedAt to now to revive it"))
+        }
         Is::InConflict(holder) => Verdict::no(
             reason::CONFLICT,
             format!(
@@ -173,6 +178,9 @@ fn ready_verdict(standing: &Standing, target: &Verdict, pods: &Verdict, routes: 
         Is::Leaving => Verdict::no(reason::PENDING, "it is being deleted"),
         Is::Live => match [target, pods, routes].into_iter().find(|it| !it.ok) {
             Some(first) => Verdict::no(first.reason.clone(), first.message.clone()),
+            None if standing.preview.spec.incoming.mode == Mode::Off => {
+                Verdict::yes(reason::READY, "it runs; incoming.mode is off, so no request is steered to it")
+            }
             None => Verdict::yes(reason::READY, "requests with the key reach the preview"),
         },
     }

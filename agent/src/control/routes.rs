@@ -23,7 +23,11 @@ impl Attached {
         let now = target.routes.load();
         let same_legs = now.legs.len() == previews.len()
             && now.legs.iter().zip(previews).all(|(leg, preview)| Arc::ptr_eq(&leg.preview, preview));
-        if same_legs && Arc::ptr_eq(&now.origins, origins) && now.unkeyed == self.wanted.unkeyed {
+        if same_legs
+            && Arc::ptr_eq(&now.origins, origins)
+            && now.unkeyed == self.wanted.unkeyed
+            && now.ports == self.wanted.ports
+        {
             return Ok(());
         }
 
@@ -52,9 +56,8 @@ impl Attached {
             legs.push(leg);
         }
         let before = std::mem::replace(&mut self.routes, live);
-        let routes = Routes::new(legs, origins.clone(), self.wanted.unkeyed);
-        let name_of = |i: usize| routes.legs[i].preview.route.name.clone();
-        self.losers = routes.table.losers().into_iter().map(|(l, w)| (name_of(l), name_of(w))).collect();
+        let routes = Routes::new(legs, origins.clone(), self.wanted.unkeyed, self.wanted.ports.clone());
+        self.losers = routes.losers();
         target.routes.store(Arc::new(routes));
         let gone = before.iter().filter(|(name, _)| !self.routes.contains_key(*name));
         gone.map(|(_, (_, leg))| leg.index).try_for_each(|index| tables.remove_route(index))

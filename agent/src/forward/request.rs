@@ -3,7 +3,7 @@
 use std::{
     io,
     mem::take,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::atomic::Ordering::Relaxed,
     task::{Context, Poll},
     time::SystemTime,
 };
@@ -229,6 +229,7 @@ impl Exchange<'_> {
         let head = parse_request(bytes, &mut space)?;
         let target = &self.connection.target;
         let routes = target.routes.load();
+        let routes = routes.at(self.connection.local.port());
         let origin = routes.origins.get(&self.connection.peer.ip());
         let verdict = routes.table.decide(&head, origin);
         let leg = match verdict.decision {
@@ -248,11 +249,11 @@ impl Exchange<'_> {
             return Ok(Next::Later);
         }
         match verdict.decision {
-            Decision::App(reason) => self.count_app(&routes, &head, reason),
+            Decision::App(reason) => self.count_app(routes, &head, reason),
             Decision::Preview(..) => self.count_preview(leg.as_deref()),
         }
         if let (true, Decision::App(reason)) = (refused, verdict.decision) {
-            self.up = Up::Refused(Refused::new(&head, reason, &routes));
+            self.up = Up::Refused(Refused::new(&head, reason, routes));
             return Ok(Next::Refused);
         }
         if let Some(leg) = verdict.overlapped.and_then(|i| routes.legs.get(i)) {
@@ -278,7 +279,7 @@ impl Exchange<'_> {
         self.up = if self.away.is_active() || self.asked_for_tunnel() { Up::Wait } else { Up::Head };
     }
 
-    fn count_app(&self, routes: &Arc<Routes>, head: &RequestHead<'_, '_>, reason: AppReason) {
+    fn count_app(&self, routes: &Routes, head: &RequestHead<'_, '_>, reason: AppReason) {
         let target = &self.connection.target;
         if reason == AppReason::UnknownKey {
             target.count(Counter::UnknownKey);

@@ -23,7 +23,9 @@ pub(super) fn want(
     if is_tracked(meta) {
         return None;
     }
-    let at = ended.saturating_add(settings.keep_expired).unwrap_or(Timestamp::MAX);
+    // One that had ended before it was made is new to whoever made it.
+    let created = meta.creation_timestamp.as_ref().map_or(ended, |time| time.0);
+    let at = ended.max(created).saturating_add(settings.keep_expired).unwrap_or(Timestamp::MAX);
     if at > now {
         return Some(at);
     }

@@ -15,13 +15,22 @@ use crate::write::clone::CloneOutcome;
 pub(super) fn verdict(world: &World, standing: &Standing, own: &[&PreviewPodRow]) -> (Verdict, bool) {
     let Some(CloneOutcome::Applied(applied)) = world.clones.get(&standing.uid) else {
         let refused = world.clones.contains_key(&standing.uid);
-        return (Verdict::unknown(reason::PENDING, "no pod runs before the target is cloned"), refused);
+        return (
+            Verdict::unknown(
+                reason::PENDING,
+                "its pods are not looked after before the target can be cloned",
+            ),
+            refused,
+        );
     };
     let is_newest = Some(applied.generation) == standing.preview.metadata.generation;
     let replicas = standing.preview.spec.replicas.max(0) as usize;
     if replicas == 0 {
         return (
-            Verdict::no(reason::SCALED_TO_ZERO, "replicas is 0: keyed requests are answered by nobody"),
+            Verdict::no(
+                reason::SCALED_TO_ZERO,
+                "replicas is 0: keyed requests are answered as incoming.onUnreachable says",
+            ),
             is_newest,
         );
     }

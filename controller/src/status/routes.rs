@@ -16,7 +16,7 @@ pub(super) fn verdict(planned: Option<&Planned>, acks: &[Ack]) -> Verdict {
     if acks.is_empty() {
         return Verdict::no(
             reason::NO_TARGET_PODS,
-            "the target has no ready pod, so there is nothing to steer",
+            "the target has no ready pod, so there is nothing to steer: scale it up, or see why its pods are not ready",
         );
     }
     let programmed = acks.iter().filter(|it| it.is_programmed()).count();

@@ -21,7 +21,7 @@ pub(super) fn verdict(
     }
     let mut warnings: Vec<(String, String)> = outcome.map(|it| it.warnings().to_vec()).unwrap_or_default();
     if let Some(planned) = planned {
-        warnings.extend(traffic(world, planned));
+        warnings.extend(traffic(world, planned, outcome.map_or(&[], |it| it.ports())));
     }
     let (first, _) = warnings.first()?;
     let reason = if warnings.len() > 1 { reason::SEVERAL.to_owned() } else { first.clone() };
@@ -34,7 +34,7 @@ pub(super) fn verdict(
 }
 
 /// What the agents see on the target's pods that no header can match.
-fn traffic(world: &World, planned: &Planned) -> Vec<(String, String)> {
+fn traffic(world: &World, planned: &Planned, ports: &[u16]) -> Vec<(String, String)> {
     let (mut tls, mut http2) = (Vec::new(), Vec::new());
     let mut deaf: BTreeSet<(&str, u16)> = BTreeSet::new();
     for wanted in &planned.wanted {
@@ -46,7 +46,12 @@ fn traffic(world: &World, planned: &Planned) -> Vec<(String, String)> {
         if seen.http2 > 0 {
             http2.push(seen.target.as_str());
         }
-        deaf.extend(seen.not_listening.iter().map(|port| (seen.target.as_str(), *port)));
+        deaf.extend(
+            seen.not_listening
+                .iter()
+                .filter(|port| ports.contains(*port))
+                .map(|port| (seen.target.as_str(), *port)),
+        );
     }
     let mut warnings = Vec::new();
     for (what, targets) in [("TLS", tls), ("HTTP/2", http2)] {

@@ -58,10 +58,14 @@ fn ended(status: &ContainerStatus) -> Box<str> {
         || "it ends again and again".to_owned(),
         |last| {
             let reason = last.reason.as_deref().unwrap_or("Error");
-            format!("it ended with exit code {} ({reason}), {} times", last.exit_code, status.restart_count)
+            let said = last.message.as_deref().map(|it| format!(": {}", it.trim())).unwrap_or_default();
+            format!(
+                "it ended with exit code {} ({reason}{said}), {} times",
+                last.exit_code, status.restart_count
+            )
         },
     );
-    format!("container {name}: {how}; its log says why: kubectl logs --previous").into()
+    format!("container {name}: {how}; kubectl logs --previous may say why").into()
 }
 
 /// Why a Deployment cannot create its pods.
@@ -78,10 +82,7 @@ pub fn create_failure(said: &str) -> (&'static str, &'static str) {
     if has("exceeded quota") || has("failed quota") {
         (reason::QUOTA_EXCEEDED, "free some of the namespace's ResourceQuota, or ask for more")
     } else if has("violates PodSecurity") {
-        (
-            reason::POD_SECURITY,
-            "the target itself would be refused today: change its securityContext or the namespace's level",
-        )
+        (reason::POD_SECURITY, "change the target's securityContext, or the namespace's level")
     } else if has("admission webhook") || has("ValidatingAdmissionPolicy") || has("denied request") {
         (reason::ADMISSION_REFUSED, "the clone has to meet the same policy as the target")
     } else if has("usage per ") || has("per Container") || has("per Pod") {

@@ -7,7 +7,8 @@ use byway_api::conditions::reason;
 use byway_api::{Preview, TargetKind, names};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::ApiResource;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
@@ -277,6 +278,9 @@ where
         Some(there) => {
             let mut object = child.clone();
             object.meta_mut().uid = there.meta().uid.clone();
+            if !wish.trusts(there.meta()) {
+                put_back(&api, there, &object).await?;
+            }
             (object, params.force())
         }
     };
@@ -286,6 +290,20 @@ where
         Err(kube::Error::Api(status)) if status.code == 409 && there.is_none() => Err(name_taken(&name)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Puts an object back to what is wanted of it, with nobody's fields but ours: an apply takes away only what this controller
+/// had applied before, and what somebody added by hand would stay.
+async fn put_back<T>(api: &Api<T>, there: &T, wanted: &T) -> Result<(), Stop>
+where
+    T: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
+{
+    let mut object = wanted.clone();
+    object.meta_mut().resource_version = there.meta().resource_version.clone();
+    object.meta_mut().managed_fields = Some(vec![ManagedFieldsEntry::default()]); // an empty one: forget whose they were
+    tracing::warn!(object = wanted.name_any(), "somebody changed it: putting it back");
+    api.replace(&wanted.name_any(), &PostParams::default(), &object).await?;
+    Ok(())
 }
 
 /// The hash of what was applied.
@@ -300,7 +318,9 @@ fn is_ours<T: Resource>(object: &T, preview: &Preview) -> bool {
 }
 
 fn name_taken(name: &str) -> Stop {
-    let message = format!("{name} exists and does not belong to this Preview: rename it, or this Preview");
+    let message = format!(
+        "{name} exists and does not belong to this Preview: delete it, or make the Preview under another name"
+    );
     Stop::No(reason::NAME_TAKEN.to_owned(), message)
 }
 

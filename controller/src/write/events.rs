@@ -5,6 +5,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
 
 use super::WriteError;
+use crate::watch::is_hard;
 
 /// Who reports.
 pub fn recorder(client: Client) -> Recorder {
@@ -24,7 +25,7 @@ pub async fn report(
     reason: String,
     message: String,
 ) -> Result<(), WriteError> {
-    let warns = matches!(phase, Phase::Failed | Phase::Degraded);
+    let warns = phase == Phase::Failed || (phase == Phase::Degraded && is_hard(&reason));
     // The API takes a note of 1 KiB.
     let note = message.chars().take(1000).collect();
     let event = Event {

@@ -118,7 +118,10 @@ fn a_target_may_come_change_and_go() {
     let preview = space.get("Preview", "pr-1").unwrap();
     assert_eq!(phase(&preview), "Pending");
     assert_eq!(condition(&preview, "PodsReady")["status"], "Unknown");
-    assert_eq!(condition(&preview, "PodsReady")["message"], "no pod runs before the target is cloned");
+    assert_eq!(
+        condition(&preview, "PodsReady")["message"],
+        "its pods are not looked after before the target can be cloned"
+    );
     assert!(space.list("Deployment", "").is_empty());
 
     space.deployment("app", 1);
@@ -145,7 +148,10 @@ fn a_target_may_come_change_and_go() {
     });
     space.merge("Deployment", "app", json!({ "spec": { "replicas": 0 } }));
     let message = space.wait_not_ready("pr-1", "RoutesProgrammed", "NoTargetPods");
-    assert_eq!(message, "the target has no ready pod, so there is nothing to steer");
+    assert_eq!(
+        message,
+        "the target has no ready pod, so there is nothing to steer: scale it up, or see why its pods are not ready"
+    );
     space.wait_no_routes("pr-1");
     space.merge("Deployment", "app", json!({ "spec": { "replicas": 1 } }));
     space.wait_ready("pr-1");

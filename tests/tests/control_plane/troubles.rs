@@ -38,7 +38,8 @@ fn pods_that_do_not_get_ready_say_why() {
 
     let said = fails(&space, "crash", Does::CrashLoops, "CrashLoop");
     let pod = pod_of(&space, "crash");
-    let wanted = "container app: it ended with exit code 1 (Error), 5 times; its log says why: kubectl logs --previous";
+    let wanted =
+        "container app: it ended with exit code 1 (Error), 5 times; kubectl logs --previous may say why";
     assert_eq!(said, format!("0 of 1 pods are ready; {pod}: {wanted}"));
     assert_eq!(phase(&space.get("Preview", "crash").unwrap()), "Failed");
 
@@ -158,8 +159,7 @@ fn pod_security_is_named() {
         said.contains("violates PodSecurity \"restricted:latest\": allowPrivilegeEscalation != false"),
         "{said}"
     );
-    let wanted =
-        "; the target itself would be refused today: change its securityContext or the namespace's level";
+    let wanted = "; change the target's securityContext, or the namespace's level";
     assert!(said.ends_with(wanted), "{said}");
     assert_eq!(phase(&space.get("Preview", "pr-1").unwrap()), "Failed");
 }
@@ -226,7 +226,9 @@ fn a_foreign_deployment_is_left_alone() {
     let said = space.wait_not_ready("pr-1", "TargetResolved", "NameTaken");
     assert_eq!(
         said,
-        format!("{child} exists and does not belong to this Preview: rename it, or this Preview")
+        format!(
+            "{child} exists and does not belong to this Preview: delete it, or make the Preview under another name"
+        )
     );
     assert_eq!(phase(&space.get("Preview", "pr-1").unwrap()), "Failed");
     assert_eq!(space.get("Deployment", &child).unwrap(), before, "byte for byte");
@@ -258,7 +260,7 @@ fn scaled_to_zero_is_no_failure() {
     space.deployment("app", 1);
     space.preview("pr-1", json!({ "replicas": 0 }));
     let said = space.wait_not_ready("pr-1", "PodsReady", "ScaledToZero");
-    assert_eq!(said, "replicas is 0: keyed requests are answered by nobody");
+    assert_eq!(said, "replicas is 0: keyed requests are answered as incoming.onUnreachable says");
     let preview = space.get("Preview", "pr-1").unwrap();
     assert_eq!(phase(&preview), "Pending");
     let message = condition(&preview, "RoutesProgrammed")["message"].as_str().unwrap_or_default();

@@ -40,6 +40,29 @@ fn the_key_is_found_in_every_carrier_and_only_as_a_whole() {
 }
 
 #[test]
+fn a_preview_gets_the_requests_of_its_own_ports_only() {
+    let Some(stage) = Stage::named() else { return };
+    let other_port = PORT + 1;
+    let routes = Routes::new()
+        .preview(stage.preview().with(|p| p.ports = vec![other_port]))
+        .preview(Preview::new("staging/other", "pr-2").backend(&stage.other))
+        .target(&stage.app, &[PORT, other_port], &[NAME, "staging/other"]);
+    let agent = Agent::start(&stage.net, &routes).unwrap();
+    let mut http = stage.http();
+    assert_eq!(who(&mut http, "/", &[("x-byway-key", "pr-1")]), "APP", "it is for the other port");
+    assert_eq!(who(&mut http, "/", &[("x-byway-key", "pr-2")]), "OTHER");
+
+    let both = Routes::new()
+        .preview(stage.preview().with(|p| p.ports = vec![other_port, PORT]))
+        .preview(Preview::new("staging/other", "pr-2").backend(&stage.other))
+        .target(&stage.app, &[PORT, other_port], &[NAME, "staging/other"]);
+    agent.write_routes(&both).unwrap();
+    let followed =
+        eventually(SOON, || (who(&mut http, "/", &[("x-byway-key", "pr-1")]) == "PREVIEW").then_some(()));
+    assert!(followed.is_some());
+}
+
+#[test]
 fn a_match_narrows_and_names_carriers() {
     let Some(stage) = Stage::named() else { return };
     let by_header = matching(serde_json::json!({
