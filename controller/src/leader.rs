@@ -86,7 +86,7 @@ impl Leadership {
             .with_namespace(namespace)
             .with_identity(&identity)
             .with_duration(cli.lease)
-            .with_grace((cli.lease / 3).max(1))
+            .with_grace((cli.lease / 2).max(1))
             .build()
             .await
             .with_context(|| {
@@ -145,7 +145,8 @@ impl Leadership {
                 Ok(Err(error)) => tracing::warn!(%error, "cannot read the lease"),
                 Err(_) => {}
             }
-            tokio::time::sleep(pause.min(term.left())).await;
+            // The nearer the end, the more often: what was renewed has to be seen in time.
+            tokio::time::sleep(pause.min(term.left() / 4)).await;
         }
         anyhow!("the lease could not be confirmed before its end: is the API server there?")
     }

@@ -10,20 +10,23 @@ use serde_json::json;
 use crate::stage::{PATIENCE, Stage};
 
 const PREVIEWS: usize = 500;
+/// Each with two pods, on twenty nodes.
+const TARGETS: usize = 25;
 
 #[test]
 fn many_previews_at_once_all_become_ready_with_few_writes() {
-    let stage = Stage::new(5);
+    let stage = Stage::new(20);
     // On processors that are this busy a lease of some seconds could not always be kept.
     let proxy = ApiProxy::start(&stage.kube).unwrap();
     let controller = Controller::builder(proxy.kubeconfig()).lease(30).lead().unwrap();
     let space = stage.space("crowd");
-    space.deployment("app", 5);
-    space.wait_pods("app=app", 5);
+    (0..TARGETS).for_each(|n| drop(space.deployment(&format!("app-{n}"), 2)));
+    space.wait_pods("", 2 * TARGETS);
     proxy.reset();
     let begun = Instant::now();
     for n in 0..PREVIEWS {
-        space.preview(&format!("pr-{n}"), json!({ "ttl": "never" }));
+        let target = json!({ "kind": "Deployment", "name": format!("app-{}", n % TARGETS) });
+        space.preview(&format!("pr-{n}"), json!({ "ttl": "never", "target": target }));
     }
     // Asking the API server for all of them again and again would be most of its work.
     let all_ready = || {
