@@ -34,7 +34,7 @@ fn many_previews_at_once_all_become_ready_with_few_writes() {
         let ready = controller.metric("byway_controller_previews", "phase=\"Ready\"").ok()?;
         (ready == PREVIEWS as f64).then_some(())
     };
-    let patience = Duration::from_secs(180);
+    let patience = Duration::from_secs(420);
     assert!(eventually(patience, all_ready).is_some(), "not all are ready:\n{}", controller.log());
     let took = begun.elapsed();
     // Whatever is left comes now.
