@@ -67,7 +67,7 @@ fn an_agent_that_is_not_ready_claims_nothing() {
         &format!("0 of 1 {OF_TARGET}; the agent of node {node} is not ready"),
     );
     sim.agent(node, |agent| {
-        agent.failure = Some(Because::new("NoBtf", "the kernel has no BTF: use another"))
+        agent.failure = Some(Because::new("NoBtf", "the kernel has no BTF: use another"));
     });
     let why = format!("the agent of node {node} is not ready (NoBtf: the kernel has no BTF: use another)");
     let said = format!("0 of 1 {OF_TARGET}; {why}");

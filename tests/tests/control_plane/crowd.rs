@@ -44,7 +44,7 @@ fn many_previews_at_once_all_become_ready_with_few_writes() {
     for write in proxy.writes() {
         *counts.entry(format!("{} {}", write.method, write.resource)).or_default() += 1;
     }
-    println!("{PREVIEWS} previews were ready after {took:?}; the controller wrote {counts:?}");
+    eprintln!("{PREVIEWS} previews were ready after {took:?}; the controller wrote {counts:?}");
     let count = |what: &str| counts.get(what).copied().unwrap_or_default();
     assert_eq!(count("PATCH deployments"), PREVIEWS, "each clone once: {counts:?}");
     assert_eq!(count("PATCH pods/status"), PREVIEWS, "each gate once: {counts:?}");

@@ -4,6 +4,7 @@
 //! Kubelet and agent are played by this test. The agent's part is done with the token of a pod that the chart's DaemonSet made.
 
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
