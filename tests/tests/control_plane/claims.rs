@@ -1,9 +1,10 @@
 //! Who has a key, and for how long: conflicts and expiry.
 
+use byway_sim::Controller;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::stage::{condition, is_true, phase, preview, shared};
+use crate::stage::{Stage, condition, is_true, phase, preview, shared};
 
 #[test]
 fn of_two_with_one_key_and_target_the_older_one_holds() {
@@ -96,6 +97,25 @@ fn what_had_ended_before_it_was_made_is_kept_and_says_so() {
     space.wait("forgotten", "expired", |it| phase(it) == "Expired");
     space.wait("tracked", "expired", |it| phase(it) == "Expired");
     space.wait("recent", "expired", |it| phase(it) == "Expired");
+}
+
+#[test]
+fn what_has_expired_goes_after_a_while_unless_a_tool_would_make_it_again() {
+    let stage = Stage::new(1);
+    let controller =
+        Controller::builder(stage.cluster.kubeconfig()).args(["--keep-expired", "3"]).lead().unwrap();
+    let space = stage.space("removed");
+    let old = json!({ "ttl": "60s", "renewedAt": ago(120) });
+    let mut tracked = preview("tracked", old.clone());
+    tracked["metadata"]["labels"] = json!({ "kustomize.toolkit.fluxcd.io/name": "apps" });
+    space.apply(tracked);
+    space.preview("forgotten", old);
+    space.preview("alive", json!({ "key": "alive" }));
+    space.wait("forgotten", "expired", |it| phase(it) == "Expired");
+    space.wait_gone("Preview", "forgotten");
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(phase(&space.get("Preview", "tracked").unwrap()), "Expired");
+    assert!(space.get("Preview", "alive").is_some(), "{}", controller.log());
 }
 
 #[test]

@@ -51,6 +51,7 @@ fn many_previews_at_once_all_become_ready_with_few_writes() {
     assert!(count("PATCH previews/status") <= 6 * PREVIEWS, "{counts:?}");
     // A route comes to both nodes of its target, and then its pod does. What comes together is written together.
     assert!(count("PATCH noderoutes") <= 5 * PREVIEWS, "{counts:?}");
+    assert!(count("POST events") + count("PATCH events") <= 4 * PREVIEWS, "{counts:?}");
 
     proxy.reset();
     std::thread::sleep(Duration::from_secs(3));

@@ -236,8 +236,10 @@ fn a_foreign_deployment_is_left_alone() {
     // Nor is it deleted with the Preview.
     space.preview("pr-2", json!({}));
     space.wait_ready("pr-2");
-    space.merge("Preview", "pr-1", json!({ "spec": { "ttl": "60s", "renewedAt": "2020-01-01T00:00:00Z" } }));
+    space.delete("Preview", "pr-1");
     space.wait_gone("Preview", "pr-1");
+    space.preview("pr-3", json!({}));
+    space.wait_ready("pr-3");
     assert_eq!(space.get("Deployment", &child).unwrap(), before);
 }
 
