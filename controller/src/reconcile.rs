@@ -259,7 +259,7 @@ impl Reconciler {
             let world = &self.world;
             let (around, hash) =
                 self.around.entry(namespace.clone()).or_insert_with(|| Around::of(world, namespace));
-            let wish = Wish::of(world, standing, around, *hash, self.settings.allow_keyless);
+            let wish = Wish::of(world, standing, around, *hash, &self.settings);
             let is_done = self.world.clones.get(&standing.uid).is_some_and(|it| it.version() == wish.version);
             let is_due = due.contains(&standing.uid);
             if (!is_done || is_due) && !self.clones.is_pending(&standing.name) {

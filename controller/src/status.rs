@@ -159,6 +159,9 @@ fn target_verdict(world: &World, standing: &Standing) -> Verdict {
         None => Verdict::unknown(reason::PENDING, "the target has not been looked at yet"),
         Some(outcome) => match outcome.refusal() {
             Some((code, message)) => Verdict::no(code, message),
+            None if standing.preview.spec.target.is_none() => {
+                Verdict::yes(reason::CLONED, "it has no target: its pods are made of the image alone")
+            }
             None => Verdict::yes(reason::CLONED, "the target's pod template is cloned"),
         },
     }

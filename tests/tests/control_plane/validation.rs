@@ -40,6 +40,11 @@ fn keys_and_images() {
     refused(&space, json!({ "image": "" }), &["spec.image: Invalid value"]);
     refused(&space, json!({ "image": "a b" }), &["image must be the name of an image, without blanks"]);
     refused(&space, json!({ "image": "a".repeat(513) }), &["spec.image", "may not be more than 512"]);
+    for name in ["BYWAY_KEY", "BYWAY_PREVIEW"] {
+        let ours = "BYWAY_KEY and BYWAY_PREVIEW are set to the preview's own: leave them out of env";
+        refused(&space, json!({ "env": [{ "name": "A" }, { "name": name, "value": "x" }] }), &[ours]);
+    }
+    taken(&space, json!({ "env": [{ "name": "BYWAY_KEYS", "value": "x" }] }));
 }
 
 #[test]
