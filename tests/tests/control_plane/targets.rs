@@ -68,12 +68,12 @@ fn a_pod_may_come_and_be_replaced() {
     space.wait_ready("pr-1");
     space.delete("Pod", "alone");
     let apply = || space.try_apply(pod.clone()).ok().filter(|it| it["metadata"]["uid"] != first);
-    let second = eventually(crate::stage::PATIENCE, apply).unwrap()["metadata"]["uid"].clone();
+    let second = eventually(PATIENCE, apply).unwrap()["metadata"]["uid"].clone();
     let steers_it = || {
         let routes = space.routes("pr-1");
         routes.iter().any(|it| it.targets.iter().any(|target| target["podUid"] == second)).then_some(())
     };
-    assert!(eventually(crate::stage::PATIENCE, steers_it).is_some());
+    assert!(eventually(PATIENCE, steers_it).is_some());
     space.wait_ready("pr-1");
 }
 
@@ -115,9 +115,9 @@ fn rollouts_are_targets_once_they_are_installed() {
     rollout(&space);
     let resolved = || {
         let preview = space.get("Preview", "pr-1")?;
-        crate::stage::is_true(&preview, "TargetResolved").then_some(())
+        is_true(&preview, "TargetResolved").then_some(())
     };
-    assert!(eventually(2 * crate::stage::PATIENCE, resolved).is_some(), "{:?}", space.get("Preview", "pr-1"));
+    assert!(eventually(2 * PATIENCE, resolved).is_some(), "{:?}", space.get("Preview", "pr-1"));
     space.wait_ready("pr-1");
 }
 

@@ -57,6 +57,13 @@ fn times_to_live() {
         taken(&space, json!({ "ttl": ttl }));
     }
     refused(&space, json!({ "ttl": "1s".repeat(17) }), &["may not be more than 32"]);
+    let idle = "idleTtl must be a duration between 5m and 720h such as 30m or 2h; leave it out for none";
+    for ttl in ["4m59s", "721h", "1d", "never", ""] {
+        refused(&space, json!({ "idleTtl": ttl }), &["spec.idleTtl: Invalid value", idle]);
+    }
+    for ttl in ["5m", "300s", "1h30m", "720h"] {
+        taken(&space, json!({ "idleTtl": ttl }));
+    }
     refused(&space, json!({ "renewedAt": "yesterday" }), &["spec.renewedAt", "date-time"]);
 }
 
