@@ -80,19 +80,19 @@ pub struct PreviewRoute {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<u16>,
     /// Who answers when no backend can be reached.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub on_unreachable: OnUnreachable,
     /// From then on the route is dead, whatever the controller does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     /// Whether responses of the preview get `x-byway-preview: NAME`.
-    #[serde(default = "yes")]
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub response_header: bool,
     /// The preview's pods whose containers are ready.
     #[serde(default)]
     pub backends: Vec<Backend>,
     /// Set by the controller where the administrator allows a match without a key.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub allow_keyless: bool,
     /// Why this entry could not be read, e.g. a field that this version does not know. All but `name` and
     /// `revision` is then empty, and [`compile`](Self::compile) refuses it.
@@ -375,4 +375,14 @@ impl PreviewRoute {
 
 const fn yes() -> bool {
     true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+const fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+/// What is as always is not written: an object of a hundred previews is written for each change of one.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

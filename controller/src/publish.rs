@@ -6,6 +6,7 @@ use byway_api::{NodeRoutes, NodeRoutesSpec, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client};
+use serde_json::{Value, json};
 
 use crate::rows::Name;
 use crate::write::WriteError;
@@ -22,6 +23,8 @@ pub fn fingerprint(spec: &NodeRoutesSpec) -> u64 {
 pub struct Wanted {
     /// UID of the node: the object goes with it.
     pub node_uid: Name,
+    /// Whether there is an object already.
+    pub exists: bool,
     /// What to steer.
     pub spec: Option<NodeRoutesSpec>,
 }
@@ -47,6 +50,45 @@ pub async fn publish(client: Client, node: Name, wanted: Wanted) -> Result<(), W
         uid: wanted.node_uid.to_string(),
         ..OwnerReference::default()
     }]);
+    // Merging costs the API server less than applying, which parses YAML; but it cannot create.
+    if wanted.exists {
+        let how =
+            PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        match api.patch(&node, &how, &Patch::Merge(merge_patch(&object)?)).await {
+            Err(error) if crate::write::is_gone(&error) => {}
+            done => return Ok(done.map(drop)?),
+        }
+    }
     api.patch(&node, &PatchParams::apply(names::FIELD_MANAGER).force(), &Patch::Apply(&object)).await?;
     Ok(())
+}
+
+/// Takes lists as a whole, and takes away what is null (RFC 7386).
+fn merge_patch(object: &NodeRoutes) -> Result<Value, WriteError> {
+    let mut spec = json!({ "agentPodUid": null, "previews": null, "targets": null, "environments": null });
+    let fields = serde_json::to_value(&object.spec).map_err(kube::Error::SerdeError)?;
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        spec[name] = value.clone();
+    }
+    Ok(json!({ "metadata": { "ownerReferences": object.metadata.owner_references }, "spec": spec }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is not written would stay as it was.
+    #[test]
+    fn a_patch_names_every_field_of_the_spec() {
+        let (_, crd) =
+            byway_api::crds().into_iter().find(|(_, it)| it.spec.names.kind == "NodeRoutes").unwrap();
+        let version = &crd.spec.versions[0];
+        let schema = version.schema.as_ref().and_then(|it| it.open_api_v3_schema.as_ref()).unwrap();
+        let spec = &schema.properties.as_ref().unwrap()["spec"];
+        let known: Vec<&String> = spec.properties.as_ref().unwrap().keys().collect();
+        let patch = merge_patch(&NodeRoutes::new("node", NodeRoutesSpec::default())).unwrap();
+        let mut written: Vec<&String> = patch["spec"].as_object().unwrap().keys().collect();
+        written.sort();
+        assert_eq!(written, known);
+    }
 }

@@ -276,8 +276,9 @@ impl Reconciler {
             let wanted = Some(fingerprint(spec));
             let seen = self.world.node_routes.get(node).map(|row| Some(row.fingerprint));
             if self.published.must_write(node, &wanted, seen.as_ref()) {
+                let exists = seen.is_some();
                 self.published.sent(node.clone(), wanted, seen);
-                let wish = publish::Wanted { node_uid: node_uid.clone(), spec: Some(spec.clone()) };
+                let wish = publish::Wanted { node_uid: node_uid.clone(), exists, spec: Some(spec.clone()) };
                 self.routes.want(node.clone(), wish);
             }
         }
@@ -286,7 +287,7 @@ impl Reconciler {
             let seen = Some(Some(row.fingerprint));
             if self.published.must_write(node, &None, seen.as_ref()) {
                 self.published.sent(node.clone(), None, seen);
-                let wish = publish::Wanted { node_uid: "".into(), spec: None };
+                let wish = publish::Wanted { node_uid: "".into(), exists: true, spec: None };
                 self.routes.want(node.clone(), wish);
             }
         }

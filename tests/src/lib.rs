@@ -41,6 +41,7 @@ mod process;
 mod programs;
 mod routes;
 mod scratch;
+pub mod shop;
 mod spawn;
 mod stage;
 #[cfg(test)]

@@ -60,7 +60,7 @@ pub fn images() -> Result<Vec<PathBuf>> {
 }
 
 /// Where cargo puts what it builds for this machine.
-fn target_dir() -> PathBuf {
+pub(crate) fn target_dir() -> PathBuf {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
 }

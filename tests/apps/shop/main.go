@@ -1,8 +1,11 @@
 // A service of a shop, and its client, for the tests on real nodes.
 //
-//	shop serve NAME VERSION    HTTP on 8080 and HTTPS on 8443: / says who answers, /call?url=U what U answers
-//	shop load URL KEY CLIENTS  asks over kept connections until its standard input ends, then says what came of it
-//	shop late LISTEN TO DELAY  carries connections to TO; what comes back is DELAY late
+//	shop serve NAME VERSION       HTTP on 8080 and HTTPS on 8443: / says who answers, /call?url=U what U answers
+//	shop get URL HEADER           asks once
+//	shop load URL HEADER CLIENTS  asks over kept connections until its standard input ends, then says what came of it
+//	shop late LISTEN TO DELAY     carries connections to TO; what comes back is DELAY late
+//
+// The version "-" is what the file /version says. HEADER is "name: value", a key for the header baggage, or "-" for none.
 package main
 
 import (
@@ -32,14 +35,35 @@ import (
 func main() {
 	switch {
 	case len(os.Args) == 4 && os.Args[1] == "serve":
-		serve(os.Args[2], os.Args[3])
+		serve(os.Args[2], version(os.Args[3]))
+	case len(os.Args) == 4 && os.Args[1] == "get":
+		get(os.Args[2], os.Args[3])
 	case len(os.Args) == 5 && os.Args[1] == "load":
 		load(os.Args[2], os.Args[3], os.Args[4])
 	case len(os.Args) == 5 && os.Args[1] == "late":
 		late(os.Args[2], os.Args[3], os.Args[4])
 	default:
-		log.Fatal("shop serve NAME VERSION | shop load URL KEY CLIENTS | shop late LISTEN TO DELAY")
+		log.Fatal("shop serve NAME VERSION | shop get URL HEADER | shop load URL HEADER CLIENTS | shop late LISTEN TO DELAY")
 	}
+}
+
+func version(given string) string {
+	if given != "-" {
+		return given
+	}
+	text, err := os.ReadFile("/version")
+	if err != nil {
+		log.Fatal(err)
+	}
+	return strings.TrimSpace(string(text))
+}
+
+func get(url, header string) {
+	answer, err := ask(&http.Client{Timeout: 10 * time.Second}, url, header)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(answer)
 }
 
 func serve(name, version string) {
@@ -98,15 +122,18 @@ func selfSigned() tls.Certificate {
 // Outcome is what the test reads.
 type Outcome struct {
 	Answered map[string]int `json:"answered"`
-	Failed   []string       `json:"failed"`
+	// From the first such answer to the last, in milliseconds.
+	Spans  map[string]int64 `json:"spans"`
+	Failed []string         `json:"failed"`
 }
 
-func load(url, key, clients string) {
+func load(url, header, clients string) {
 	count, err := strconv.Atoi(clients)
 	if err != nil {
 		log.Fatal(err)
 	}
-	outcome := Outcome{Answered: map[string]int{}, Failed: []string{}}
+	outcome := Outcome{Answered: map[string]int{}, Spans: map[string]int64{}, Failed: []string{}}
+	first := map[string]time.Time{}
 	var lock sync.Mutex
 	var all sync.WaitGroup
 	stop := make(chan struct{})
@@ -129,12 +156,16 @@ func load(url, key, clients string) {
 				if n%50 == 49 {
 					client.CloseIdleConnections()
 				}
-				who, err := ask(client, url, key)
+				who, err := ask(client, url, header)
 				lock.Lock()
 				if err != nil {
 					outcome.Failed = append(outcome.Failed, err.Error())
 				} else {
+					if outcome.Answered[who] == 0 {
+						first[who] = time.Now()
+					}
 					outcome.Answered[who]++
+					outcome.Spans[who] = time.Since(first[who]).Milliseconds()
 				}
 				lock.Unlock()
 				time.Sleep(2 * time.Millisecond)
@@ -145,13 +176,15 @@ func load(url, key, clients string) {
 	json.NewEncoder(os.Stdout).Encode(outcome)
 }
 
-func ask(client *http.Client, url, key string) (string, error) {
+func ask(client *http.Client, url, header string) (string, error) {
 	request, err := http.NewRequest("GET", url, nil)
 	if err != nil {
 		return "", err
 	}
-	if key != "-" {
-		request.Header.Set("baggage", "byway-key="+key)
+	if name, value, found := strings.Cut(header, ": "); found {
+		request.Header.Set(name, value)
+	} else if header != "-" {
+		request.Header.Set("baggage", "byway-key="+header)
 	}
 	answer, err := client.Do(request)
 	if err != nil {

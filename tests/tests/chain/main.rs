@@ -1,6 +1,5 @@
 //! The whole chain on real nodes with real pods: a Preview applied with kubectl, and requests that reach it.
 
-mod load;
 mod shop;
 
 use std::time::{Duration, Instant};
@@ -78,7 +77,7 @@ fn new_image_under_load(shop: &Shop) {
     shop.preview("front", KEY, "localhost/shop:v3", "v3");
     shop.wait_ready("front");
     std::thread::sleep(Duration::from_secs(8)); // the old pod lingers, and must get nothing any more
-    let (load, stable) = (load.stop(), stable.stop());
+    let (load, stable) = (load.stop().unwrap(), stable.stop().unwrap());
     assert!(
         load.failed.is_empty(),
         "{} of {:?}: {:?}",
@@ -135,7 +134,7 @@ fn an_agent_is_killed(shop: &Shop) {
     });
     assert!(back.is_some(), "{}", shop.describe("front"));
     shop.wait_ready("front");
-    let stable = stable.stop();
+    let stable = stable.stop().unwrap();
     // What an agent had accepted is reset with it; all else goes to the app.
     assert_eq!(stable.answered.keys().collect::<Vec<_>>(), ["front v1"]);
     assert!(stable.failed.len() < 20, "{} failed: {:?}", stable.failed.len(), stable.failed.first());

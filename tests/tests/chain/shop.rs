@@ -2,16 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use byway_tests::{ApiServer, Cluster, Image, Scratch, eventually, images};
+use byway_tests::shop::{self, Clients};
+use byway_tests::{ApiServer, Cluster, Scratch, eventually, images};
 use jiff::{SignedDuration, Timestamp};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-
-use crate::load::Load;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// Where Byway is installed.
@@ -31,14 +30,10 @@ impl Shop {
     /// Starts all of it.
     pub(crate) fn open() -> Self {
         let cluster = Cluster::builder().nodes(3).start().unwrap();
-        let program = build();
+        let program = shop::program().unwrap();
         let scratch = Scratch::new("images").unwrap();
         for version in ["v1", "v2", "v3"] {
-            let name = format!("localhost/shop:{version}");
-            let archive = scratch.path().join(version);
-            let image = Image::new(&name).file(&program, "/shop").unwrap().user("65532:65532");
-            image.entrypoint(["/shop"]).write(&archive).unwrap();
-            cluster.load_image(&archive).unwrap();
+            cluster.load_image(&shop::image(&program, version, &scratch).unwrap()).unwrap();
         }
         for archive in images().unwrap() {
             cluster.load_image(&archive).unwrap();
@@ -147,11 +142,11 @@ impl Shop {
         self.ask(&["get", "service", service, "-o", "jsonpath={.spec.clusterIP}"])
     }
 
-    pub(crate) fn load(&self, service: &str, key: Option<&str>) -> Load {
+    pub(crate) fn load(&self, service: &str, key: Option<&str>) -> Clients {
         let url = format!("http://{}/", self.address(service));
         let mut command = self.cluster.pod_command(NAMESPACE, "client", &self.program).unwrap();
         command.args(["load", &url, key.unwrap_or("-"), "4"]);
-        Load::start(command)
+        Clients::start(command).unwrap()
     }
 
     /// Puts a slow line between agents and API server, or takes it away.
@@ -255,19 +250,6 @@ impl Drop for Shop {
             let _ = late.wait();
         }
     }
-}
-
-/// Static, so that an image needs nothing else.
-fn build() -> PathBuf {
-    let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shop");
-    let mut build = Command::new("go");
-    build.args(["build", "-o"]).arg(&binary).arg(".").env("CGO_ENABLED", "0").stdin(Stdio::null());
-    let output = build
-        .current_dir(Path::new(ROOT).join("tests/apps/shop"))
-        .output()
-        .expect("`cargo xtask setup` installs Go");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    binary
 }
 
 /// Two services with an endpoint in clear and one with TLS, on every node, and a pod to call from.

@@ -27,9 +27,9 @@ pub(crate) struct Control {
     /// Changes whose way is measured on 20 nodes; a fifth of that on 200
     #[arg(long, default_value_t = 100, value_name = "N")]
     samples: usize,
-    /// Only this part: latency or scale
-    #[arg(long, default_value = "", value_name = "PART")]
-    only: String,
+    /// Only this part: latency (20 nodes), many (200 nodes) or scale (the large cluster)
+    #[arg(long, value_name = "PART", value_parser = ["latency", "many", "scale"])]
+    only: Option<String>,
     /// Print one JSON document instead of tables
     #[arg(long, value_enum)]
     output: Option<Output>,
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Control) -> Result<()> {
     setup::ensure(&[Group::Build, Group::Kube])?;
     let controller = build::controller()?;
     let mut command = Command::new(build::control_bench()?);
-    command.env("BYWAY_CONTROLLER", controller).args(["--only", &args.only]);
+    command.env("BYWAY_CONTROLLER", controller).args(["--only", args.only.as_deref().unwrap_or_default()]);
     let numbers = [
         ("--nodes", args.nodes),
         ("--previews", args.previews),
