@@ -98,6 +98,7 @@ impl Wanted {
     fn patch(&self) -> Value {
         let mut status = json!({
             "instance": null, "observedGeneration": null, "failure": null, "previews": null, "targets": null,
+            "requests": null,
         });
         let Ok(Value::Object(fields)) = serde_json::to_value(&self.status) else { return Value::Null };
         for (name, value) in fields {

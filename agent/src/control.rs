@@ -1,5 +1,6 @@
 //! Brings the node to what a document wants: attaches, detaches, swaps routes, and says what is live.
 
+mod requests;
 mod routes;
 mod status;
 mod traffic;
@@ -21,6 +22,7 @@ use crate::{
     source::{BadDocument, Document, UnreadableTarget},
     target::{AttachError, Attacher, Attachment, Counter, Processes, Target},
 };
+use requests::{Counted, Requests};
 use traffic::Traffic;
 
 /// How long a target that could not be attached is left alone.
@@ -45,6 +47,7 @@ pub(crate) struct Control {
     /// Targets whose last connections may still be open.
     departing: Vec<Weak<Target>>,
     traffic: Traffic,
+    requests: Requests,
 }
 
 struct Attached {
@@ -73,6 +76,7 @@ impl Control {
             detaching: JoinSet::new(),
             departing: Vec::new(),
             traffic: Traffic::default(),
+            requests: Requests::default(),
         }
     }
 
@@ -112,7 +116,7 @@ impl Control {
         true
     }
 
-    /// Looks at what no header can match. Whether there is something new to tell.
+    /// Looks at what comes to previews, and at what no header can match. Whether there is something new to tell.
     pub(crate) fn observe(&mut self) -> bool {
         let tables = &self.attacher.tables;
         let seen = self.attached.iter().map(|(name, attached)| {
@@ -128,7 +132,13 @@ impl Control {
                     .collect(),
             }
         });
-        self.traffic.observe(Instant::now(), seen)
+        let now = Instant::now();
+        let unmatched = self.traffic.observe(now, seen);
+        let previews = self.snapshot.previews.iter().map(|preview| preview.route.name.as_str());
+        let routes = self.attached.values().flat_map(|attached| &attached.routes);
+        let routes =
+            routes.map(|(name, (_, leg))| (name.as_str(), Counted::of(tables.route_counters(leg.index))));
+        self.requests.observe(now, previews, routes) || unmatched
     }
 
     /// Drops everything of pods that went, also of targets that are detached already: their last connections would
@@ -265,11 +275,13 @@ impl Control {
         let Some(attached) = self.attached.get_mut(&wanted.name) else { return Ok(()) };
         let previews: Vec<Arc<Preview>> =
             previews.iter().map(|i| self.snapshot.previews[*i].clone()).collect();
-        Ok(attached.set_routes(&self.attacher.tables, &previews, &self.snapshot.origins)?)
+        let (tables, requests) = (&self.attacher.tables, &mut self.requests);
+        Ok(attached.set_routes(tables, requests, &previews, &self.snapshot.origins)?)
     }
 
-    fn forget_routes(&self, attached: &Attached) {
-        for (_, leg) in attached.routes.values() {
+    fn forget_routes(&mut self, attached: &Attached) {
+        for (preview, (_, leg)) in &attached.routes {
+            self.requests.retire(preview, Counted::of(self.attacher.tables.route_counters(leg.index)));
             if let Err(error) = self.attacher.tables.remove_route(leg.index) {
                 tracing::warn!(%error, "cannot remove a route from its map");
             }

@@ -21,7 +21,8 @@ pub use key::{Key, KeyError};
 pub use matching::{CompiledMatch, HeaderMatch, Match, MatchError, Matcher, PathMatch};
 pub use node_routes::{
     Backend, Environment, Failure, Instance, NodeRoutes, NodeRoutesSpec, NodeRoutesStatus, OnUnreachable,
-    PreviewRoute, Refusal, RouteStatus, Target, TargetFailure, TargetTraffic, Unkeyed,
+    PreviewRequests, PreviewRoute, Refusal, RequestCounts, RouteStatus, Target, TargetFailure, TargetTraffic,
+    Unkeyed,
 };
 pub use preview::{
     ClaimTemplates, ExistingConnections, Incoming, Mode, Phase, Preview, PreviewPod, PreviewSpec,

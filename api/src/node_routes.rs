@@ -197,6 +197,10 @@ pub struct NodeRoutesStatus {
     /// What cannot be matched on targets. Written when a target is first seen so, then once a minute at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetTraffic>,
+    /// What came to previews, since this instance knows them. Written when the first request comes, then once a minute
+    /// at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<PreviewRequests>,
 }
 
 /// What an agent cannot do.
@@ -225,6 +229,51 @@ pub struct TargetTraffic {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::ports")]
     pub not_listening: Vec<u16>,
+}
+
+/// What came to a preview through the targets of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviewRequests {
+    /// `NAMESPACE/NAME` of the Preview.
+    pub preview: String,
+    /// What became of them.
+    #[serde(flatten)]
+    pub counts: RequestCounts,
+    /// When the last one came. Whole seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_request_time: Option<Timestamp>,
+}
+
+/// What became of what a preview's key was on. Of those that are zero nothing is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestCounts {
+    /// Requests that went to the preview.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub requests: u64,
+    /// Of these, answered 502, or by the app instead, since no pod of the preview could be reached.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unreachable: u64,
+    /// Requests that matched, but went to another preview that comes first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub overlapped: u64,
+    /// Connections that cannot be read, such as TLS, that went to the preview since they came from its environment.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub by_origin: u64,
+}
+
+impl RequestCounts {
+    /// Each count by `with` of both.
+    #[must_use]
+    pub fn each(self, other: Self, with: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            requests: with(self.requests, other.requests),
+            unreachable: with(self.unreachable, other.unreachable),
+            overlapped: with(self.overlapped, other.overlapped),
+            by_origin: with(self.by_origin, other.by_origin),
+        }
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]

@@ -13,7 +13,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Match, OnUnreachable, Ttl};
+use crate::{Match, OnUnreachable, RequestCounts, Ttl};
 
 mod problems;
 mod schema;
@@ -48,6 +48,7 @@ pub use problems::Problem;
     printcolumn(name = "Programmed", type_ = "integer", json_path = ".status.routes.programmed", priority = 1),
     printcolumn(name = "Wanted", type_ = "integer", json_path = ".status.routes.wanted", priority = 1),
     printcolumn(name = "Left", type_ = "string", json_path = ".status.timeLeft"),
+    printcolumn(name = "Requests", type_ = "integer", json_path = ".status.traffic.requests", priority = 1),
     printcolumn(name = "Image", type_ = "string", json_path = ".spec.image", priority = 1),
     validation = Rule::new("self.metadata.name.size() <= 63").message("the name may have at most 63 characters: shorten it"),
 )]
@@ -81,6 +82,13 @@ pub struct PreviewSpec {
     #[x_kube(validation = Rule::new("self == 'never' || (self.matches('^([0-9]+(h|m|s))+$') && duration(self) >= duration('60s') && duration(self) <= duration('720h'))")
         .message("ttl must be a duration between 60s and 720h such as 90m or 1h30m, or never"))]
     pub ttl: Ttl,
+    /// Ends it earlier, once no request with its key has come for so long: `30m`, between `5m` and `720h`. Left out: only the
+    /// ttl ends it. Counted from the last request, else from renewedAt, else from its creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::idle_ttl")]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+(h|m|s))+$') && duration(self) >= duration('5m') && duration(self) <= duration('720h')")
+        .message("idleTtl must be a duration between 5m and 720h such as 30m or 2h; leave it out for none"))]
+    pub idle_ttl: Option<Ttl>,
     /// From when the ttl counts. Set anew, it revives an expired preview and pulls a mutable tag again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewed_at: Option<Time>,
@@ -99,7 +107,9 @@ pub struct PreviewSpec {
     /// Added to the container's environment; a name that it has already is replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]),
+        validation = Rule::new("!self.exists(e, e.name == 'BYWAY_KEY' || e.name == 'BYWAY_PREVIEW')")
+            .message("BYWAY_KEY and BYWAY_PREVIEW are set to the preview's own: leave them out of env"))]
     pub env: Vec<EnvVar>,
     /// Leaves out the target's init containers, e.g. migrations. Native sidecars stay.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -299,6 +309,12 @@ pub struct PreviewStatus {
     /// On how many of the target's ready pods it is live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routes: Option<RouteCounts>,
+    /// What became of what carried its key: at least so many, since an agent that starts anew counts anew.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub traffic: RequestCounts,
+    /// When the last request with its key came, known within some minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_request_time: Option<Time>,
     /// TargetResolved, PodsReady, RoutesProgrammed, Ready, and Warnings where there are some.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -366,6 +382,10 @@ const fn one() -> i32 {
 
 const fn yes() -> bool {
     true
+}
+
+fn is_nothing(counts: &RequestCounts) -> bool {
+    *counts == RequestCounts::default()
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]

@@ -51,6 +51,8 @@ pub struct Children {
     pub deployment: Deployment,
     /// Only of a Preview without a target: how other services call it.
     pub service: Option<Service>,
+    /// Only where other policies shut the agents out.
+    pub network_policy: Option<NetworkPolicy>,
     /// The ports to steer, ascending. Empty when `incoming.mode` is `off`.
     pub ports: Vec<u16>,
     /// What works, but not as one might expect; in a fixed order.
@@ -64,8 +66,10 @@ pub struct Surroundings<'a> {
     pub services: &'a [ServiceRow],
     /// All that select pods by label: PodDisruptionBudgets, Deployments, StatefulSets, DaemonSets, ReplicaSets, Rollouts.
     pub selectors: &'a [SelectorRow],
-    /// All NetworkPolicies.
+    /// All NetworkPolicies but those of previews.
     pub network_policies: &'a [PolicyRow],
+    /// Where the agents run.
+    pub agents_namespace: &'a str,
     /// Access modes (`ReadWriteOnce`, ...) by name of the PersistentVolumeClaim. What is not in it does not exist.
     pub claims: Option<&'a BTreeMap<String, Vec<String>>>,
 }

@@ -18,6 +18,7 @@ pub mod status;
 pub mod table;
 #[cfg(test)]
 mod testing;
+pub mod traffic;
 pub mod watch;
 pub mod world;
 pub mod write;

@@ -35,6 +35,8 @@ const QUIET: Duration = Duration::from_millis(5);
 const REFUSED: Duration = Duration::from_secs(20);
 /// What is only progress is written this much later than what was written before.
 const PROGRESS: SignedDuration = SignedDuration::from_secs(1);
+/// Mere counts of requests are written this much later than what was written before.
+const COUNTS: SignedDuration = SignedDuration::from_secs(60);
 /// Planning takes at most one part in so many of the time.
 const SHARE: u32 = 4;
 /// Updates between watches and this loop.
@@ -259,7 +261,7 @@ impl Reconciler {
             let world = &self.world;
             let (around, hash) =
                 self.around.entry(namespace.clone()).or_insert_with(|| Around::of(world, namespace));
-            let wish = Wish::of(world, standing, around, *hash, self.settings.allow_keyless);
+            let wish = Wish::of(world, standing, around, *hash, &self.settings);
             let is_done = self.world.clones.get(&standing.uid).is_some_and(|it| it.version() == wish.version);
             let is_due = due.contains(&standing.uid);
             if (!is_done || is_due) && !self.clones.is_pending(&standing.name) {
@@ -317,18 +319,17 @@ impl Reconciler {
             let late = self.late.get(&standing.uid).copied();
             let judged = judge(&self.world, plan, standing, own, &acks, late, now);
             soonest.extend(judged.until);
-            soonest.extend(standing.expires_at.filter(|at| *at > now));
-            if let Is::Expired(at) = standing.is {
+            soonest.extend(standing.end().filter(|at| *at > now));
+            if let Is::Expired(at) | Is::Idle(at) = standing.is {
                 soonest.extend(removal::want(&mut self.removals, standing, at, &self.settings, now));
             }
             *phases.entry(judged.status.phase.unwrap_or(Phase::Pending)).or_default() += 1;
             let before = standing.preview.status.as_ref();
             if self.told.must_write(&standing.name, &judged.status, before) {
                 // Nobody waits for progress, and where a target has many pods there is much of it.
-                let last = self.told_at.get(&standing.uid).map(|at| *at + PROGRESS);
-                if let Some(later) = last.filter(|at| *at > now)
-                    && before.is_some_and(|before| is_progress(before, &judged.status))
-                {
+                let pause = before.map_or(SignedDuration::ZERO, |before| pause(before, &judged.status));
+                let later = self.told_at.get(&standing.uid).map(|at| *at + pause);
+                if let Some(later) = later.filter(|at| *at > now) {
                     soonest.push(later);
                     continue;
                 }
@@ -370,6 +371,22 @@ fn want_gates<'a>(
             opened.sent(name.clone(), (), None);
             gates.want(name.clone(), ());
         }
+    }
+}
+
+/// How long a status may wait for another that is written with it.
+fn pause(before: &PreviewStatus, now: &PreviewStatus) -> SignedDuration {
+    let counted = PreviewStatus {
+        traffic: now.traffic,
+        last_request_time: now.last_request_time.clone(),
+        ..before.clone()
+    };
+    if before.last_request_time.is_some() && counted == *now {
+        COUNTS
+    } else if is_progress(before, now) {
+        PROGRESS
+    } else {
+        SignedDuration::ZERO
     }
 }
 

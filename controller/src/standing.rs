@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use byway_api::{Key, Preview, PreviewTarget, TargetKind};
+use byway_api::{Key, Preview, PreviewTarget, TargetKind, Ttl};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::rows::{Name, Ref};
+use crate::traffic::{self, Traffic};
 use crate::world::{World, key_of, ref_of, uid_of};
 
 #[cfg(test)]
@@ -23,8 +24,12 @@ pub struct Standing {
     pub uid: Name,
     /// The key in force.
     pub key: Key,
-    /// When it ends.
+    /// When it ends at the latest.
     pub expires_at: Option<Timestamp>,
+    /// When it ends if no request comes.
+    pub idle_at: Option<Timestamp>,
+    /// What came to it.
+    pub traffic: Traffic,
     /// Whether it may have routes.
     pub is: Is,
 }
@@ -39,6 +44,8 @@ pub enum Is {
     Live,
     /// It ended then.
     Expired(Timestamp),
+    /// It ended then, since no request had come for its idleTtl.
+    Idle(Timestamp),
     /// This older one has its key and target.
     InConflict(Ref),
     /// It is being deleted.
@@ -50,11 +57,18 @@ impl Standing {
     pub fn is_live(&self) -> bool {
         self.is == Is::Live
     }
+
+    /// When it ends, as things are.
+    pub fn end(&self) -> Option<Timestamp> {
+        self.expires_at.into_iter().chain(self.idle_at).min()
+    }
 }
 
 /// All Previews, the oldest first: that is their order of priority.
 pub fn standings(world: &World, now: Timestamp) -> Vec<Standing> {
-    let mut all: Vec<Standing> = world.previews.iter().filter_map(|(_, it)| standing(it, now)).collect();
+    let traffic = traffic::of_agents(world);
+    let mut all: Vec<Standing> =
+        world.previews.iter().filter_map(|(_, it)| standing(it, &traffic, now)).collect();
     all.sort_by(|a, b| age(&a.preview).cmp(&age(&b.preview)).then_with(|| a.uid.cmp(&b.uid)));
     let mut holders: HashMap<(Name, Key, TargetKind, String), Ref> = HashMap::new();
     for one in &mut all {
@@ -72,20 +86,25 @@ pub fn standings(world: &World, now: Timestamp) -> Vec<Standing> {
     all
 }
 
-fn standing(preview: &Arc<Preview>, now: Timestamp) -> Option<Standing> {
-    let expires_at = expires_at(preview, now);
-    let is = match expires_at {
+fn standing(preview: &Arc<Preview>, traffic: &HashMap<&str, Traffic>, now: Timestamp) -> Option<Standing> {
+    let name = ref_of(preview);
+    let traffic = traffic.get(name.to_string().as_str()).copied().unwrap_or_default().since(preview);
+    let (expires_at, idle_at) = (expires_at(preview, now), idle_at(preview, &traffic, now));
+    let is = match (expires_at, idle_at) {
         _ if preview.metadata.deletion_timestamp.is_some() => Is::Leaving,
-        Some(at) if at <= now => Is::Expired(at),
+        (Some(at), _) if at <= now => Is::Expired(at),
+        (_, Some(at)) if at <= now => Is::Idle(at),
         _ => Is::Live,
     };
     // The CRD lets no key pass that is none.
     let key = key_of(preview)?;
     Some(Standing {
-        name: ref_of(preview),
+        name,
         uid: uid_of(preview),
         key,
         expires_at,
+        idle_at,
+        traffic,
         is,
         preview: preview.clone(),
     })
@@ -94,11 +113,25 @@ fn standing(preview: &Arc<Preview>, now: Timestamp) -> Option<Standing> {
 /// When a Preview ends: a function of the object, whenever it is asked. A renewal that lies in the future does not count,
 /// or it would lengthen the ttl beyond its bound; clocks may differ by some minutes.
 pub fn expires_at(preview: &Preview, now: Timestamp) -> Option<Timestamp> {
+    end(preview.spec.ttl, begun(preview, now))
+}
+
+/// When a Preview ends that nobody uses. What the agents saw is known to the controller alone, so it alone ends it so.
+fn idle_at(preview: &Preview, traffic: &Traffic, now: Timestamp) -> Option<Timestamp> {
+    let begun = begun(preview, now);
+    end(preview.spec.idle_ttl?, traffic.last.map_or(begun, |last| last.max(begun)))
+}
+
+/// When it was renewed, or made.
+fn begun(preview: &Preview, now: Timestamp) -> Timestamp {
     let latest = now.saturating_add(SKEW).unwrap_or(Timestamp::MAX);
     let renewed = preview.spec.renewed_at.as_ref().map(|time| time.0).filter(|at| *at <= latest);
-    let end = preview.spec.ttl.end(renewed.unwrap_or_else(|| age(preview)))?;
-    // The API keeps whole seconds: what is written must be what is read.
-    Timestamp::from_second(end.as_second()).ok()
+    renewed.unwrap_or_else(|| age(preview))
+}
+
+/// The API keeps whole seconds: what is written must be what is read.
+fn end(ttl: Ttl, since: Timestamp) -> Option<Timestamp> {
+    Timestamp::from_second(ttl.end(since)?.as_second()).ok()
 }
 
 fn age(preview: &Preview) -> Timestamp {

@@ -99,17 +99,15 @@ pub fn judge(
     conditions
         .set_or_drop(byway_api::conditions::WARNINGS, warnings::verdict(world, outcome, planned, standing));
 
-    let left = standing
-        .expires_at
-        .filter(|_| standing.is_live() || matches!(standing.is, Is::InConflict(_)))
-        .map(|at| {
+    let left =
+        standing.end().filter(|_| standing.is_live() || matches!(standing.is, Is::InConflict(_))).map(|at| {
             let (text, holds) = time_left(at.duration_since(now));
             let change = now.saturating_add(holds).unwrap_or(Timestamp::MAX);
             until = Some(until.map_or(change, |until: Timestamp| until.min(change)));
             text
         });
     let live = standing.is_live();
-    let left = left.or_else(|| (live && standing.expires_at.is_none()).then(|| "never".to_owned()));
+    let left = left.or_else(|| (live && standing.end().is_none()).then(|| "never".to_owned()));
     let status = PreviewStatus {
         key: Some(standing.key.to_string()),
         phase: Some(phase),
@@ -129,6 +127,8 @@ pub fn judge(
             programmed: acks.iter().filter(|ack| ack.is_programmed()).count() as u32,
             wanted: acks.len() as u32,
         }),
+        traffic: standing.traffic.counts,
+        last_request_time: standing.traffic.last.map(Time),
         conditions: conditions.done(),
     };
     Judged { status, until }
@@ -159,6 +159,9 @@ fn target_verdict(world: &World, standing: &Standing) -> Verdict {
         None => Verdict::unknown(reason::PENDING, "the target has not been looked at yet"),
         Some(outcome) => match outcome.refusal() {
             Some((code, message)) => Verdict::no(code, message),
+            None if standing.preview.spec.target.is_none() => {
+                Verdict::yes(reason::CLONED, "it has no target: its pods are made of the image alone")
+            }
             None => Verdict::yes(reason::CLONED, "the target's pod template is cloned"),
         },
     }
@@ -169,6 +172,12 @@ fn ready_verdict(standing: &Standing, target: &Verdict, pods: &Verdict, routes: 
         Is::Expired(at) => {
             Verdict::no(reason::EXPIRED, format!("it ended at {at}; set spec.renewedAt to now to revive it"))
         }
+        Is::Idle(at) => Verdict::no(
+            reason::EXPIRED,
+            format!(
+                "it ended at {at}, since no request with its key had come for its idleTtl; set spec.renewedAt to now to revive it"
+            ),
+        ),
         Is::InConflict(holder) => Verdict::no(
             reason::CONFLICT,
             format!(
@@ -188,7 +197,7 @@ fn ready_verdict(standing: &Standing, target: &Verdict, pods: &Verdict, routes: 
 
 fn phase(standing: &Standing, verdicts: [&Verdict; 3], ready: bool, serves: bool) -> Phase {
     match &standing.is {
-        Is::Expired(_) => Phase::Expired,
+        Is::Expired(_) | Is::Idle(_) => Phase::Expired,
         Is::InConflict(_) => Phase::Failed,
         Is::Leaving => Phase::Pending,
         Is::Live if ready => Phase::Ready,

@@ -56,6 +56,7 @@ pub(crate) fn world() -> World {
     sync(&mut world.services);
     sync(&mut world.budgets);
     sync(&mut world.policies);
+    sync(&mut world.own_policies);
     for kind in ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Rollout"] {
         let kind: TargetKind = serde_json::from_value(json!(kind)).unwrap();
         sync(world.workloads.entry(kind).or_default());

@@ -10,7 +10,7 @@ use backon::ExponentialBuilder;
 use byway_api::{NodeRoutes, Preview, TargetKind, names};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::Node;
-use k8s_openapi::api::networking::v1::NetworkPolicySpec;
+use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::core::{ApiResource, DeserializeGuard, DynamicObject, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
@@ -58,6 +58,8 @@ pub enum Update {
     Budget(Change<Ref, LabelSelector>),
     /// NetworkPolicies.
     Policy(Change<Ref, Box<NetworkPolicySpec>>),
+    /// A NetworkPolicy that a Preview owns.
+    OwnPolicy(Change<Ref, i64>),
     /// Pods of targets, by UID.
     TargetPod(Scope, Change<Name, PodRow>),
 }
@@ -163,9 +165,17 @@ impl Watch {
         self.follow(
             "networkpolicies",
             policies,
-            config(),
+            config().labels(&format!("!{ours}")),
             |o| Some((of(&o.metadata)?, Some(Box::new(o.spec)))),
             Update::Policy,
+        );
+        let own: Api<PartialObjectMeta<NetworkPolicy>> = Api::all(client());
+        self.follow(
+            "networkpolicies of previews",
+            own,
+            config().labels(ours),
+            |it| own_policy(&it),
+            Update::OwnPolicy,
         );
     }
 
@@ -332,6 +342,10 @@ fn child(object: &slim::Child) -> Option<(Ref, Option<ChildRow>)> {
         })
     });
     Some((of(meta)?, row))
+}
+
+fn own_policy(object: &PartialObjectMeta<NetworkPolicy>) -> Option<(Ref, Option<i64>)> {
+    Some((of(&object.metadata)?, Some(object.metadata.generation.unwrap_or_default())))
 }
 
 fn node(object: PartialObjectMeta<Node>) -> Option<(Name, Option<Name>)> {

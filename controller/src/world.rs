@@ -37,8 +37,10 @@ pub struct World {
     pub services: Table<Ref, ServiceRow>,
     /// PodDisruptionBudgets.
     pub budgets: Table<Ref, LabelSelector>,
-    /// NetworkPolicies.
+    /// NetworkPolicies but those of previews.
     pub policies: Table<Ref, Box<NetworkPolicySpec>>,
+    /// `metadata.generation` of NetworkPolicies that Previews own.
+    pub own_policies: Table<Ref, i64>,
     /// Pods of targets.
     pub targets: HashMap<Scope, Table<Name, PodRow>>,
     /// What became of each clone, by UID of the Preview.
@@ -68,6 +70,7 @@ impl World {
             Update::Service(change) => self.services.apply(change),
             Update::Budget(change) => self.budgets.apply(change),
             Update::Policy(change) => self.policies.apply(change),
+            Update::OwnPolicy(change) => self.own_policies.apply(change),
             Update::TargetPod(scope, change) => self.targets.entry(scope).or_default().apply(change),
         }
     }
@@ -83,6 +86,7 @@ impl World {
             && self.services.is_synced()
             && self.budgets.is_synced()
             && self.policies.is_synced()
+            && self.own_policies.is_synced()
             && WATCHED.iter().all(|kind| self.workloads.get(kind).is_some_and(Table::is_synced))
     }
 

@@ -48,6 +48,7 @@ fn what_no_longer_holds_is_taken_away() {
     assert_eq!(patch["metadata"], json!({ "uid": "u" }));
     assert_eq!(patch["status"]["failure"], json!(null));
     assert_eq!(patch["status"]["targets"], json!(null));
+    assert_eq!(patch["status"]["requests"], json!(null));
     assert_eq!(patch["status"]["instance"]["startedAt"], "2026-01-01T00:00:00.5Z");
     assert_eq!(patch["status"]["previews"], json!([{ "name": "a/b", "revision": "1" }]));
 }

@@ -5,7 +5,10 @@ use std::{collections::HashMap, io, net::IpAddr, sync::Arc};
 use byway_abi::{RouteRecord, Text};
 use byway_api::Key;
 
-use super::Attached;
+use super::{
+    Attached,
+    requests::{Counted, Requests},
+};
 use crate::{
     snapshot::{Leg, Preview, Routes},
     tables::Tables,
@@ -16,6 +19,7 @@ impl Attached {
     pub(super) fn set_routes(
         &mut self,
         tables: &Tables,
+        requests: &mut Requests,
         previews: &[Arc<Preview>],
         origins: &Arc<HashMap<IpAddr, Key>>,
     ) -> io::Result<()> {
@@ -60,7 +64,10 @@ impl Attached {
         self.losers = routes.losers();
         target.routes.store(Arc::new(routes));
         let gone = before.iter().filter(|(name, _)| !self.routes.contains_key(*name));
-        gone.map(|(_, (_, leg))| leg.index).try_for_each(|index| tables.remove_route(index))
+        gone.map(|(name, (_, leg))| (name, leg.index)).try_for_each(|(name, index)| {
+            requests.retire(name, Counted::of(tables.route_counters(index)));
+            tables.remove_route(index)
+        })
     }
 }
 

@@ -24,6 +24,7 @@ impl Control {
             previews,
             failure: self.failure.clone(),
             targets: self.traffic.told(),
+            requests: self.requests.told(),
             ..NodeRoutesStatus::default()
         }
     }

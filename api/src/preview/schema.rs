@@ -62,6 +62,10 @@ pub(super) fn ttl(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 32, "default": crate::Ttl::default().to_string() })
 }
 
+pub(super) fn idle_ttl(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 32 })
+}
+
 pub(super) fn replicas(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "format": "int32", "minimum": 0, "maximum": 20, "default": 1 })
 }

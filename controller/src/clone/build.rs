@@ -49,7 +49,9 @@ pub fn of_target(
     let kept = labels::kept(&template, &own, &selecting);
     let labels: Labels = kept.clone().into_iter().chain(own).collect();
     warnings.extend(labels::inescapable(&labels, &selecting));
-    warnings.extend(policies::judge(around.network_policies, &template, &labels, &ports, &spec.containers));
+    let judged = policies::judge(around.network_policies, &template, &labels, &ports, &spec.containers);
+    let network_policy = policies::for_agents(preview, key, &judged.shut, around.agents_namespace);
+    warnings.extend(judged.warnings);
     warnings.extend(downward::empty_files(&spec, &template, &labels));
 
     duplicates::merge(&mut spec);
@@ -65,7 +67,7 @@ pub fn of_target(
     chosen::linger(&mut spec, preview);
     let annotations = annotations(meta, &ports);
     let deployment = deployment::of_pods(preview, key, kept, annotations, spec);
-    Ok(Children { deployment, service: None, ports, warnings })
+    Ok(Children { deployment, service: None, network_policy, ports, warnings })
 }
 
 /// The init containers that end before the ordinary ones start. Native sidecars stay, and so does what a mesh needs.

@@ -55,7 +55,8 @@ pub fn targetless(preview: &Preview, key: &Key) -> Result<Children, Refusal> {
     let deployment = deployment::of_pods(preview, key, Labels::new(), BTreeMap::new(), spec);
     let service = Some(service(preview, key, &served));
     let ports = if preview.spec.incoming.mode == Mode::Off { Vec::new() } else { served };
-    Ok(Children { deployment, service, ports, warnings: Vec::new() })
+    // Its agents call it from within: no policy keeps them out.
+    Ok(Children { deployment, service, network_policy: None, ports, warnings: Vec::new() })
 }
 
 fn container(preview: &Preview, served: &[u16]) -> Container {

@@ -115,14 +115,14 @@ pub(super) fn policies_lost(policies: &[&str]) -> Warning {
     Warning { reason: "NetworkPolicyLost", message }
 }
 
-pub(super) fn agents_shut_out(ports: &[u16], policies: &[&str]) -> Warning {
+pub(super) fn agents_let_in(ports: &[u16], policies: &[&str]) -> Warning {
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     let message = format!(
-        "the NetworkPolicies {} let nothing from other namespaces in to port {} of the preview: allow Byway's namespace, where its agents run",
+        "the NetworkPolicies {} hold for the preview, too: a policy of its own lets Byway's agents in to port {}, and nobody else",
         policies.join(", "),
         ports.join(", ")
     );
-    Warning { reason: "AgentsShutOut", message }
+    Warning { reason: "AgentsLetIn", message }
 }
 
 pub(super) fn labels_in_files(labels: &[String]) -> Warning {

@@ -1,7 +1,11 @@
+use byway_api::{NodeRoutesSpec, PreviewRequests, PreviewStatus, RequestCounts};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::watcher::Event;
 use serde_json::json;
 
 use super::*;
-use crate::testing::{NAMESPACE, at, deployment, name, preview, put, world};
+use crate::testing::{NAMESPACE, acknowledge, at, deployment, name, preview, put, world};
+use crate::watch::Update;
 
 fn is(world: &World, of: &str, seconds: i64) -> Is {
     standings(world, at(seconds)).into_iter().find(|it| it.name == name(of)).unwrap().is
@@ -32,6 +36,61 @@ fn it_ends_a_ttl_after_it_was_renewed_or_created() {
 }
 
 #[test]
+fn it_ends_when_no_request_has_come_for_its_idle_ttl() {
+    let mut world = world();
+    preview(&mut world, "pr", 0, json!({ "key": "a", "ttl": "1h", "idleTtl": "10m" }));
+    assert_eq!(is(&world, "pr", 599), Is::Live);
+    assert_eq!(is(&world, "pr", 600), Is::Idle(at(600)));
+    // The last request counts, whichever node it came to, and what its status says of nodes that are silent now.
+    let requests = |world: &mut World, node: &str, last: i64| {
+        acknowledge(world, node, &NodeRoutesSpec::default(), |status| {
+            status.requests.push(PreviewRequests {
+                preview: format!("{NAMESPACE}/pr"),
+                counts: RequestCounts { requests: 2, ..RequestCounts::default() },
+                last_request_time: Some(at(last)),
+            });
+        });
+    };
+    requests(&mut world, "a", 500);
+    requests(&mut world, "b", 400);
+    assert_eq!(is(&world, "pr", 1099), Is::Live);
+    assert_eq!(is(&world, "pr", 1100), Is::Idle(at(1100)));
+    let standing = standings(&world, at(600)).remove(0);
+    assert_eq!((standing.traffic.counts.requests, standing.traffic.last), (4, Some(at(500))));
+    assert_eq!((standing.expires_at, standing.end()), (Some(at(3600)), Some(at(1100))));
+    // Never beyond the ttl, and after a renewal it has all of it again.
+    requests(&mut world, "a", 3500);
+    assert_eq!(is(&world, "pr", 3600), Is::Expired(at(3600)));
+    let renewed = json!({ "key": "a", "ttl": "1h", "idleTtl": "10m", "renewedAt": at(4000).to_string() });
+    preview(&mut world, "pr", 0, renewed);
+    assert_eq!(is(&world, "pr", 4599), Is::Live);
+    assert_eq!(is(&world, "pr", 4600), Is::Idle(at(4600)));
+}
+
+#[test]
+fn counts_of_requests_never_fall() {
+    let mut world = world();
+    let mut object = preview(&mut world, "pr", 0, json!({ "key": "a" }));
+    let written = PreviewStatus {
+        traffic: RequestCounts { requests: 7, by_origin: 1, ..RequestCounts::default() },
+        last_request_time: Some(Time(at(5))),
+        ..PreviewStatus::default()
+    };
+    Arc::make_mut(&mut object).status = Some(written);
+    world.apply(Update::Preview(Event::Apply((name("pr"), Some(object)))));
+    acknowledge(&mut world, "a", &NodeRoutesSpec::default(), |status| {
+        status.requests.push(PreviewRequests {
+            preview: format!("{NAMESPACE}/pr"),
+            counts: RequestCounts { requests: 3, unreachable: 2, ..RequestCounts::default() },
+            last_request_time: Some(at(9)),
+        });
+    });
+    let traffic = standings(&world, at(10)).remove(0).traffic;
+    let counts = RequestCounts { requests: 7, unreachable: 2, by_origin: 1, overlapped: 0 };
+    assert_eq!(traffic, Traffic { counts, last: Some(at(9)) });
+}
+
+#[test]
 fn the_older_one_holds_a_key_and_target() {
     let mut world = world();
     preview(&mut world, "newer", 5, json!({}));
@@ -53,7 +112,7 @@ fn another_key_target_kind_or_namespace_is_no_conflict() {
     preview(&mut world, "d", 3, json!({ "target": { "kind": "Deployment", "name": "other" } }));
     preview(&mut world, "e", 4, json!({ "target": { "kind": "StatefulSet", "name": "app" } }));
     let mut elsewhere = (*preview(&mut world, "f", 5, json!({}))).clone();
-    world.apply(crate::watch::Update::Preview(kube::runtime::watcher::Event::Delete((name("f"), None))));
+    world.apply(Update::Preview(Event::Delete((name("f"), None))));
     elsewhere.metadata.namespace = Some("elsewhere".to_owned());
     put(&mut world, elsewhere);
     assert!(standings(&world, at(10)).iter().all(Standing::is_live));

@@ -43,7 +43,10 @@ pub(super) fn verdict(world: &World, standing: &Standing, own: &[&PreviewPodRow]
             is_newest,
         );
     }
-    let counts = format!("{ready} of {replicas} pods are ready");
+    let is_before = |it: &&PreviewPodRow| *it.revision != *applied.revision;
+    let answers = own.iter().any(|it| is_before(it) && it.containers_ready && !it.pod.terminating);
+    let meanwhile = if answers { ", and the version before answers until then" } else { "" };
+    let counts = format!("{ready} of {replicas} pods are ready{meanwhile}");
     let child = crate::rows::Ref::new(standing.name.namespace.clone(), applied.deployment.as_str());
     let cannot_create = world.children.get(&child).and_then(|it| it.failure.as_ref());
     let troubled = newest.iter().filter(|it| !it.containers_ready).find_map(|it| {

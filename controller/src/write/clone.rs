@@ -1,22 +1,21 @@
 //! Brings a Preview's clone to what its target and spec make of it: reads the target, builds, applies what differs.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use byway_api::conditions::reason;
-use byway_api::{Preview, TargetKind, names};
+use byway_api::{TargetKind, names};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::DynamicObject;
 use kube::core::ApiResource;
 use kube::{Api, Client, Resource, ResourceExt};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+mod child;
 mod wish;
 
+use self::child::{apply, delete};
 use super::WriteError;
 use crate::clone::{Children, Found, Refusal, Source, Surroundings, of_target, source_of, targetless};
 use crate::rows::Name;
@@ -177,9 +176,23 @@ async fn present(client: &Client, wish: &Wish) -> Result<CloneOutcome, Stop> {
     let revision = children.deployment.spec.as_ref().and_then(|spec| {
         spec.template.metadata.as_ref()?.labels.as_ref()?.get(names::REVISION_LABEL).cloned()
     });
-    let settled = apply(client, wish, &children.deployment).await?;
+    // The policy first: without it no keyed request gets through.
+    match &children.network_policy {
+        Some(policy) => {
+            let is_untouched = |it: &NetworkPolicy| child::is_another(it, policy) || it.spec == policy.spec;
+            apply(client, wish, policy, is_untouched).await?;
+        }
+        // Alone it would shut out everybody else.
+        None if wish.network_policy.is_some() => {
+            let name = children.deployment.name_any();
+            delete::<NetworkPolicy>(client, &wish.name.namespace, &name, preview).await?;
+        }
+        None => {}
+    }
+    let settled = apply(client, wish, &children.deployment, |there| wish.trusts(there.meta())).await?;
     if let Some(service) = &children.service {
-        apply(client, wish, service).await?;
+        let is_untouched = |it: &Service| child::is_another(it, service) || child::serve_alike(it, service);
+        apply(client, wish, service, is_untouched).await?;
     }
     Ok(CloneOutcome::Applied(Applied {
         version: wish.version,
@@ -210,6 +223,7 @@ async fn build(client: &Client, wish: &Wish) -> Result<Children, Stop> {
         services: &wish.around.services,
         selectors: &wish.around.selectors,
         network_policies: &wish.around.policies,
+        agents_namespace: &wish.agents_namespace,
         claims: Some(&claims),
     };
     Ok(of_target(preview, key, &source, &around)?)
@@ -253,100 +267,12 @@ async fn claims(
     Ok(claims)
 }
 
-/// Applies a child, unless it is as wanted already, or belongs to somebody else. Its `metadata.generation`.
-///
-/// A forced apply over a foreign object would take it over, and deleting the Preview would then delete it. So one that is
-/// there is only written under its UID, and one that is not there without force.
-async fn apply<T>(client: &Client, wish: &Wish, child: &T) -> Result<Option<i64>, Stop>
-where
-    T: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + Serialize
-        + std::fmt::Debug,
-{
-    let api: Api<T> = Api::namespaced(client.clone(), &wish.name.namespace);
-    let name = child.name_any();
-    let there = api.get_opt(&name).await.map_err(|error| Stop::Write(error.into()))?;
-    let params = PatchParams::apply(names::FIELD_MANAGER);
-    let (object, params) = match &there {
-        None => (child.clone(), params),
-        Some(there) if !is_ours(there, &wish.preview) => return Err(name_taken(&name)),
-        Some(there) if applied(there) == applied(child) && wish.trusts(there.meta()) => {
-            return Ok(there.meta().generation);
-        }
-        Some(there) => {
-            let mut object = child.clone();
-            object.meta_mut().uid = there.meta().uid.clone();
-            if !wish.trusts(there.meta()) {
-                put_back(&api, there, &object).await?;
-            }
-            (object, params.force())
-        }
-    };
-    match api.patch(&name, &params, &Patch::Apply(&object)).await {
-        Ok(there) => Ok(there.meta().generation),
-        // Somebody made one of this name since it was looked for.
-        Err(kube::Error::Api(status)) if status.code == 409 && there.is_none() => Err(name_taken(&name)),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Puts an object back to what is wanted of it, with nobody's fields but ours: an apply takes away only what this controller
-/// had applied before, and what somebody added by hand would stay.
-async fn put_back<T>(api: &Api<T>, there: &T, wanted: &T) -> Result<(), Stop>
-where
-    T: Resource<DynamicType = ()> + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
-{
-    let mut object = wanted.clone();
-    object.meta_mut().resource_version = there.meta().resource_version.clone();
-    object.meta_mut().managed_fields = Some(vec![ManagedFieldsEntry::default()]); // an empty one: forget whose they were
-    tracing::warn!(object = wanted.name_any(), "somebody changed it: putting it back");
-    api.replace(&wanted.name_any(), &PostParams::default(), &object).await?;
-    Ok(())
-}
-
-/// The hash of what was applied.
-fn applied<T: Resource>(object: &T) -> Option<&String> {
-    object.meta().annotations.as_ref()?.get(names::APPLIED_ANNOTATION)
-}
-
-fn is_ours<T: Resource>(object: &T, preview: &Preview) -> bool {
-    let owners = object.meta().owner_references.iter().flatten();
-    let mut uids = owners.filter(|it| it.controller == Some(true)).map(|it| Some(&it.uid));
-    uids.any(|uid| uid == preview.metadata.uid.as_ref())
-}
-
-fn name_taken(name: &str) -> Stop {
-    let message = format!(
-        "{name} exists and does not belong to this Preview: delete it, or make the Preview under another name"
-    );
-    Stop::No(reason::NAME_TAKEN.to_owned(), message)
-}
-
 async fn absent(client: &Client, wish: &Wish) -> Result<CloneOutcome, Stop> {
     let uid = wish.preview.metadata.uid.as_deref().unwrap_or_default();
     let name = names::child_name(&wish.name.name, uid);
+    delete::<NetworkPolicy>(client, &wish.name.namespace, &name, &wish.preview).await?;
     // The Service first: while the Deployment is there, the rest is looked for.
     delete::<Service>(client, &wish.name.namespace, &name, &wish.preview).await?;
     delete::<Deployment>(client, &wish.name.namespace, &name, &wish.preview).await?;
     Ok(CloneOutcome::Absent { version: wish.version })
-}
-
-async fn delete<T>(client: &Client, namespace: &str, name: &str, preview: &Arc<Preview>) -> Result<(), Stop>
-where
-    T: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
-    let api: Api<T> = Api::namespaced(client.clone(), namespace);
-    let there = api.get_opt(name).await.map_err(|error| Stop::Write(error.into()))?;
-    let Some(there) = there.filter(|it| is_ours(it, preview)) else { return Ok(()) };
-    let same = Preconditions { uid: there.meta().uid.clone(), resource_version: None };
-    let params = DeleteParams { preconditions: Some(same), ..DeleteParams::background() };
-    match api.delete(name, &params).await {
-        Err(error) if !super::is_gone(&error) => Err(Stop::Write(error.into())),
-        _ => Ok(()),
-    }
 }

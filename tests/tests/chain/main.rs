@@ -49,6 +49,13 @@ fn keyed_and_unkeyed(shop: &Shop) {
         assert_eq!(shop.get("front", None), "front v1");
         assert_eq!(shop.get("front", Some("pr-4")), "front v1", "a key that this one begins with");
     }
+    let counted = eventually(Duration::from_secs(10), || {
+        let counts = "jsonpath={.status.traffic.requests} {.status.lastRequestTime}";
+        let shown = shop.ask(&["get", "preview", "front", "-o", counts]);
+        let (requests, last) = shown.split_once(' ')?;
+        (requests.parse::<u64>().ok()? > 0 && !last.is_empty()).then_some(())
+    });
+    assert!(counted.is_some(), "{}", shop.describe("front"));
     let shown = shop.ask(&["get", "bwp", "front", "--no-headers"]);
     assert!(shown.contains(KEY) && shown.contains("Ready") && shown.contains("True"), "{shown}");
 }

@@ -202,18 +202,16 @@ impl Shop {
 
     pub(crate) fn controllers(&self, replicas: u32) {
         self.byway(&["scale", "deployment/byway-controller", &format!("--replicas={replicas}")]);
-        let gone = eventually(Duration::from_secs(60), || {
-            let running = self.byway(&[
-                "get",
-                "pods",
-                "-l",
-                "app.kubernetes.io/component=byway-controller",
-                "-o",
-                "name",
-            ]);
-            (running.lines().count() == replicas as usize).then_some(())
+        let label = "app.kubernetes.io/component=byway-controller";
+        let settled = eventually(Duration::from_secs(60), || {
+            let nodes = "jsonpath={range .items[*]}{.spec.nodeName}{\"\\n\"}{end}";
+            let nodes = self.byway(&["get", "pods", "-l", label, "-o", nodes]);
+            // Those of a dead node stay, since nobody there can say that they have ended.
+            let dead = self.dead.lock().unwrap();
+            let living = nodes.lines().filter(|node| !dead.iter().any(|it| it == node));
+            (living.count() == replicas as usize).then_some(())
         });
-        assert!(gone.is_some());
+        assert!(settled.is_some(), "{}", self.byway(&["get", "pods", "-o", "wide"]));
     }
 
     /// Lets a preview end so long from now.

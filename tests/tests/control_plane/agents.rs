@@ -3,9 +3,10 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use byway_api::TargetTraffic;
+use byway_api::{PreviewRequests, RequestCounts, TargetTraffic};
 use byway_sim::Because;
 use byway_tests::eventually;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::stage::{PATIENCE, Space, condition, is_true, on_nodes, own_nodes, phase, shared, workload};
@@ -162,6 +163,45 @@ fn pods_on_a_dead_node_are_not_waited_for() {
     space.wait_ready("pr-2");
     // If it was only cut off, its agent gets the routes all the same.
     assert_eq!(space.routes("pr-2").iter().map(|it| it.targets.len()).sum::<usize>(), 2);
+}
+
+#[test]
+fn requests_are_counted_in_the_status_and_keep_a_preview_from_being_idle() {
+    let (space, nodes) = (shared().space("requests"), own_nodes(2));
+    let sim = &shared().sim;
+    let (one, other) = (&nodes[0], &nodes[1]);
+    on(&space, nodes);
+    space.wait_ready("pr-1");
+    let seen = |node: &str, requests: u64, last: SignedDuration| {
+        let counts = RequestCounts { requests, unreachable: 1, ..RequestCounts::default() };
+        let preview = format!("{}/pr-1", space.name);
+        let last_request_time = Some(whole_second(Timestamp::now() - last));
+        let word = PreviewRequests { preview, counts, last_request_time };
+        sim.agent(node, |agent| agent.requests = vec![word.clone()]);
+        last_request_time.map(|it| it.to_string())
+    };
+    let last = seen(one, 3, SignedDuration::from_secs(285));
+    let told = space.wait("pr-1", "counted", |it| it["status"]["traffic"]["requests"] == 3);
+    assert_eq!(told["status"]["traffic"], json!({ "requests": 3, "unreachable": 1 }));
+    assert_eq!(told["status"]["lastRequestTime"].as_str().map(str::to_owned), last);
+
+    // It ends five minutes after its last request, wherever that came to; the agents are not told of that.
+    let long_ago = (Timestamp::now() - SignedDuration::from_secs(1000)).to_string();
+    let idle = json!({ "spec": { "idleTtl": "5m", "renewedAt": long_ago } });
+    space.merge("Preview", "pr-1", idle);
+    space.wait("pr-1", "about to end", |it| it["status"]["timeLeft"] == "<1m");
+    assert!(space.get("Preview", "pr-1").unwrap()["status"]["expiresAt"].is_string());
+    seen(other, 1, SignedDuration::from_secs(295));
+    space.wait("pr-1", "live with both counts", |it| it["status"]["timeLeft"] == "<1m");
+    let expired = space.wait("pr-1", "expired", |it| phase(it) == "Expired");
+    let said = condition(&expired, "Ready")["message"].as_str().unwrap();
+    assert!(said.contains("since no request with its key had come for its idleTtl"), "{said}");
+    assert_eq!(expired["status"]["traffic"]["requests"], 4);
+    space.wait_no_routes("pr-1");
+}
+
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap()
 }
 
 #[test]

@@ -232,6 +232,37 @@ fn mode_off_runs_the_preview_and_steers_nothing() {
     assert!(!space.routes("pr-1").is_empty());
 }
 
+#[test]
+fn a_clone_that_somebody_edits_is_put_back_whole() {
+    let space = shared().space("edited");
+    space.deployment("app", 1);
+    space.preview("pr-1", json!({}));
+    let child = space.wait_ready("pr-1")["status"]["deployment"].as_str().unwrap().to_owned();
+    let original = space.get("Deployment", &child).unwrap();
+    let container = original["spec"]["template"]["spec"]["containers"][0].clone();
+
+    // A field of ours that is changed, and what was never ours.
+    let mut other = container.clone();
+    other["image"] = json!("app:by-hand");
+    other["tty"] = json!(true);
+    other["env"].as_array_mut().unwrap().push(json!({ "name": "BY_HAND", "value": "1" }));
+    let sidecar = json!({ "name": "by-hand", "image": "app:stable" });
+    let pods = json!({ "containers": [other, sidecar], "dnsPolicy": "Default", "readinessGates": null });
+    let labels = json!({ "by-hand": "yes" });
+    space.merge(
+        "Deployment",
+        &child,
+        json!({ "spec": { "replicas": 3, "template": { "metadata": { "labels": labels }, "spec": pods } } }),
+    );
+    let put_back = || {
+        let now = space.get("Deployment", &child)?;
+        (now["spec"] == original["spec"]).then_some(())
+    };
+    let now = || space.get("Deployment", &child).unwrap()["spec"].to_string();
+    assert!(eventually(PATIENCE, put_back).is_some(), "{}\nwas {}", now(), original["spec"]);
+    space.wait_ready("pr-1");
+}
+
 /// The addresses of a pod, as routes name them.
 fn ips(pod: &Value) -> Value {
     let ips = pod["status"]["podIPs"].as_array().unwrap().iter();

@@ -3,7 +3,7 @@
 use byway_tests::eventually;
 use serde_json::{Value, json};
 
-use crate::stage::{Space, container, shared, workload};
+use crate::stage::{PATIENCE, Space, condition, container, is_true, shared, workload};
 
 /// A Preview of this target gets ready, and so many of its pods are steered.
 fn becomes_ready(space: &Space<'_>, kind: &str, name: &str, pods: u64) -> Value {
@@ -68,12 +68,12 @@ fn a_pod_may_come_and_be_replaced() {
     space.wait_ready("pr-1");
     space.delete("Pod", "alone");
     let apply = || space.try_apply(pod.clone()).ok().filter(|it| it["metadata"]["uid"] != first);
-    let second = eventually(crate::stage::PATIENCE, apply).unwrap()["metadata"]["uid"].clone();
+    let second = eventually(PATIENCE, apply).unwrap()["metadata"]["uid"].clone();
     let steers_it = || {
         let routes = space.routes("pr-1");
         routes.iter().any(|it| it.targets.iter().any(|target| target["podUid"] == second)).then_some(())
     };
-    assert!(eventually(crate::stage::PATIENCE, steers_it).is_some());
+    assert!(eventually(PATIENCE, steers_it).is_some());
     space.wait_ready("pr-1");
 }
 
@@ -115,9 +115,9 @@ fn rollouts_are_targets_once_they_are_installed() {
     rollout(&space);
     let resolved = || {
         let preview = space.get("Preview", "pr-1")?;
-        crate::stage::is_true(&preview, "TargetResolved").then_some(())
+        is_true(&preview, "TargetResolved").then_some(())
     };
-    assert!(eventually(2 * crate::stage::PATIENCE, resolved).is_some(), "{:?}", space.get("Preview", "pr-1"));
+    assert!(eventually(2 * PATIENCE, resolved).is_some(), "{:?}", space.get("Preview", "pr-1"));
     space.wait_ready("pr-1");
 }
 
@@ -204,4 +204,41 @@ fn what_cannot_be_cloned_is_refused_with_what_to_do() {
     let message = space.wait_not_ready("of-regex", "TargetResolved", "BadMatch");
     assert!(message.starts_with("incoming.match: "), "{message}");
     assert_eq!(space.list("Deployment", "byway.dev/preview").len(), 0, "nothing was cloned");
+}
+
+#[test]
+fn agents_are_let_in_to_a_preview_that_a_policy_isolates_for_as_long_as_it_does() {
+    let space = shared().space("isolated");
+    space.deployment("app", 1);
+    space.preview("pr-1", json!({}));
+    let child = space.wait_ready("pr-1")["status"]["deployment"].as_str().unwrap().to_owned();
+    let own = || space.get("NetworkPolicy", &child);
+    assert_eq!(own(), None, "one of its own would isolate it");
+
+    space.apply(json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": { "name": "deny" },
+        "spec": { "podSelector": {}, "policyTypes": ["Ingress"] },
+    }));
+    let added = eventually(PATIENCE, own).expect("a policy of its own");
+    let from = json!({
+        "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "byway" } },
+        "podSelector": { "matchLabels": { "app.kubernetes.io/component": "byway-agent" } },
+    });
+    let rules = json!([{ "from": [from], "ports": [{ "port": 8080, "protocol": "TCP" }] }]);
+    assert_eq!(added["spec"]["ingress"], rules);
+    assert_eq!(added["spec"]["podSelector"]["matchLabels"], json!({ "byway.dev/preview": "pr-1" }));
+    let said = space.wait("pr-1", "warned", |it| condition(it, "Warnings")["status"] == "True");
+    let message = condition(&said, "Warnings")["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("lets Byway's agents in to port 8080"), "{message}");
+
+    // Opened or taken away by hand, it is put back.
+    space.merge("NetworkPolicy", &child, json!({ "spec": { "ingress": [{}] } }));
+    let put_back = || (own()?["spec"]["ingress"] == rules).then_some(());
+    assert!(eventually(PATIENCE, put_back).is_some(), "{:?}", own());
+    space.delete("NetworkPolicy", &child);
+    assert!(eventually(PATIENCE, put_back).is_some());
+
+    space.delete("NetworkPolicy", "deny");
+    space.wait_gone("NetworkPolicy", &child);
+    assert!(is_true(&space.get("Preview", "pr-1").unwrap(), "Ready"));
 }

@@ -77,7 +77,8 @@ fn a_new_image_that_fails_leaves_the_old_pod_serving() {
     space.stage.sim.pods(broken, Does::CrashLoops);
     space.preview("pr-1", json!({ "image": "broken:1" }));
     let said = space.wait_not_ready("pr-1", "PodsReady", "CrashLoop");
-    assert!(said.starts_with("0 of 1 pods are ready; "), "{said}");
+    let wanted = "0 of 1 pods are ready, and the version before answers until then; ";
+    assert!(said.starts_with(wanted), "{said}");
     let preview = space.get("Preview", "pr-1").unwrap();
     assert_eq!(phase(&preview), "Degraded", "requests still reach the old pod");
     assert!(is_true(&preview, "RoutesProgrammed"));

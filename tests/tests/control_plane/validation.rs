@@ -40,6 +40,11 @@ fn keys_and_images() {
     refused(&space, json!({ "image": "" }), &["spec.image: Invalid value"]);
     refused(&space, json!({ "image": "a b" }), &["image must be the name of an image, without blanks"]);
     refused(&space, json!({ "image": "a".repeat(513) }), &["spec.image", "may not be more than 512"]);
+    for name in ["BYWAY_KEY", "BYWAY_PREVIEW"] {
+        let ours = "BYWAY_KEY and BYWAY_PREVIEW are set to the preview's own: leave them out of env";
+        refused(&space, json!({ "env": [{ "name": "A" }, { "name": name, "value": "x" }] }), &[ours]);
+    }
+    taken(&space, json!({ "env": [{ "name": "BYWAY_KEYS", "value": "x" }] }));
 }
 
 #[test]
@@ -52,6 +57,13 @@ fn times_to_live() {
         taken(&space, json!({ "ttl": ttl }));
     }
     refused(&space, json!({ "ttl": "1s".repeat(17) }), &["may not be more than 32"]);
+    let idle = "idleTtl must be a duration between 5m and 720h such as 30m or 2h; leave it out for none";
+    for ttl in ["4m59s", "721h", "1d", "never", ""] {
+        refused(&space, json!({ "idleTtl": ttl }), &["spec.idleTtl: Invalid value", idle]);
+    }
+    for ttl in ["5m", "300s", "1h30m", "720h"] {
+        taken(&space, json!({ "idleTtl": ttl }));
+    }
     refused(&space, json!({ "renewedAt": "yesterday" }), &["spec.renewedAt", "date-time"]);
 }
 

@@ -1,17 +1,23 @@
-use crate::clone::testing::{key, plain, preview, yaml};
-use crate::clone::{PolicyRow, Surroundings, of_target};
+use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 
-/// Reasons and messages for the clone of a plain target under these policies.
-fn warnings(policies: &[(&str, &str)]) -> Vec<(&'static str, String)> {
+use crate::clone::testing::{key, plain, preview, yaml};
+use crate::clone::{Children, PolicyRow, Surroundings, of_target};
+
+/// The clone of a plain target under these policies.
+fn children(policies: &[(&str, &str)]) -> Children {
     let mut source = plain("{containers: [{name: app, ports: [{containerPort: 8080, name: http}]}]}");
     source.meta.labels.as_mut().unwrap().insert("tier".to_owned(), "web".to_owned());
     let rows: Vec<_> = policies
         .iter()
         .map(|(name, spec)| PolicyRow { name: (*name).to_owned(), spec: yaml(spec) })
         .collect();
-    let around = Surroundings { network_policies: &rows, ..Surroundings::default() };
-    let children = of_target(&preview("{}"), &key(), &source, &around).unwrap();
-    children.warnings.into_iter().map(|w| (w.reason, w.message)).collect()
+    let around =
+        Surroundings { network_policies: &rows, agents_namespace: "byway-system", ..Surroundings::default() };
+    of_target(&preview("{}"), &key(), &source, &around).unwrap()
+}
+
+fn warnings(policies: &[(&str, &str)]) -> Vec<(&'static str, String)> {
+    children(policies).warnings.into_iter().map(|w| (w.reason, w.message)).collect()
 }
 
 #[test]
@@ -32,9 +38,9 @@ fn policies_that_no_longer_hold_are_named() {
 }
 
 #[test]
-fn a_policy_that_surely_keeps_agents_out_is_named() {
+fn agents_are_let_in_where_policies_may_shut_them_out() {
     let deny = ("deny", "{podSelector: {}, policyTypes: [Ingress]}");
-    assert_eq!(warnings(&[deny])[0].0, "AgentsShutOut");
+    assert_eq!(warnings(&[deny])[0].0, "AgentsLetIn");
     for (ingress, shut) in [
         ("[{from: [{podSelector: {}}]}]", true),
         ("[{from: [{podSelector: {matchLabels: {a: b}}}], ports: [{port: 8080}]}]", true),
@@ -42,33 +48,49 @@ fn a_policy_that_surely_keeps_agents_out_is_named() {
         ("[{ports: [{port: 8080, protocol: UDP}]}]", true),
         ("[{ports: [{port: grpc}]}]", true),
         ("[]", true),
+        ("[{from: [{namespaceSelector: {matchLabels: {team: gateway}}}]}]", true),
+        ("[{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}]", true),
         ("[{}]", false),
         ("[{ports: [{port: http}]}]", false),
         ("[{ports: [{port: 8000, endPort: 9000}]}]", false),
         ("[{ports: [{protocol: TCP}]}]", false),
-        (
-            "[{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: byway-system}}}]}]",
-            false,
-        ),
-        ("[{from: [{ipBlock: {cidr: 10.0.0.0/8}}]}]", false),
     ] {
         let allow = format!("{{podSelector: {{matchLabels: {{tier: web}}}}, ingress: {ingress}}}");
-        let found = warnings(&[deny, ("allow", &allow)]);
-        assert_eq!(found.iter().any(|w| w.0 == "AgentsShutOut"), shut, "{ingress}: {found:?}");
+        let children = children(&[deny, ("allow", &allow)]);
+        let warned = children.warnings.iter().any(|w| w.reason == "AgentsLetIn");
+        assert_eq!((warned, children.network_policy.is_some()), (shut, shut), "{ingress}");
     }
 }
 
 #[test]
-fn a_policy_for_the_target_alone_lets_nobody_in_to_the_clone() {
-    let found = warnings(&[
-        ("deny", "{podSelector: {}, policyTypes: [Ingress]}"),
-        ("allow", "{podSelector: {matchLabels: {app: my-app}}, ingress: [{}]}"),
-    ]);
-    let reasons: Vec<_> = found.iter().map(|w| w.0).collect();
-    assert_eq!(reasons, ["NetworkPolicyLost", "AgentsShutOut"]);
+fn where_nothing_isolates_a_clone_no_policy_is_added() {
+    for policies in [
+        &[][..],
+        &[("egress", "{podSelector: {}, policyTypes: [Egress]}")],
+        &[("other", "{podSelector: {matchLabels: {app: other}}, policyTypes: [Ingress]}")],
+        // That of the target alone does not hold for the clone.
+        &[("target", "{podSelector: {matchLabels: {app: my-app}}, policyTypes: [Ingress]}")],
+    ] {
+        assert_eq!(children(policies).network_policy, None, "{policies:?}");
+    }
+}
+
+#[test]
+fn the_policy_of_a_preview_names_the_agents_and_the_ports_that_are_shut() {
+    let children = children(&[("deny", "{podSelector: {}, ingress: [{ports: [{port: 9090}]}]}")]);
+    let policy = children.network_policy.unwrap();
+    assert_eq!(policy.metadata.name, children.deployment.metadata.name);
+    assert_eq!(policy.metadata.owner_references, children.deployment.metadata.owner_references);
+    let wanted: NetworkPolicySpec = yaml(
+        "{podSelector: {matchLabels: {byway.dev/preview: redesign}}, policyTypes: [Ingress], ingress: [{
+           from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: byway-system}},
+                   podSelector: {matchLabels: {app.kubernetes.io/component: byway-agent}}}],
+           ports: [{port: 8080, protocol: TCP}]}]}",
+    );
+    assert_eq!(policy.spec.unwrap(), wanted);
     assert_eq!(
-        found[1].1,
-        "the NetworkPolicies deny let nothing from other namespaces in to port 8080 of the preview: \
-         allow Byway's namespace, where its agents run"
+        children.warnings[0].message,
+        "the NetworkPolicies deny hold for the preview, too: a policy of its own lets Byway's agents in to port 8080, \
+         and nobody else"
     );
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use byway_api::{Key, Preview, TargetKind, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::args::Settings;
 use crate::clone::{PolicyRow, SelectorRow, ServiceRow};
 use crate::rows::{Name, Ref};
 use crate::standing::Standing;
@@ -26,6 +27,10 @@ pub struct Wish {
     pub present: bool,
     /// The administrator's word.
     pub allow_keyless: bool,
+    /// Where the agents run.
+    pub agents_namespace: Name,
+    /// `metadata.generation` of the NetworkPolicy that is there.
+    pub network_policy: Option<i64>,
     /// What of the namespace bears on it.
     pub around: Arc<Around>,
     /// `metadata.generation` of the Deployment after it was written or found as wanted last.
@@ -52,15 +57,17 @@ impl Wish {
         standing: &Standing,
         around: &Arc<Around>,
         around_hash: u64,
-        allow_keyless: bool,
+        settings: &Settings,
     ) -> Self {
         let preview = &standing.preview;
         let child_name =
             Ref::new(standing.name.namespace.clone(), names::child_name(&standing.name.name, &standing.uid));
         let child = world.children.get(&child_name).map(|row| (row.uid.clone(), row.generation));
+        let network_policy = world.own_policies.get(&child_name).copied();
         let present = standing.is_live();
         let mut hasher = DefaultHasher::new();
-        (&standing.uid, preview.metadata.generation, present, allow_keyless, &child).hash(&mut hasher);
+        let settled = (settings.allow_keyless, &child, network_policy);
+        (&standing.uid, preview.metadata.generation, present, settled).hash(&mut hasher);
         if present {
             target_version(world, standing).hash(&mut hasher);
             around_hash.hash(&mut hasher);
@@ -70,7 +77,9 @@ impl Wish {
             preview: preview.clone(),
             key: standing.key.clone(),
             present,
-            allow_keyless,
+            allow_keyless: settings.allow_keyless,
+            agents_namespace: settings.namespace.as_str().into(),
+            network_policy,
             around: around.clone(),
             settled: world.clones.get(&standing.uid).and_then(CloneOutcome::settled),
             version: hasher.finish().max(1),

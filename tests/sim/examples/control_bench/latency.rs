@@ -31,6 +31,9 @@ pub(crate) fn measure(nodes: usize, previews: usize, samples: usize) -> Result<V
         let preview = format!("pr-{}", sample % previews);
         stage.preview(&preview, "app", &format!("app:{sample}"))?;
         all.push(one(&journal, nodes).with_context(|| format!("change {sample}, of {preview}"))?);
+        if sample % 10 == 0 {
+            eprintln!("  {sample} of {samples} changes; the last took {:?}", all[all.len() - 1]);
+        }
     }
     stage.wait_quiet()?;
     let after = stage.operations()?;

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use byway_api::{
-    Failure, Instance, NodeRoutesSpec, NodeRoutesStatus, Refusal, RouteStatus, TargetFailure, TargetTraffic,
+    Failure, Instance, NodeRoutesSpec, NodeRoutesStatus, PreviewRequests, Refusal, RouteStatus,
+    TargetFailure, TargetTraffic,
 };
 
 /// How an agent behaves. By default it acknowledges everything at once.
@@ -22,6 +23,8 @@ pub struct Agent {
     pub failure: Option<Because>,
     /// What it sees on targets.
     pub traffic: Vec<TargetTraffic>,
+    /// What came to previews.
+    pub requests: Vec<PreviewRequests>,
 }
 
 /// A reason.
@@ -49,6 +52,7 @@ impl Agent {
         generation: i64,
     ) -> NodeRoutesStatus {
         let previews = if self.failure.is_some() { &[][..] } else { &spec.previews };
+        let routes = |preview: &str| spec.previews.iter().any(|it| it.name == preview);
         let has = |target: &str| spec.targets.iter().any(|it| it.name == target);
         NodeRoutesStatus {
             instance: Some(instance),
@@ -56,6 +60,7 @@ impl Agent {
             failure: self.failure.clone().map(|it| Failure { reason: it.reason, message: it.message }),
             previews: previews.iter().map(|it| self.of_preview(&it.name, &it.revision, spec)).collect(),
             targets: self.traffic.iter().filter(|it| has(&it.target)).cloned().collect(),
+            requests: self.requests.iter().filter(|it| routes(&it.preview)).cloned().collect(),
         }
     }
 

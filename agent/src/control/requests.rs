@@ -1,0 +1,152 @@
+//! What came to each preview, for the acknowledgement: at once when the first request comes, and not more often than once a
+//! minute when only numbers grow.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use byway_abi::RouteCounters;
+use byway_api::{PreviewRequests, RequestCounts};
+use jiff::Timestamp;
+
+/// Mere numbers are told no more often.
+const NUMBERS: Duration = Duration::from_secs(60);
+
+/// What came to each preview through all targets of this node, by its name.
+#[derive(Default)]
+pub(super) struct Requests {
+    /// Of routes that are gone while their preview stays: a pod that was replaced takes its counters along.
+    retired: BTreeMap<String, Counted>,
+    told: BTreeMap<String, Counted>,
+    told_at: Option<Instant>,
+}
+
+/// Counters of a route, or several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    counts: RequestCounts,
+    last_request_ms: u64,
+}
+
+impl Counted {
+    /// From the words of [`RouteCounters`].
+    pub(super) fn of(words: &[AtomicU64]) -> Self {
+        let word = |offset: usize| words.get(offset / 8).map_or(0, |it| it.load(Relaxed));
+        Self {
+            counts: RequestCounts {
+                requests: word(std::mem::offset_of!(RouteCounters, requests)),
+                unreachable: word(std::mem::offset_of!(RouteCounters, unreachable)),
+                overlapped: word(std::mem::offset_of!(RouteCounters, overlapped)),
+                by_origin: word(std::mem::offset_of!(RouteCounters, opaque)),
+            },
+            last_request_ms: word(std::mem::offset_of!(RouteCounters, last_request_ms)),
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.counts = self.counts.each(other.counts, u64::saturating_add);
+        self.last_request_ms = self.last_request_ms.max(other.last_request_ms);
+    }
+}
+
+impl Requests {
+    /// Keeps what a route counted that is about to go.
+    pub(super) fn retire(&mut self, preview: &str, counted: Counted) {
+        self.retired.entry(preview.to_owned()).or_default().add(counted);
+    }
+
+    /// Takes in the counters of all routes, and which previews there are. Whether there is something to tell.
+    pub(super) fn observe<'a>(
+        &mut self,
+        now: Instant,
+        previews: impl Iterator<Item = &'a str>,
+        routes: impl Iterator<Item = (&'a str, Counted)>,
+    ) -> bool {
+        let mut seen: BTreeMap<String, Counted> = BTreeMap::new();
+        for preview in previews {
+            seen.insert(preview.to_owned(), self.retired.get(preview).copied().unwrap_or_default());
+        }
+        self.retired.retain(|preview, _| seen.contains_key(preview));
+        for (preview, counted) in routes {
+            if let Some(sum) = seen.get_mut(preview) {
+                sum.add(counted);
+            }
+        }
+        seen.retain(|_, counted| *counted != Counted::default());
+        let begins = seen.keys().any(|preview| !self.told.contains_key(preview));
+        let ends = self.told.keys().any(|preview| !seen.contains_key(preview));
+        let is_due = self.told_at.is_none_or(|told| now.duration_since(told) >= NUMBERS);
+        let tells = begins || ends || (is_due && seen != self.told);
+        if tells {
+            self.told = seen;
+            self.told_at = Some(now);
+        }
+        tells
+    }
+
+    /// What there is to tell.
+    pub(super) fn told(&self) -> Vec<PreviewRequests> {
+        let told = self.told.iter().map(|(preview, counted)| PreviewRequests {
+            preview: preview.clone(),
+            counts: counted.counts,
+            last_request_time: last_request(counted.last_request_ms),
+        });
+        told.collect()
+    }
+}
+
+/// In whole seconds, as the API keeps it.
+fn last_request(ms: u64) -> Option<Timestamp> {
+    let seconds = i64::try_from(ms / 1000).ok().filter(|seconds| *seconds > 0)?;
+    Timestamp::from_second(seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(requests: u64) -> Counted {
+        let counts = RequestCounts { requests, ..RequestCounts::default() };
+        Counted { counts, last_request_ms: requests * 1500 }
+    }
+
+    fn told(requests: &Requests) -> Vec<(String, u64)> {
+        requests.told().into_iter().map(|it| (it.preview, it.counts.requests)).collect()
+    }
+
+    #[test]
+    fn the_first_request_is_told_at_once_and_numbers_once_a_minute() {
+        let (mut requests, start) = (Requests::default(), Instant::now());
+        let mut at = |seconds: u64, a: u64, b: u64| {
+            let now = start + Duration::from_secs(seconds);
+            let routes = [("a", counted(a)), ("b", counted(b)), ("a", counted(a))];
+            let news = requests.observe(now, ["a", "b"].into_iter(), routes.into_iter());
+            (news, told(&requests).into_iter().map(|(_, n)| n).collect::<Vec<_>>())
+        };
+        assert_eq!(at(0, 0, 0), (false, vec![]));
+        assert_eq!(at(1, 2, 0), (true, vec![4]), "of both targets together");
+        assert_eq!(at(2, 3, 0), (false, vec![4]));
+        assert_eq!(at(3, 3, 1), (true, vec![6, 1]));
+        assert_eq!(at(62, 9, 1), (false, vec![6, 1]));
+        assert_eq!(at(63, 9, 1), (true, vec![18, 1]));
+        assert_eq!(at(200, 9, 1), (false, vec![18, 1]));
+    }
+
+    #[test]
+    fn what_a_pod_counted_that_went_is_kept_as_long_as_its_preview() {
+        let (mut requests, now) = (Requests::default(), Instant::now());
+        requests.retire("a", counted(3));
+        requests.retire("a", counted(4));
+        assert!(requests.observe(now, ["a"].into_iter(), [("a", counted(5))].into_iter()));
+        assert_eq!(told(&requests), [("a".to_owned(), 12)]);
+        assert_eq!(requests.told()[0].last_request_time, Timestamp::from_second(7).ok());
+        assert!(requests.observe(now, std::iter::empty(), std::iter::empty()), "it has gone");
+        assert!(
+            !requests.observe(now, ["a"].into_iter(), std::iter::empty()),
+            "and a new one begins at nothing"
+        );
+        assert!(requests.told().is_empty());
+    }
+}
