@@ -11,7 +11,8 @@ use crate::doctor::DoctorArgs;
 mod values;
 
 pub use values::EnvVarArg;
-pub(crate) use values::{duration, target};
+#[cfg(test)]
+pub(crate) use values::target;
 
 /// Preview environments in a shared Kubernetes cluster.
 ///
@@ -68,6 +69,9 @@ pub enum Command {
     Completion(CompletionArgs),
     /// Print the versions of this command and of Byway in the cluster
     Version(VersionArgs),
+    /// The process that ends the preview of `run` when `run` is killed
+    #[command(hide = true)]
+    Guard(GuardArgs),
 }
 
 /// What a preview shall be: of `start` and `run`.
@@ -83,11 +87,14 @@ pub struct What {
     #[arg(short, long, value_name = "IMAGE")]
     pub image: Option<String>,
     /// The key that requests carry; left out: one is made
-    #[arg(short, long, env = "BYWAY_KEY", value_name = "KEY")]
+    #[arg(short, long, env = "BYWAY_KEY", hide_env_values = true, value_name = "KEY")]
     pub key: Option<String>,
-    /// How long it lives, e.g. 90m, 1h30m or never; left out: 1h
+    /// How long it lives, e.g. 90m, 1h30m or never; left out: 1h, and 15m for `run`, which lengthens it
     #[arg(long, value_name = "TIME")]
     pub ttl: Option<Ttl>,
+    /// End it earlier, once no request with its key has come for so long, e.g. 30m
+    #[arg(long, value_name = "TIME")]
+    pub idle_ttl: Option<Ttl>,
     /// How many pods
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(0..=20))]
     pub replicas: Option<i32>,
@@ -103,7 +110,7 @@ pub struct What {
     /// Who answers while the preview cannot be reached: error (a 502 that names it) or stable (the app)
     #[arg(long, value_name = "WHO", value_parser = values::on_unreachable)]
     pub on_unreachable: Option<OnUnreachable>,
-    /// What happens to connections that were open before: leave (they stay with the app)
+    /// What happens to connections that were open before; leave: they stay with the app
     #[arg(long, value_name = "WHAT", value_parser = ["leave"])]
     pub existing_connections: Option<String>,
     /// How long to wait until it is ready [default: 5m, or what the file says]
@@ -207,7 +214,7 @@ pub struct ExtendArgs {
     /// Which.
     #[command(flatten)]
     pub which: Which,
-    /// How long from now; left out: as long as it had
+    /// How long from now; left out: an hour at least, and as long as it had if it has ended
     #[arg(long, value_name = "TIME")]
     pub ttl: Option<Ttl>,
     /// What is printed
@@ -247,9 +254,9 @@ pub struct RunArgs {
     /// The Preview's name; left out: that of the file, else made of target and key
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// json: an event per line on standard error, which the command shares
+    /// What is told on standard error, which the command shares
     #[arg(short, long, value_name = "FORMAT")]
-    pub output: Option<EventFormat>,
+    pub output: Option<JsonFormat>,
     /// The command, after `--`
     #[arg(last = true, required = true, value_name = "COMMAND", action = ArgAction::Append)]
     pub command: Vec<std::ffi::OsString>,
@@ -287,6 +294,17 @@ pub struct VersionArgs {
     pub output: Option<StructuredFormat>,
 }
 
+/// Of `guard`.
+#[derive(Clone, Debug, Args)]
+pub struct GuardArgs {
+    /// The Preview's name
+    #[arg(long)]
+    pub name: String,
+    /// What its annotation says
+    #[arg(long)]
+    pub mark: String,
+}
+
 /// What is printed of previews.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -309,6 +327,13 @@ pub enum EventFormat {
     Yaml,
     /// One `preview.byway.dev/NAME` per line
     Name,
+}
+
+/// What is told by `run`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum JsonFormat {
+    /// One event per line, as it happens
+    Json,
 }
 
 /// For programs.

@@ -60,8 +60,12 @@ impl Cluster {
 
 async fn configuration(global: &Global) -> Result<(Config, Option<String>), Failure> {
     let wrong = |error: &dyn std::error::Error| {
-        Failure::new(Exit::Unreachable, "NoKubeconfig", format!("cannot use the kubeconfig: {}", chain(error)))
-            .fix("set KUBECONFIG, or give --kubeconfig and --context; `kubectl config get-contexts` lists them")
+        Failure::new(
+            Exit::Unreachable,
+            "NoKubeconfig",
+            format!("cannot use the kubeconfig: {}", chain(error)),
+        )
+        .fix("set KUBECONFIG, or give --kubeconfig and --context; `kubectl config get-contexts` lists them")
     };
     let options = KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
     let read = match &global.kubeconfig {
@@ -95,8 +99,10 @@ pub fn failure(error: &Error) -> Failure {
         Error::InferConfig(_) | Error::InferKubeconfig(_) => {
             Failure::new(Exit::Unreachable, "NoKubeconfig", chain(error))
         }
-        Error::Auth(_) => Failure::new(Exit::NotAllowed, "NotLoggedIn", format!("cannot log in: {}", chain(error)))
-            .fix("log in to the cluster again, and try `kubectl get namespaces`"),
+        Error::Auth(_) => {
+            Failure::new(Exit::NotAllowed, "NotLoggedIn", format!("cannot log in: {}", chain(error)))
+                .fix("log in to the cluster again, and try `kubectl get namespaces`")
+        }
         Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) => {
             let message = format!("the API server cannot be reached: {}", chain(error));
             Failure::new(Exit::Unreachable, "Unreachable", message)
@@ -121,6 +127,8 @@ fn refused(status: &Status) -> Failure {
             Failure::new(Exit::NotFound, "NamespaceNotFound", said).fix("name another one with -n, or create it")
         }
         404 => Failure::new(Exit::NotFound, "NotFound", said),
+        // What does not fit the schema is an internal error to a server-side apply.
+        500 if said_of_schema(&status.message).is_some() => Failure::new(Exit::Invalid, "Invalid", said),
         400 | 422 => Failure::new(Exit::Invalid, "Invalid", said),
         429 | 500..=599 => {
             Failure::new(Exit::Unreachable, "Unreachable", format!("the API server cannot answer: {said}"))
@@ -133,17 +141,20 @@ fn refused(status: &Status) -> Failure {
 /// Where the CRD is missing.
 #[must_use]
 pub fn not_installed() -> Failure {
-    Failure::new(Exit::NotInstalled, "NotInstalled", "Byway is not installed in this cluster").fix(
-        "an administrator installs it: helm install byway charts/byway -n byway --create-namespace",
-    )
+    Failure::new(Exit::NotInstalled, "NotInstalled", "Byway is not installed in this cluster")
+        .fix("an administrator installs it: helm install byway charts/byway -n byway --create-namespace")
 }
 
 /// The API server's words without what people need not read: which object it was, and which policy.
 fn plain(status: &Status) -> String {
     let causes = status.details.as_ref().map(|it| it.causes.as_slice()).unwrap_or_default();
     if status.code == 422 && !causes.is_empty() {
-        let lines: Vec<String> = causes.iter().map(|cause| cause_line(&cause.field, &cause.message)).collect();
+        let lines: Vec<String> =
+            causes.iter().map(|cause| cause_line(&cause.field, &cause.message)).collect();
         return lines.join("\n");
+    }
+    if let Some(said) = said_of_schema(&status.message) {
+        return said;
     }
     let mut said = status.message.as_str();
     // `previews.byway.dev "x" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: ...`
@@ -152,6 +163,16 @@ fn plain(status: &Status) -> String {
     }
     let said = said.trim();
     if said.is_empty() { format!("it answered {}", status.code) } else { said.to_owned() }
+}
+
+/// `failed to create typed patch object (demo/a; byway.dev/v1alpha1, Kind=Preview): .spec.imag: field not declared in schema`
+fn said_of_schema(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("failed to create typed patch object (")?;
+    let (_, said) = rest.split_once("): ")?;
+    let lines = said.trim_start_matches("errors:").lines().map(|it| it.trim().trim_start_matches('.'));
+    let lines = lines.filter(|it| !it.is_empty());
+    let plain = |it: &str| it.replace("field not declared in schema", "there is no such field");
+    Some(lines.map(plain).collect::<Vec<_>>().join("\n"))
 }
 
 /// `Invalid value: "object": the ttl must ...` is what CEL rules become; `spec` stands for the spec as a whole.

@@ -143,7 +143,15 @@ impl Event {
     /// A step, in words.
     #[must_use]
     pub fn new(event: Step, message: impl Into<String>) -> Self {
-        Self { time: now(), event, reason: None, message: message.into(), fix: None, exit: None, preview: None }
+        Self {
+            time: now(),
+            event,
+            reason: None,
+            message: message.into(),
+            fix: None,
+            exit: None,
+            preview: None,
+        }
     }
 
     /// Of this Preview.
@@ -192,7 +200,8 @@ impl Event {
     /// The line.
     #[must_use]
     pub fn line(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|error| format!("{{\"event\":\"failed\",\"message\":\"{error}\"}}"))
+        serde_json::to_string(self)
+            .unwrap_or_else(|error| format!("{{\"event\":\"failed\",\"message\":\"{error}\"}}"))
     }
 }
 

@@ -28,13 +28,17 @@ pub enum Exit {
     Unreachable = 8,
     /// Byway is not installed in the cluster.
     NotInstalled = 9,
-    /// Ctrl-C, or SIGTERM.
+    /// Hung up, during `run`.
+    HungUp = 129,
+    /// Ctrl-C.
     Interrupted = 130,
+    /// SIGTERM, during `run`.
+    Terminated = 143,
 }
 
 impl Exit {
     /// All of them, for the documentation's test.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -45,7 +49,9 @@ impl Exit {
         Self::NotFound,
         Self::Unreachable,
         Self::NotInstalled,
+        Self::HungUp,
         Self::Interrupted,
+        Self::Terminated,
     ];
 
     /// The number.
@@ -102,5 +108,64 @@ impl Failure {
     /// The command line is wrong.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, "Usage", message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::Step;
+
+    fn page() -> String {
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md")).unwrap()
+    }
+
+    #[test]
+    fn every_exit_code_is_in_the_table() {
+        let page = page();
+        for exit in Exit::ALL {
+            assert!(page.contains(&format!("\n| {} | ", exit.code())), "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn every_event_is_in_the_table() {
+        let page = page();
+        for step in Step::ALL {
+            let name = serde_json::to_value(step).unwrap();
+            assert!(page.contains(&format!("`{}`", name.as_str().unwrap())), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_reason_of_a_failure_is_in_the_table() {
+        let page = page();
+        let mut seen = 0;
+        let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if !path.ends_with("src/exit.rs") {
+                    let source = std::fs::read_to_string(&path).unwrap();
+                    // `Failure::new(Exit::..., "Reason"`, on one line or several.
+                    for call in source.split("Failure::new(").skip(1) {
+                        let Some((_, rest)) = call.split_once(',') else { continue };
+                        let Some(word) =
+                            rest.trim_start().strip_prefix('"').and_then(|it| it.split('"').next())
+                        else {
+                            continue;
+                        };
+                        seen += 1;
+                        assert!(
+                            page.contains(&format!("`{word}`")) || word == "NotImplemented",
+                            "{word} of {path:?}"
+                        );
+                    }
+                }
+            }
+        }
+        assert!(seen > 20, "failures are made in another way now: {seen}");
     }
 }

@@ -12,7 +12,10 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["Conflict"], "change the older Preview that the message names, stop it, or use another key"),
     (&["Pending"], "wait; if it lasts, look whether Byway's controller runs: `kubectl get pods -n byway`"),
     // TargetResolved
-    (&["TargetNotFound"], "create the target, or start a preview of another one; it is looked for again by itself"),
+    (
+        &["TargetNotFound"],
+        "create the target, or start a preview of another one; it is looked for again by itself",
+    ),
     (&["NameTaken"], "rename the object that the message names, or start the preview under another name"),
     (&["CloneRejected"], "correct what the API server names, in the target or in the Preview"),
     (&["ApiError"], "wait, it is tried again; if it lasts, read the log of Byway's controller"),
@@ -21,11 +24,20 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["TargetUnreadable"], "correct the target: a part of it is not what its kind promises"),
     (&["NoTemplate"], "name the workload that runs the pods as the target"),
     (&["OwnedReplicaSet"], "make the owner of the ReplicaSet the target"),
-    (&["UnsupportedWorkloadRef"], "use another target: this Rollout takes its template from something unknown"),
+    (
+        &["UnsupportedWorkloadRef"],
+        "use another target: this Rollout takes its template from something unknown",
+    ),
     (&["TargetIsPreview"], "make the target of that preview the target"),
-    (&["TargetUsesHostNetwork"], "set hostNetwork of the target to false, or start a preview without a target"),
+    (
+        &["TargetUsesHostNetwork"],
+        "set hostNetwork of the target to false, or start a preview without a target",
+    ),
     (&["UnsupportedOS"], "use another target: only Linux pods can have previews"),
-    (&["ClaimNotShareable", "DiskNotShareable"], "use a ReadWriteMany claim, or a target without that volume"),
+    (
+        &["ClaimNotShareable", "DiskNotShareable"],
+        "use a ReadWriteMany claim, or a target without that volume",
+    ),
     (&["ClaimTemplates"], "set spec.claimTemplates to emptyDir, to start with empty volumes"),
     (&["BlockDevice"], "use another target: an empty volume cannot replace a block device"),
     (&["AmbiguousContainer"], "name the container: --target KIND/NAME/container/NAME"),
@@ -34,7 +46,10 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["TooManyPorts"], "name the ports that matter with --port"),
     // PodsReady
     (&["Updating"], "wait"),
-    (&["ContainersNotReady"], "wait; if it lasts, read `kubectl preview logs`, and look at the readiness probe"),
+    (
+        &["ContainersNotReady"],
+        "wait; if it lasts, read `kubectl preview logs`, and look at the readiness probe",
+    ),
     (&["ScaledToZero"], "set spec.replicas, or --replicas"),
     (&["ImagePullFailed"], "check the name of the image, and the pull secrets of the target"),
     (&["CrashLoop"], "read why it ends: `kubectl preview logs --previous`"),
@@ -66,10 +81,16 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["UnknownFields"], "upgrade Byway"),
     (&["ClaimShared"], "see docs/isolation.md: the preview writes to the target's volume"),
     (&["ClaimUnknown"], "create the claim"),
-    (&["StillSelected"], "add { key: byway.dev/preview, operator: DoesNotExist } to the matchExpressions of that selector"),
+    (
+        &["StillSelected"],
+        "add { key: byway.dev/preview, operator: DoesNotExist } to the matchExpressions of that selector",
+    ),
     (&["NetworkPolicyLost"], "add a NetworkPolicy for pods with the label byway.dev/preview"),
-    (&["AgentsShutOut"], "let Byway's namespace in, in the NetworkPolicies of the preview"),
-    (&["TrafficNotMatched"], "end TLS before the target and speak HTTP/1.1 to it, or call it from a pod of the same key"),
+    (&["AgentsLetIn"], "where agents run outside the pod network, let their nodes in to the preview's pods"),
+    (
+        &["TrafficNotMatched"],
+        "end TLS before the target and speak HTTP/1.1 to it, or call it from a pod of the same key",
+    ),
     (&["NothingListens"], "name the ports that the app serves, with --port or spec.incoming.ports"),
     (&["Several"], "see each of them with `kubectl preview explain`"),
     // What agents say of a preview or target

@@ -103,13 +103,15 @@ mod tests {
 
     #[test]
     fn a_name_tells_target_and_key_apart_from_others() {
-        let name = |target: Option<&PreviewTarget>, image: &str, key: &str| super::name(target, image, &key.parse().unwrap());
+        let named = |target: Option<&PreviewTarget>, image: &str, key: &str| {
+            name(target, image, &key.parse().unwrap())
+        };
         let app = target("deployment", "app");
-        assert_eq!(name(Some(&app), "x", "pr-1"), "app-pr-1");
-        let (a, b) = (name(Some(&app), "x", "pr.1"), name(Some(&app), "x", "PR-1"));
+        assert_eq!(named(Some(&app), "x", "pr-1"), "app-pr-1");
+        let (a, b) = (named(Some(&app), "x", "pr.1"), named(Some(&app), "x", "PR-1"));
         assert!(a.starts_with("app-pr-1-") && b.starts_with("app-pr-1-") && a != b, "{a} {b}");
-        assert_eq!(name(None, "registry:5000/team/new-service:3", "pr-1"), "new-service-pr-1");
-        let long = name(Some(&target("deployment", &"a".repeat(100))), "x", "pr-1");
+        assert_eq!(named(None, "registry:5000/team/new-service:3", "pr-1"), "new-service-pr-1");
+        let long = named(Some(&target("deployment", &"a".repeat(100))), "x", "pr-1");
         assert!(long.len() <= MAX_NAME, "{long}");
         let key = "pr-1".parse().unwrap();
         assert_ne!(with_hash(Some(&app), "x", &key), with_hash(Some(&target("pod", "app")), "x", &key));

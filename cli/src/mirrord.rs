@@ -74,6 +74,7 @@ impl std::error::Error for Problems {}
 ///
 /// With everything that is wrong with it, not only the first.
 pub fn read(_text: &str, _path: &Path, _overrides: &Overrides) -> Result<Started, Problems> {
-    let message = "this version does not read mirrord's configuration: write a Preview, or use flags".to_owned();
+    let message =
+        "this version does not read mirrord's configuration: write a Preview, or use flags".to_owned();
     Err(Problems(vec![Problem { field: String::new(), message }]))
 }

@@ -95,7 +95,10 @@ fn unwritable(error: impl std::fmt::Display) -> Failure {
 mod tests {
     #[test]
     fn columns_are_as_wide_as_they_need() {
-        let rows = [vec!["a".to_owned(), "ä b".to_owned(), String::new()], vec!["long one".into(), "c".into(), "d".into()]];
+        let rows = [
+            vec!["a".to_owned(), "ä b".to_owned(), String::new()],
+            vec!["long one".into(), "c".into(), "d".into()],
+        ];
         let text = super::table(&["NAME", "KEY", "X"], &rows);
         assert_eq!(text, "NAME       KEY   X\na          ä b\nlong one   c     d\n");
     }

@@ -132,7 +132,11 @@ fn is_coloured() -> bool {
 }
 
 fn spinner() -> ProgressBar {
-    let template = if is_coloured() { "{spinner:.cyan} {wide_msg} {elapsed:.dim}" } else { "{spinner} {wide_msg} {elapsed}" };
+    let template = if is_coloured() {
+        "{spinner:.cyan} {wide_msg} {elapsed:.dim}"
+    } else {
+        "{spinner} {wide_msg} {elapsed}"
+    };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
     let bar = ProgressBar::new_spinner().with_style(style);
     bar.enable_steady_tick(Duration::from_millis(100));

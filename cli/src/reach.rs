@@ -74,7 +74,8 @@ impl Reach {
 /// Headers that might do: of `any`, the first entry that names some.
 fn candidates(match_: &Match, key: &Key) -> Vec<String> {
     let own = header_line(match_.header.as_ref(), match_.header_filter.as_deref(), key);
-    let all = match_.all.iter().flat_map(|it| header_line(it.header.as_ref(), it.header_filter.as_deref(), key));
+    let all =
+        match_.all.iter().flat_map(|it| header_line(it.header.as_ref(), it.header_filter.as_deref(), key));
     let any = match_
         .any
         .iter()

@@ -1,7 +1,6 @@
 //! Which Previews a command is about.
 
 use byway_api::{Phase, Preview, PreviewTarget};
-use jiff::Timestamp;
 use globset::{Glob, GlobMatcher};
 use kube::ResourceExt as _;
 use kube::api::ListParams;
@@ -99,7 +98,9 @@ pub async fn list(cluster: &Cluster, all: bool, selection: &Selection) -> Result
     // One name needs no list, and may be all that this user may read.
     if let ([name], false) = (selection.names.as_slice(), all) {
         let found = api.get_opt(name).await.map_err(|error| failure(&error))?;
-        if found.is_none() && let Err(error) = api.list(&ListParams::default().limit(1)).await {
+        if found.is_none()
+            && let Err(error) = api.list(&ListParams::default().limit(1)).await
+        {
             // Where there is no CRD, there is no object either.
             let failure = failure(&error);
             if failure.exit == Exit::NotInstalled {
@@ -131,8 +132,7 @@ pub async fn some(cluster: &Cluster, all: bool, selection: &Selection) -> Result
 }
 
 fn none(cluster: &Cluster, all: bool, selection: &Selection, missing: &[&str]) -> Failure {
-    let place =
-        if all { "any namespace".to_owned() } else { format!("namespace {}", cluster.namespace) };
+    let place = if all { "any namespace".to_owned() } else { format!("namespace {}", cluster.namespace) };
     let what = if missing.is_empty() || missing.len() == selection.names.len() {
         selection.words()
     } else {
@@ -142,11 +142,11 @@ fn none(cluster: &Cluster, all: bool, selection: &Selection, missing: &[&str]) -
         .fix("`kubectl preview list -A` lists all of them")
 }
 
-/// Whether it has failed, or ended.
+/// Whether something is wrong with it that waiting does not mend.
 #[must_use]
-pub fn has_failed(preview: &Preview, now: Timestamp) -> bool {
+pub fn has_failed(preview: &Preview) -> bool {
     let phase = preview.status.as_ref().and_then(|it| it.phase);
-    phase == Some(Phase::Failed) || (phase == Some(Phase::Degraded) && !words::state(preview, now).starts_with("expired"))
+    matches!(phase, Some(Phase::Failed | Phase::Degraded))
 }
 
 #[cfg(test)]
@@ -182,7 +182,8 @@ mod tests {
     fn all_that_is_asked_for_must_hold() {
         let it = preview("a", "pr-1", "Deployment");
         let target = |text: &str| Some(crate::args::target(text).unwrap());
-        let both = Which { names: vec!["preview/a".into()], target: target("deploy/app"), ..Which::default() };
+        let both =
+            Which { names: vec!["preview/a".into()], target: target("deploy/app"), ..Which::default() };
         assert!(has(both, &it));
         assert!(!has(Which { target: target("sts/app"), ..Which::default() }, &it));
         assert!(!has(Which { target: target("deploy/app/container/x"), ..Which::default() }, &it));

@@ -100,6 +100,15 @@ pub fn left(left: SignedDuration) -> String {
     }
 }
 
+/// `1m30s`: exact, as flags take it.
+#[must_use]
+pub fn span(time: std::time::Duration) -> String {
+    let seconds = time.as_secs();
+    let parts = [(seconds / 3600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
+    let text: String = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 /// `NAMESPACE/NAME`.
 #[must_use]
 pub fn full_name(preview: &Preview) -> String {

@@ -28,7 +28,9 @@ pub(crate) fn target(text: &str) -> Result<PreviewTarget, String> {
     let parts: Vec<&str> = text.split('/').collect();
     let (kind, name, container) = match parts[..] {
         [kind, name] => (kind, name, None),
-        [kind, name, "container", container] if !container.is_empty() => (kind, name, Some(container.to_owned())),
+        [kind, name, "container", container] if !container.is_empty() => {
+            (kind, name, Some(container.to_owned()))
+        }
         _ => return Err("write KIND/NAME or KIND/NAME/container/NAME, e.g. deployment/checkout".to_owned()),
     };
     if name.is_empty() {
@@ -40,7 +42,10 @@ pub(crate) fn target(text: &str) -> Result<PreviewTarget, String> {
     let known = KINDS.iter().find(|(_, words)| words.contains(&word));
     let Some((kind, _)) = known else {
         let known: Vec<&str> = KINDS.iter().map(|(_, words)| words[0]).collect();
-        return Err(format!("`{kind}` is no kind of workload that can have a preview: use {}", known.join(", ")));
+        return Err(format!(
+            "`{kind}` is no kind of workload that can have a preview: use {}",
+            known.join(", ")
+        ));
     };
     Ok(PreviewTarget { kind: *kind, name: name.to_owned(), container })
 }

@@ -24,13 +24,19 @@ fn each_refusal_has_its_exit_code() {
         refused(&Status { details, ..status(404, "not found") })
     };
     assert_eq!(named("previews").exit, Exit::NotFound);
-    assert_eq!((named("namespaces").exit, named("namespaces").reason.as_str()), (Exit::NotFound, "NamespaceNotFound"));
+    assert_eq!(
+        (named("namespaces").exit, named("namespaces").reason.as_str()),
+        (Exit::NotFound, "NamespaceNotFound")
+    );
 }
 
 #[test]
 fn a_policy_speaks_for_itself() {
     let said = "previews.byway.dev \"a\" is forbidden: ValidatingAdmissionPolicy 'byway' with binding 'byway' denied request: a Preview runs an image: joe may not create pods in demo";
-    assert_eq!(refused(&status(403, said)).message, "a Preview runs an image: joe may not create pods in demo");
+    assert_eq!(
+        refused(&status(403, said)).message,
+        "a Preview runs an image: joe may not create pods in demo"
+    );
 }
 
 #[test]
@@ -45,4 +51,15 @@ fn what_is_invalid_is_said_field_by_field() {
     let lines: Vec<&str> = said.message.lines().collect();
     assert_eq!(lines[0], "spec.ttl: ttl must be a duration");
     assert_eq!(lines[1], "spec: a preview without a target needs incoming.ports");
+}
+
+#[test]
+fn what_does_not_fit_the_schema_is_the_users_and_not_the_servers() {
+    let head = "failed to create typed patch object (demo/a; byway.dev/v1alpha1, Kind=Preview): ";
+    let said = refused(&status(500, &format!("{head}.spec.imag: field not declared in schema")));
+    assert_eq!((said.exit, said.message.as_str()), (Exit::Invalid, "spec.imag: there is no such field"));
+    let several = "errors:\n  .spec.a: field not declared in schema\n  .spec.b: field not declared in schema";
+    let said = refused(&status(500, &format!("{head}{several}")));
+    assert_eq!(said.message, "spec.a: there is no such field\nspec.b: there is no such field");
+    assert_eq!(refused(&status(500, "etcd is away")).exit, Exit::Unreachable);
 }

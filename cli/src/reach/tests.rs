@@ -18,7 +18,8 @@ fn without_a_match_the_key_goes_into_baggage_or_a_cookie() {
 
 #[test]
 fn a_match_names_its_own_header_and_knows_no_cookie() {
-    let it = reach(serde_json::json!({ "match": { "header": { "name": "x-traffic", "exact": "{{ key }}" } } }));
+    let it =
+        reach(serde_json::json!({ "match": { "header": { "name": "x-traffic", "exact": "{{ key }}" } } }));
     assert_eq!(it.headers(&key()), ["x-traffic: pr-1"]);
     assert_eq!(it.cookie(&key()), None);
     let more = serde_json::json!({ "match": {
