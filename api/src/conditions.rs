@@ -78,3 +78,23 @@ pub mod reason {
     /// Traffic that cannot be matched by a header: TLS or HTTP/2.
     pub const TRAFFIC_NOT_MATCHED: &str = "TrafficNotMatched";
 }
+
+/// Whether what has this reason may go away by waiting alone.
+#[must_use]
+pub fn is_passing(why: &str) -> bool {
+    use reason as r;
+    [
+        r::PENDING,
+        r::API_ERROR,
+        r::TARGET_NOT_FOUND,
+        r::UPDATING,
+        r::UNSCHEDULABLE,
+        r::CONTAINERS_NOT_READY,
+        r::SCALED_TO_ZERO,
+        r::PROGRAMMING,
+        r::NO_TARGET_PODS,
+        r::NO_AGENT,
+        r::AGENT_NOT_READY,
+    ]
+    .contains(&why)
+}

@@ -1,6 +1,6 @@
-//! `cargo xtask build`: the node agent, which carries the eBPF programs inside, and the controller.
+//! `cargo xtask build`: the node agent, which carries the eBPF programs inside, the controller, and the kubectl plugin.
 //!
-//! Both are linked statically, so that what is tested is what an image has in it.
+//! All are linked statically, so that what is tested is what an image has in it.
 
 use std::env::{self, consts::ARCH};
 use std::path::PathBuf;
@@ -16,7 +16,8 @@ pub(crate) const CONTROLLER: &str = "byway-controller";
 
 /// `cargo xtask build`.
 pub(crate) fn run() -> Result<()> {
-    let folder = programs(&[AGENT, CONTROLLER])?;
+    programs(&[AGENT, CONTROLLER])?;
+    let folder = cli()?;
     println!("{}", folder.display());
     Ok(())
 }
@@ -52,6 +53,11 @@ pub(crate) fn control_bench() -> Result<PathBuf> {
 /// Builds the controller in release mode; returns the path of the binary.
 pub(crate) fn controller() -> Result<PathBuf> {
     Ok(release(&["-p", CONTROLLER])?.join(CONTROLLER))
+}
+
+/// Builds the kubectl plugin in release mode; returns its folder.
+pub(crate) fn cli() -> Result<PathBuf> {
+    release(&["-p", "byway-cli"])
 }
 
 fn release(what: &[&str]) -> Result<PathBuf> {

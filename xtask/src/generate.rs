@@ -38,7 +38,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn files() -> Result<Vec<(PathBuf, String)>> {
     let folder = workspace::root().join("charts/byway/files/crds");
-    crds().iter().map(|(name, crd)| Ok((folder.join(name).with_extension("yaml"), yaml(crd)?))).collect()
+    let crds = crds();
+    let crds = crds.iter().map(|(name, crd)| Ok((folder.join(name).with_extension("yaml"), yaml(crd)?)));
+    let help = (workspace::root().join("docs/cli-help.md"), byway_cli::help::page());
+    crds.chain([Ok(help)]).collect()
 }
 
 fn yaml(value: &impl Serialize) -> Result<String> {

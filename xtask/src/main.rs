@@ -36,7 +36,7 @@ enum Command {
     Setup(setup::Args),
     /// Build the eBPF programs into target/ebpf/byway.o
     Ebpf,
-    /// Build the agent, with the eBPF programs in it, and the controller
+    /// Build the agent, with the eBPF programs in it, the controller, and the kubectl plugin
     Build,
     /// Make container images of the agent and the controller, without a container engine
     Image(image::Args),
@@ -46,7 +46,7 @@ enum Command {
     Debug(debug::Args),
     /// Measure what the agent costs, beside nothing at all, haproxy and nginx
     Bench(bench::Args),
-    /// Write the files that are made from the code: the CRDs
+    /// Write the files that are made from the code: the CRDs, the help of the kubectl plugin
     Generate(generate::Args),
     /// A Kubernetes cluster on this machine, built from packages alone
     Cluster(cluster::Args),

@@ -1,6 +1,7 @@
 //! Conditions as `metav1.Condition` has them: a transition time moves only when the status does.
 
 use byway_api::PreviewStatus;
+use byway_api::conditions::is_passing;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -45,25 +46,6 @@ impl Verdict {
     pub(super) fn is(&self, reason: &str) -> bool {
         self.reason == reason
     }
-}
-
-/// Reasons that go away by waiting.
-fn is_passing(reason: &str) -> bool {
-    use byway_api::conditions::reason as r;
-    [
-        r::PENDING,
-        r::API_ERROR,
-        r::TARGET_NOT_FOUND,
-        r::UPDATING,
-        r::UNSCHEDULABLE,
-        r::CONTAINERS_NOT_READY,
-        r::SCALED_TO_ZERO,
-        r::PROGRAMMING,
-        r::NO_TARGET_PODS,
-        r::NO_AGENT,
-        r::AGENT_NOT_READY,
-    ]
-    .contains(&reason)
 }
 
 /// To the API server they are a map, and it may give them back in another order.

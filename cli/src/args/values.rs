@@ -1,0 +1,99 @@
+//! Values of flags.
+
+use std::time::Duration;
+
+use byway_api::{OnUnreachable, PreviewTarget, TargetKind};
+
+/// `NAME=VALUE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvVarArg {
+    /// Before the first `=`.
+    pub name: String,
+    /// Behind it.
+    pub value: String,
+}
+
+/// Kinds as people write them, as for kubectl.
+const KINDS: [(TargetKind, &[&str]); 6] = [
+    (TargetKind::Deployment, &["deployment", "deployments", "deploy"]),
+    (TargetKind::StatefulSet, &["statefulset", "statefulsets", "sts"]),
+    (TargetKind::DaemonSet, &["daemonset", "daemonsets", "ds"]),
+    (TargetKind::ReplicaSet, &["replicaset", "replicasets", "rs"]),
+    (TargetKind::Pod, &["pod", "pods", "po"]),
+    (TargetKind::Rollout, &["rollout", "rollouts", "ro"]),
+];
+
+/// `KIND/NAME[/container/NAME]`.
+pub(crate) fn target(text: &str) -> Result<PreviewTarget, String> {
+    let parts: Vec<&str> = text.split('/').collect();
+    let (kind, name, container) = match parts[..] {
+        [kind, name] => (kind, name, None),
+        [kind, name, "container", container] if !container.is_empty() => {
+            (kind, name, Some(container.to_owned()))
+        }
+        _ => return Err("write KIND/NAME or KIND/NAME/container/NAME, e.g. deployment/checkout".to_owned()),
+    };
+    if name.is_empty() {
+        return Err("the name after the / is missing, e.g. deployment/checkout".to_owned());
+    }
+    // As `deployments.apps`, too.
+    let word = kind.to_ascii_lowercase();
+    let word = word.split('.').next().unwrap_or_default();
+    let known = KINDS.iter().find(|(_, words)| words.contains(&word));
+    let Some((kind, _)) = known else {
+        let known: Vec<&str> = KINDS.iter().map(|(_, words)| words[0]).collect();
+        return Err(format!(
+            "`{kind}` is no kind of workload that can have a preview: use {}",
+            known.join(", ")
+        ));
+    };
+    Ok(PreviewTarget { kind: *kind, name: name.to_owned(), container })
+}
+
+pub(super) fn env(text: &str) -> Result<EnvVarArg, String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => {
+            Ok(EnvVarArg { name: name.to_owned(), value: value.to_owned() })
+        }
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+pub(super) fn on_unreachable(text: &str) -> Result<OnUnreachable, String> {
+    match text {
+        "error" => Ok(OnUnreachable::Error),
+        "stable" => Ok(OnUnreachable::Stable),
+        _ => Err("write error or stable".to_owned()),
+    }
+}
+
+/// `90s`, `5m`, `1h30m`; a bare number is of seconds.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a duration such as 90s, 5m or 1h30m".to_owned();
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Ok(Duration::from_secs(seconds.into()));
+    }
+    let (mut total, mut digits) = (0_u64, String::new());
+    for c in text.chars() {
+        let unit = match c {
+            '0'..='9' => {
+                digits.push(c);
+                continue;
+            }
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return Err(wrong()),
+        };
+        let number: u64 = digits.parse().map_err(|_| wrong())?;
+        total = number.checked_mul(unit).and_then(|it| total.checked_add(it)).ok_or_else(wrong)?;
+        digits.clear();
+    }
+    if text.is_empty() || !digits.is_empty() || total > 30 * 24 * 3600 {
+        return Err(wrong());
+    }
+    Ok(Duration::from_secs(total))
+}
+
+#[cfg(test)]
+mod tests;

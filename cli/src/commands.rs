@@ -1,0 +1,91 @@
+//! The commands, each a file of its own.
+
+use byway_api::Preview;
+use kube::ResourceExt as _;
+
+use crate::args::{Cli, Command, EventFormat};
+use crate::exit::Failure;
+use crate::progress::How;
+use crate::{doctor, output};
+
+mod completion;
+mod explain;
+mod extend;
+pub mod guard;
+mod list;
+mod logs;
+mod run;
+mod start;
+mod status;
+mod stop;
+mod version;
+
+/// An exit code, or why there is none better.
+pub type Done = Result<u8, Failure>;
+
+/// Does what is asked for.
+///
+/// # Errors
+///
+/// With how the program ends.
+pub async fn dispatch(cli: &Cli) -> Done {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Start(args) => start::run(global, args).await,
+        Command::Status(args) => status::run(global, args).await,
+        Command::List(args) => list::run(global, args).await,
+        Command::Logs(args) => logs::run(global, args).await,
+        Command::Extend(args) => extend::run(global, args).await,
+        Command::Stop(args) => stop::run(global, args).await,
+        Command::Run(args) => run::run(global, args).await,
+        Command::Explain(args) => explain::run(global, args).await,
+        Command::Doctor(args) => doctor::run(global, args).await.map(crate::exit::Exit::code),
+        Command::Completion(args) => completion::run(args),
+        Command::Version(args) => version::run(global, args).await,
+        Command::Guard(args) => guard::run(global, args).await,
+    }
+}
+
+impl Command {
+    /// For whom it tells what happens.
+    #[must_use]
+    pub fn how(&self) -> How {
+        match self {
+            Self::Start(args) => how(args.output),
+            Self::Extend(args) => how(args.output),
+            Self::Stop(args) => how(args.output),
+            Self::Run(args) if args.output.is_some() => How::ProgramsBeside,
+            _ => How::People,
+        }
+    }
+}
+
+fn how(format: Option<EventFormat>) -> How {
+    if format == Some(EventFormat::Json) { How::Programs } else { How::People }
+}
+
+/// What is printed at the end of a command that told events: nothing more to programs.
+fn print_end(format: Option<EventFormat>, previews: &[Preview], text: &str) -> Result<(), Failure> {
+    match format {
+        Some(EventFormat::Json) => Ok(()),
+        Some(EventFormat::Name) => output::print(&previews.iter().map(output::name).collect::<String>()),
+        Some(EventFormat::Yaml) => match previews {
+            [one] => output::print(&output::yaml(&output::object(one))?),
+            several => output::print(&output::yaml(&output::list(several))?),
+        },
+        None => output::print(text),
+    }
+}
+
+/// `NAME -n NAMESPACE`, to be put behind a command.
+fn place(preview: &Preview) -> String {
+    format!("{} -n {}", preview.name_any(), preview.namespace().unwrap_or_default())
+}
+
+/// To people: an empty table would say less.
+fn say_none(cluster: &crate::client::Cluster, all: bool) {
+    use std::io::Write as _;
+    let place = if all { "any namespace".to_owned() } else { format!("namespace {}", cluster.namespace) };
+    let hint = if all { "" } else { "; -A looks in all namespaces" };
+    let _ = writeln!(std::io::stderr(), "There is no such preview in {place}{hint}."); // it may be closed
+}

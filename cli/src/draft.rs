@@ -1,0 +1,287 @@
+//! From flags and a file to the Preview that is asked for, as it will be sent: a function of values.
+//!
+//! It stays JSON until the API server has seen it: a field that this version does not know is the server's to judge.
+
+use std::path::Path;
+use std::time::Duration;
+
+use byway_api::{Key, OnUnreachable, PreviewTarget, Ttl};
+use serde::Deserialize as _;
+use serde_json::{Map, Value, json};
+
+use crate::args::{Global, What};
+use crate::exit::Failure;
+use crate::mirrord;
+
+/// A Preview that is asked for. Its key and name may be missing still.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// Of the file, or the command line.
+    pub name: Option<String>,
+    /// Of the file; the command line's goes before it.
+    pub namespace: Option<String>,
+    /// Labels and annotations of a file.
+    pub metadata: Map<String, Value>,
+    /// What will be sent.
+    pub spec: Map<String, Value>,
+    /// How long to wait.
+    pub timeout: Option<Duration>,
+    /// To be told.
+    pub warnings: Vec<String>,
+    /// Where it comes from, in words.
+    pub source: String,
+}
+
+/// A file, or standard input.
+pub struct File<'a> {
+    /// As it was given.
+    pub path: &'a Path,
+    /// What is in it.
+    pub text: &'a str,
+}
+
+/// What file and flags ask for. Flags go before the file.
+///
+/// # Errors
+///
+/// When one of them is wrong, or they do not make a whole.
+pub fn draft(file: Option<&File<'_>>, what: &What, global: &Global) -> Result<Draft, Failure> {
+    let mut draft = match file {
+        Some(file) => read(file, what, global)?,
+        None => Draft::empty("flags"),
+    };
+    draft.set_flags(what)?;
+    draft.check()?;
+    Ok(draft)
+}
+
+impl Draft {
+    fn empty(source: impl Into<String>) -> Self {
+        Self {
+            name: None,
+            namespace: None,
+            metadata: Map::new(),
+            spec: Map::new(),
+            timeout: None,
+            warnings: Vec::new(),
+            source: source.into(),
+        }
+    }
+
+    /// The key, if there is one yet.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub fn key(&self) -> Result<Option<Key>, Failure> {
+        let key = self.spec.get("key").filter(|it| !it.is_null());
+        let text = key.map(|it| it.as_str().ok_or_else(|| Failure::invalid("key: write it in quotes")));
+        text.transpose()?
+            .map(|it| it.parse().map_err(|error| Failure::invalid(format!("key {it:?}: {error}"))))
+            .transpose()
+    }
+
+    /// The target, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub fn target(&self) -> Result<Option<PreviewTarget>, Failure> {
+        let target = self.spec.get("target").filter(|it| !it.is_null());
+        let read = target.map(PreviewTarget::deserialize);
+        read.transpose().map_err(|error| Failure::invalid(format!("target: {error}")))
+    }
+
+    /// The image.
+    #[must_use]
+    pub fn image(&self) -> &str {
+        self.spec.get("image").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// How long it shall live.
+    ///
+    /// # Errors
+    ///
+    /// When that is no time to live.
+    pub fn ttl(&self) -> Result<Ttl, Failure> {
+        let ttl = self.spec.get("ttl").and_then(Value::as_str);
+        ttl.map_or(Ok(Ttl::default()), |it| {
+            it.parse().map_err(|error| Failure::invalid(format!("{it:?}: {error}")))
+        })
+    }
+
+    /// The object to send.
+    #[must_use]
+    pub fn object(&self, namespace: &str, name: &str) -> Value {
+        let mut metadata = self.metadata.clone();
+        metadata.insert("name".into(), json!(name));
+        metadata.insert("namespace".into(), json!(namespace));
+        json!({ "apiVersion": "byway.dev/v1alpha1", "kind": "Preview", "metadata": metadata, "spec": self.spec })
+    }
+
+    fn set_flags(&mut self, what: &What) -> Result<(), Failure> {
+        let spec = &mut self.spec;
+        let mut set = |field: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                spec.insert(field.to_owned(), value);
+            }
+        };
+        // BYWAY_KEY may be set and empty.
+        set("key", what.key.as_ref().filter(|it| !it.is_empty()).map(|it| json!(it)));
+        set("target", what.target.as_ref().map(|it| json!(it)));
+        set("image", what.image.as_ref().map(|it| json!(it)));
+        set("ttl", what.ttl.as_ref().map(|it| json!(it)));
+        set("idleTtl", what.idle_ttl.as_ref().map(|it| json!(it)));
+        set("replicas", what.replicas.map(|it| json!(it)));
+        self.set_env(what)?;
+        self.set_incoming(what)?;
+        self.timeout = what.timeout.or(self.timeout);
+        Ok(())
+    }
+
+    /// A variable of a flag replaces that of the file.
+    fn set_env(&mut self, what: &What) -> Result<(), Failure> {
+        if what.env.is_empty() {
+            return Ok(());
+        }
+        let env = self.spec.entry("env").or_insert_with(|| json!([]));
+        let env = env.as_array_mut().ok_or_else(|| Failure::invalid("spec.env: it must be a list"))?;
+        for one in &what.env {
+            env.retain(|it| it["name"] != json!(one.name));
+            env.push(json!({ "name": one.name, "value": one.value }));
+        }
+        Ok(())
+    }
+
+    fn set_incoming(&mut self, what: &What) -> Result<(), Failure> {
+        let mut flags = Map::new();
+        if !what.ports.is_empty() {
+            flags.insert("ports".into(), json!(what.ports));
+        }
+        if let Some(name) = &what.header {
+            flags.insert("match".into(), json!({ "header": { "name": name, "exact": "{{ key }}" } }));
+        }
+        if let Some(who) = what.on_unreachable {
+            let who = if who == OnUnreachable::Stable { "stable" } else { "error" };
+            flags.insert("onUnreachable".into(), json!(who));
+        }
+        if let Some(what) = &what.existing_connections {
+            flags.insert("existingConnections".into(), json!(what));
+        }
+        if !flags.is_empty() {
+            let incoming = self.spec.entry("incoming").or_insert_with(|| json!({}));
+            let incoming = incoming
+                .as_object_mut()
+                .ok_or_else(|| Failure::invalid("spec.incoming: it must be an object"))?;
+            incoming.extend(flags);
+        }
+        Ok(())
+    }
+
+    /// What can be told without the API server, in the words of flags.
+    fn check(&self) -> Result<(), Failure> {
+        if self.image().is_empty() {
+            return Err(Failure::invalid("there is no image: give --image IMAGE, or -f FILE").fix(hint()));
+        }
+        let ports = self.spec.get("incoming").and_then(|it| it.get("ports")).and_then(Value::as_array);
+        if self.target()?.is_none() && ports.is_none_or(Vec::is_empty) {
+            let message = "there is neither a target nor a port: give --target KIND/NAME for a preview of a workload, or --port PORT for a fresh pod";
+            return Err(Failure::invalid(message));
+        }
+        self.key()?;
+        self.ttl()?;
+        Ok(())
+    }
+}
+
+fn hint() -> String {
+    let usual = ".mirrord/mirrord.json";
+    if Path::new(usual).is_file() {
+        format!("there is a {usual} here: `-f {usual}` takes what it says")
+    } else {
+        "e.g. kubectl preview start -t deployment/checkout -i registry.example/checkout:pr-1".to_owned()
+    }
+}
+
+/// A Preview, or a configuration of mirrord.
+fn read(file: &File<'_>, what: &What, global: &Global) -> Result<Draft, Failure> {
+    let place = if file.path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        file.path.display().to_string()
+    };
+    if is_preview(file.text) {
+        return of_preview(file.text, &place);
+    }
+    let overrides = mirrord::Overrides {
+        key: what.key.clone(),
+        target: what.target.clone(),
+        namespace: global.namespace.clone(),
+        image: what.image.clone(),
+        ttl: what.ttl,
+        timeout: what.timeout,
+    };
+    let started = mirrord::read(file.text, file.path, &overrides)
+        .map_err(|problems| Failure::invalid(format!("{place}:\n{problems}")))?;
+    let Ok(Value::Object(spec)) = serde_json::to_value(&started.spec) else {
+        return Err(Failure::invalid(format!("{place}: it makes no Preview")));
+    };
+    Ok(Draft {
+        name: started.name,
+        namespace: started.namespace,
+        spec,
+        timeout: started.timeout,
+        warnings: started.warnings,
+        ..Draft::empty(format!("{place} (mirrord)"))
+    })
+}
+
+/// Whether somebody meant to write an object of Kubernetes, well or not.
+fn is_preview(text: &str) -> bool {
+    let begins = |line: &str| {
+        let line = line.trim_start_matches([' ', '\t', '{', '-', '"', '\'']);
+        ["apiVersion", "kind"].iter().any(|it| {
+            line.strip_prefix(it)
+                .is_some_and(|rest| rest.trim_start_matches(['"', '\'', ' ']).starts_with(':'))
+        })
+    };
+    text.lines().any(|line| line.split(',').any(begins))
+}
+
+fn of_preview(text: &str, place: &str) -> Result<Draft, Failure> {
+    let wrong = |message: String| Failure::invalid(format!("{place}: {message}"));
+    let documents = serde_yaml_ng::Deserializer::from_str(text).map(Value::deserialize);
+    let documents: Vec<Value> =
+        documents.collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
+    let mut objects: Vec<Value> = documents.into_iter().filter(|it| !it.is_null()).collect();
+    let (Some(mut object), true) = (objects.pop(), objects.is_empty()) else {
+        return Err(wrong("it must hold one Preview: start others with files of their own".to_owned()));
+    };
+    let (version, kind) = (object["apiVersion"].as_str(), object["kind"].as_str());
+    if (version, kind) != (Some("byway.dev/v1alpha1"), Some("Preview")) {
+        let found = format!("{} {}", version.unwrap_or("no apiVersion"), kind.unwrap_or("no kind"));
+        return Err(wrong(format!("it must be a Preview of byway.dev/v1alpha1: it is {found}")));
+    }
+    let object = object.as_object_mut().ok_or_else(|| wrong("it must be an object".to_owned()))?;
+    let mut take = |field: &str| match object.remove(field) {
+        Some(Value::Object(map)) => Ok(map),
+        None => Ok(Map::new()),
+        Some(_) => Err(wrong(format!("{field} must be an object"))),
+    };
+    let (mut metadata, spec) = (take("metadata")?, take("spec")?);
+    // What `kubectl get -o yaml` prints can be given as it is.
+    take("status")?;
+    for field in ["managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink"] {
+        metadata.remove(field);
+    }
+    object.retain(|field, _| field != "apiVersion" && field != "kind");
+    if let Some((field, _)) = object.iter().next() {
+        return Err(wrong(format!("unknown field {field:?}: beside metadata and spec there is none")));
+    }
+    let mut text = |field: &str| metadata.remove(field).and_then(|it| it.as_str().map(str::to_owned));
+    let (name, namespace) = (text("name"), text("namespace"));
+    Ok(Draft { name, namespace, metadata, spec, ..Draft::empty(place) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,329 @@
+//! Why a request may not have reached a preview, from what is known of it: a function of values.
+
+use byway_api::{
+    Mode, NodeRoutes, OnUnreachable, Preview, PreviewStatus, RequestCounts, RouteCounts, conditions,
+};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use serde::Serialize;
+
+use crate::fix::fix;
+use crate::reach::Reach;
+use crate::words;
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Weight {
+    /// No request reaches the preview, or not through every pod.
+    Broken,
+    /// Some requests do not.
+    Some,
+    /// What has to be right in the request.
+    Check,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How much it matters.
+    pub weight: Weight,
+    /// A stable word.
+    pub reason: String,
+    /// What is.
+    pub message: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+impl Finding {
+    fn new(weight: Weight, reason: &str, message: impl Into<String>) -> Self {
+        Self {
+            weight,
+            reason: reason.to_owned(),
+            message: message.into(),
+            fix: fix(reason).map(str::to_owned),
+        }
+    }
+
+    fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+}
+
+/// All of them, what matters most first. `nodes` is none where they cannot be read.
+#[must_use]
+pub fn findings(preview: &Preview, nodes: Option<&[NodeRoutes]>, now: Timestamp) -> Vec<Finding> {
+    let mut found = ended(preview, now);
+    if found.is_empty() {
+        found.extend(not_ready(preview));
+        found.extend(not_counted(preview));
+        found.extend(warnings(preview));
+        for node in nodes.unwrap_or_default() {
+            found.extend(of_node(preview, node));
+        }
+    }
+    found.extend(of_the_request(preview));
+    found.sort_by_key(|it| it.weight);
+    found.dedup();
+    found
+}
+
+fn ended(preview: &Preview, now: Timestamp) -> Vec<Finding> {
+    if preview.metadata.deletion_timestamp.is_some() {
+        return vec![Finding::new(Weight::Broken, "Deleted", "it is being deleted").fix("start it again")];
+    }
+    if words::state(preview, now) == "expired" {
+        let at = preview.status.as_ref().and_then(|it| it.expires_at.as_ref());
+        let at = at.map(|it| format!(" at {}", it.0)).unwrap_or_default();
+        return vec![Finding::new(Weight::Broken, "Expired", format!("it has ended{at}"))];
+    }
+    Vec::new()
+}
+
+fn not_ready(preview: &Preview) -> Vec<Finding> {
+    if preview.status.is_none() {
+        return vec![Finding::new(
+            Weight::Broken,
+            conditions::reason::PENDING,
+            "no controller has looked at it yet",
+        )];
+    }
+    let generation = preview.metadata.generation.unwrap_or_default();
+    let mut found = Vec::new();
+    if !words::is_about(preview, generation) {
+        let message = "its status is of an older spec: the controller has not looked at the newest yet";
+        found.push(Finding::new(Weight::Some, conditions::reason::PENDING, message));
+    }
+    let all = [conditions::TARGET_RESOLVED, conditions::PODS_READY, conditions::ROUTES_PROGRAMMED];
+    let troubled = all
+        .into_iter()
+        .filter_map(|type_| words::condition(preview, type_).filter(|it| it.status == "False"));
+    for it in troubled {
+        let message = format!("{} is False: {}", it.type_, it.message);
+        let finding = Finding::new(Weight::Broken, &it.reason, message);
+        // Of a Preview that has no part in it, all conditions say the same.
+        if !found.iter().any(|other: &Finding| other.reason == finding.reason) {
+            found.push(finding);
+        }
+    }
+    found
+}
+
+/// What numbers in the status tell that no condition does, since it is not wrong.
+fn not_counted(preview: &Preview) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if preview.spec.incoming.mode == Mode::Off {
+        found.push(Finding::new(Weight::Broken, "Off", "incoming.mode is off: no request is steered to it"));
+    }
+    let status = preview.status.clone().unwrap_or_default();
+    found.extend(of_the_traffic(preview, &status));
+    if let Some(RouteCounts { programmed, wanted }) = status.routes.filter(|it| it.programmed < it.wanted) {
+        let message = format!(
+            "{programmed} of {wanted} pods of the target steer: requests that reach the others go to the app"
+        );
+        found.push(Finding::new(Weight::Some, "Programming", message));
+    }
+    if !status.pods.is_empty()
+        && !status.pods.iter().any(|it| it.routed)
+        && preview.spec.incoming.mode != Mode::Off
+    {
+        let message =
+            "no pod of the preview is routed to: keyed requests are answered as incoming.onUnreachable says";
+        found.push(
+            Finding::new(Weight::Some, "NotRouted", message)
+                .fix("see `kubectl preview status`, and the logs of its pods"),
+        );
+    }
+    found
+}
+
+/// What has come, and what became of it.
+fn of_the_traffic(preview: &Preview, status: &PreviewStatus) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let RequestCounts { requests, unreachable, overlapped, by_origin } = status.traffic;
+    if overlapped > 0 {
+        let message =
+            format!("{overlapped} requests matched it, but went to another preview that comes first");
+        let fix = "give one of them another key, or matches that do not overlap";
+        found.push(Finding::new(Weight::Some, "Overlapped", message).fix(fix));
+    }
+    if unreachable > 0 {
+        let who = match preview.spec.incoming.on_unreachable {
+            OnUnreachable::Error => "answered 502",
+            OnUnreachable::Stable => "answered by the app",
+        };
+        let message =
+            format!("{unreachable} requests were {who}, since no pod of the preview could be reached");
+        let fix = "see `kubectl preview status` and `logs`: do its pods serve these ports, and do NetworkPolicies let agents in?";
+        found.push(Finding::new(Weight::Some, "Unreached", message).fix(fix));
+    }
+    let last =
+        status.last_request_time.as_ref().map(|it| format!(", the last at {}", it.0)).unwrap_or_default();
+    let message = match requests + by_origin {
+        0 => "no request with its key has come yet, as far as the agents have told".to_owned(),
+        all => format!("requests have reached it: at least {all}{last}"),
+    };
+    found.push(Finding { fix: None, ..Finding::new(Weight::Check, "Traffic", message) });
+    found
+}
+
+/// Each warning by itself. `CODE: message; CODE: message` is how the condition joins several.
+fn warnings(preview: &Preview) -> Vec<Finding> {
+    let Some(it) = words::condition(preview, conditions::WARNINGS).filter(|it| it.status == "True") else {
+        return Vec::new();
+    };
+    if it.reason != conditions::reason::SEVERAL {
+        return vec![Finding::new(weight_of(&it.reason), &it.reason, it.message.clone())];
+    }
+    let mut parts: Vec<(String, String)> = Vec::new();
+    for part in it.message.split("; ") {
+        let is_code = |code: &str| {
+            !code.is_empty()
+                && code.chars().all(|c| c.is_ascii_alphanumeric())
+                && code.starts_with(|c: char| c.is_ascii_uppercase())
+        };
+        match part.split_once(": ") {
+            Some((code, message)) if is_code(code) => parts.push((code.to_owned(), message.to_owned())),
+            // A message may have a semicolon of its own.
+            _ => match parts.last_mut() {
+                Some((_, message)) => *message = format!("{message}; {part}"),
+                None => parts.push((it.reason.clone(), part.to_owned())),
+            },
+        }
+    }
+    parts.into_iter().map(|(code, message)| Finding::new(weight_of(&code), &code, message)).collect()
+}
+
+/// Of a warning: most have nothing to do with requests.
+fn weight_of(reason: &str) -> Weight {
+    match reason {
+        "TrafficNotMatched" | "NothingListens" | "NetworkPolicyLost" | "NotSteered" => Weight::Some,
+        _ => Weight::Check,
+    }
+}
+
+/// What an agent says.
+fn of_node(preview: &Preview, node: &NodeRoutes) -> Vec<Finding> {
+    let full = words::full_name(preview);
+    let name = node.name_any();
+    let mut found = Vec::new();
+    let targets: Vec<&str> = node
+        .spec
+        .targets
+        .iter()
+        .filter(|it| it.previews.contains(&full))
+        .map(|it| it.name.as_str())
+        .collect();
+    let Some(status) = &node.status else {
+        if !targets.is_empty() {
+            let message =
+                format!("the agent of node {name} has said nothing yet: requests there go to the app");
+            found.push(Finding::new(Weight::Some, "Programming", message));
+        }
+        return found;
+    };
+    if targets.is_empty() {
+        return found;
+    }
+    if let Some(failure) = &status.failure {
+        found.push(Finding::new(Weight::Some, &failure.reason, format!("node {name}: {}", failure.message)));
+    }
+    for route in status.previews.iter().filter(|it| it.name == full) {
+        if let Some(refused) = &route.refused {
+            found.push(Finding::new(
+                Weight::Broken,
+                &refused.reason,
+                format!("the agent of node {name} refuses it: {}", refused.message),
+            ));
+        }
+        for failure in &route.failures {
+            found.push(Finding::new(
+                Weight::Some,
+                &failure.reason,
+                format!("{} on node {name}: {}", failure.target, failure.message),
+            ));
+        }
+    }
+    for seen in status.targets.iter().filter(|it| targets.contains(&it.target.as_str())) {
+        for (count, what) in [(seen.tls, "TLS"), (seen.http2, "HTTP/2")] {
+            if count > 0 {
+                let connections = if count == 1 { "connection" } else { "connections" };
+                let message = format!(
+                    "{count} {connections} with {what} arrived at {} on node {name}: no header can be read in them, so they went to the app",
+                    seen.target
+                );
+                found.push(Finding::new(Weight::Some, "TrafficNotMatched", message));
+            }
+        }
+        let status_ports = preview.status.as_ref().map(|it| it.ports.as_slice()).unwrap_or_default();
+        for port in seen.not_listening.iter().filter(|it| status_ports.contains(it)) {
+            let message = format!("nothing listens on port {port} of {} on node {name}", seen.target);
+            found.push(Finding::new(Weight::Some, "NothingListens", message));
+        }
+    }
+    found
+}
+
+/// What no status can tell: how the request looked, and how it came.
+fn of_the_request(preview: &Preview) -> Vec<Finding> {
+    let Some(key) = words::key_of(preview) else { return Vec::new() };
+    let reach = Reach::of(&preview.spec, &key);
+    let mut found = Vec::new();
+    match &reach {
+        Reach::Nothing => return found,
+        Reach::Match(words) => {
+            found.push(Finding::new(
+                Weight::Check,
+                "NotKeyed",
+                format!("only requests reach it whose {words}"),
+            ));
+        }
+        Reach::Default => {
+            let message = format!(
+                "a request needs the whole key {key}, in upper and lower case as it is, in the header x-byway-key, a baggage member or a cookie byway-key"
+            );
+            let line = reach.curl(&key, "URL").unwrap_or_default();
+            found.push(
+                Finding::new(Weight::Check, "NotKeyed", message)
+                    .fix(format!("try it: {line}; an answer of the preview has the header x-byway-preview")),
+            );
+        }
+        Reach::Headers { headers, more } => {
+            let more = more.as_ref().map(|it| format!(", and asks for more: {it}")).unwrap_or_default();
+            let message = format!(
+                "a request needs {}{more}; other carriers of the key do not count",
+                headers.join(" and ")
+            );
+            let line = reach.curl(&key, "URL").unwrap_or_default();
+            found.push(
+                Finding::new(Weight::Check, "NotKeyed", message)
+                    .fix(format!("try it: {line}; an answer of the preview has the header x-byway-preview")),
+            );
+        }
+    }
+    let ports = preview.status.as_ref().map(|it| it.ports.clone()).unwrap_or_default();
+    if !ports.is_empty() {
+        let list: Vec<String> = ports.iter().map(ToString::to_string).collect();
+        let message = format!("only the pods' ports {} are steered", list.join(", "));
+        found.push(
+            Finding::new(Weight::Check, "OtherPort", message)
+                .fix("name others with --port or spec.incoming.ports"),
+        );
+    }
+    if preview.spec.target.is_some() {
+        let message = "connections that were open before the preview was started stay with the app: a gateway or client that keeps a pool uses them on";
+        found.push(
+            Finding::new(Weight::Check, "OldConnection", message)
+                .fix("restart the client, or wait until its pool opens new connections"),
+        );
+        let message = "a service between the user and the target has to pass the key on";
+        found.push(Finding::new(Weight::Check, "NotPropagated", message).fix("docs/propagation.md says how"));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

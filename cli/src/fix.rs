@@ -1,0 +1,154 @@
+//! What to do about a reason: of a condition, as `docs/conditions.md` has it, or of a command that failed.
+
+/// What to do about `reason`, if anything has to be done. The texts are stable, as the reasons are.
+#[must_use]
+pub fn fix(reason: &str) -> Option<&'static str> {
+    TABLE.iter().find(|(reasons, _)| reasons.contains(&reason)).map(|(_, fix)| *fix)
+}
+
+const TABLE: &[(&[&str], &str)] = &[
+    // Ready
+    (&["Expired"], "give it more time with `kubectl preview extend`, or end it with `kubectl preview stop`"),
+    (&["Conflict"], "change the older Preview that the message names, stop it, or use another key"),
+    (&["Pending"], "wait; if it lasts, look whether Byway's controller runs: `kubectl get pods -n byway`"),
+    // TargetResolved
+    (
+        &["TargetNotFound"],
+        "create the target, or start a preview of another one; it is looked for again by itself",
+    ),
+    (&["NameTaken"], "rename the object that the message names, or start the preview under another name"),
+    (&["CloneRejected"], "correct what the API server names, in the target or in the Preview"),
+    (&["ApiError"], "wait, it is tried again; if it lasts, read the log of Byway's controller"),
+    (&["BadMatch"], "correct incoming.match as the message says"),
+    (&["Keyless"], "name {{ key }} in a header matcher on every way through incoming.match"),
+    (&["TargetUnreadable"], "correct the target: a part of it is not what its kind promises"),
+    (&["NoTemplate"], "name the workload that runs the pods as the target"),
+    (&["OwnedReplicaSet"], "make the owner of the ReplicaSet the target"),
+    (
+        &["UnsupportedWorkloadRef"],
+        "use another target: this Rollout takes its template from something unknown",
+    ),
+    (&["TargetIsPreview"], "make the target of that preview the target"),
+    (
+        &["TargetUsesHostNetwork"],
+        "set hostNetwork of the target to false, or start a preview without a target",
+    ),
+    (&["UnsupportedOS"], "use another target: only Linux pods can have previews"),
+    (
+        &["ClaimNotShareable", "DiskNotShareable"],
+        "use a ReadWriteMany claim, or a target without that volume",
+    ),
+    (&["ClaimTemplates"], "set spec.claimTemplates to emptyDir, to start with empty volumes"),
+    (&["BlockDevice"], "use another target: an empty volume cannot replace a block device"),
+    (&["AmbiguousContainer"], "name the container: --target KIND/NAME/container/NAME"),
+    (&["NoSuchContainer"], "name one of the containers that the message lists"),
+    (&["NoPorts"], "name the ports with --port, or set spec.incoming.mode to \"off\""),
+    (&["TooManyPorts"], "name the ports that matter with --port"),
+    // PodsReady
+    (&["Updating"], "wait"),
+    (
+        &["ContainersNotReady"],
+        "wait; if it lasts, read `kubectl preview logs`, and look at the readiness probe",
+    ),
+    (&["ScaledToZero"], "set spec.replicas, or --replicas"),
+    (&["ImagePullFailed"], "check the name of the image, and the pull secrets of the target"),
+    (&["CrashLoop"], "read why it ends: `kubectl preview logs --previous`"),
+    (&["ContainerConfig"], "create what the message names, e.g. a Secret or ConfigMap"),
+    (&["Unschedulable"], "make room on the nodes, or lower the target's requests"),
+    (&["QuotaExceeded"], "stop another preview, or ask for more than the namespace's ResourceQuota"),
+    (&["LimitRange"], "set resources on the target within the namespace's LimitRange"),
+    (&["PodSecurity"], "change the target's securityContext, or the namespace's Pod Security level"),
+    (&["AdmissionRefused"], "meet the policy that the message names: the target would be refused as well"),
+    (&["PodCreateFailed"], "correct what the API server names"),
+    // RoutesProgrammed
+    (&["Programming"], "wait; if it lasts, `kubectl preview explain` tells which node is late"),
+    (&["Off"], "set spec.incoming.mode to steal for requests to reach it"),
+    (&["NoTargetPods"], "scale the target up, or see why its pods are not ready"),
+    (&["NoAgent"], "see whether Byway's DaemonSet covers the node: `kubectl get pods -n byway -o wide`"),
+    (&["AgentNotReady"], "read the log of the agent on that node: `kubectl get pods -n byway -o wide`"),
+    (&["NodeFull"], "stop previews, or spread their targets over more nodes"),
+    // What agents say of a node
+    (&["NoBtf"], "use a kernel 5.15 or later with CONFIG_DEBUG_INFO_BTF on that node"),
+    (&["NoCgroup2"], "mount a cgroup v2 hierarchy on that node"),
+    (&["NotPermitted"], "check the agent's capabilities, and lockdown, SELinux or AppArmor on that node"),
+    (&["CannotStart"], "read the agent's log; it tries again"),
+    (&["BadDocument"], "find out who else writes NodeRoutes; if nobody does, report it"),
+    // Warnings
+    (&["InitContainers"], "set spec.skipInitContainers to true to leave them out"),
+    (&["SchedulingGates"], "lift the scheduling gates of the pods"),
+    (&["RestartPolicy"], "use a target that runs on"),
+    (&["NoStableIdentity"], "set what the app needs in spec.env, or with --env"),
+    (&["UnknownFields"], "upgrade Byway"),
+    (&["ClaimShared"], "see docs/isolation.md: the preview writes to the target's volume"),
+    (&["ClaimUnknown"], "create the claim"),
+    (
+        &["StillSelected"],
+        "add { key: byway.dev/preview, operator: DoesNotExist } to the matchExpressions of that selector",
+    ),
+    (&["NetworkPolicyLost"], "add a NetworkPolicy for pods with the label byway.dev/preview"),
+    (&["AgentsLetIn"], "where agents run outside the pod network, let their nodes in to the preview's pods"),
+    (
+        &["TrafficNotMatched"],
+        "end TLS before the target and speak HTTP/1.1 to it, or call it from a pod of the same key",
+    ),
+    (&["NothingListens"], "name the ports that the app serves, with --port or spec.incoming.ports"),
+    (&["Several"], "see each of them with `kubectl preview explain`"),
+    // What agents say of a preview or target
+    (&["TooNew"], "upgrade the agents: the controller is newer"),
+    (&["AttachFailed"], "read the agent's log on that node; it tries again"),
+];
+
+/// Reasons for which there is a fix.
+pub fn reasons() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().flat_map(|(reasons, _)| *reasons).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn page(name: &str) -> String {
+        std::fs::read_to_string(format!("{}/../docs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    /// Reasons of the tables of a page, and whether something is to be done.
+    fn documented(page: &str, name_of_table: &str) -> Vec<(String, bool)> {
+        let mut found = Vec::new();
+        let mut is_table = false;
+        for line in page.lines() {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            match cells[..] {
+                [first, ..] if first == name_of_table => is_table = true,
+                [reasons, _, what] if is_table && reasons.contains('`') => {
+                    let words = reasons.split('`').skip(1).step_by(2);
+                    let is_to_do = !what.is_empty() && what != "none: only Linux pods can have previews";
+                    found.extend(words.map(|word| (word.to_owned(), is_to_do)));
+                }
+                [""] | [] => is_table = false,
+                _ => {}
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_documented_reason_that_asks_for_something_has_a_fix() {
+        let reasons = documented(&page("conditions.md"), "reason");
+        assert!(reasons.len() > 60, "the page has another form now: {reasons:?}");
+        let lacking: BTreeSet<_> =
+            reasons.iter().filter(|(reason, is_to_do)| *is_to_do && fix(reason).is_none()).collect();
+        assert!(lacking.is_empty(), "no fix for {lacking:?}");
+    }
+
+    #[test]
+    fn every_fix_is_of_a_documented_reason_and_there_is_one_of_each() {
+        let pages = page("conditions.md") + &page("routes.md");
+        let mut seen = BTreeSet::new();
+        for reason in reasons() {
+            assert!(pages.contains(&format!("`{reason}`")), "{reason} is nowhere documented");
+            assert!(seen.insert(reason), "{reason} is there twice");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Waits for what a Preview shall become: ready, or gone.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use byway_api::{Preview, conditions};
+use futures::StreamExt as _;
+use kube::api::ListParams;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{Config, Event as Seen, watcher};
+use kube::{Api, ResourceExt as _};
+use tokio::time::Instant;
+
+use crate::client::{failure, watch_failure};
+use crate::events::{Event, Step};
+use crate::exit::{Exit, Failure};
+use crate::progress::Progress;
+use crate::words;
+
+/// So long a failure must last before it counts: the first pull of an image may fail, and the next one not.
+const GRACE: Duration = Duration::from_secs(5);
+/// Between looks at what is being deleted.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Why it is not ready, and how it looked last.
+#[derive(Debug)]
+pub struct NotReady {
+    /// What to say.
+    pub failure: Failure,
+    /// As it was seen last.
+    pub last: Preview,
+}
+
+/// What has been told already of one generation of a Preview.
+#[derive(Debug, Default)]
+struct Told {
+    cloned: bool,
+    pods: bool,
+    routed: bool,
+}
+
+/// What a look at a Preview says.
+#[derive(Debug, PartialEq)]
+enum Verdict {
+    Ready,
+    Waiting,
+    /// Waiting will not help: reason and message.
+    Failing(String, String),
+}
+
+/// Waits until this generation of a Preview is ready.
+///
+/// # Errors
+///
+/// When it is not in time, has failed, is deleted, or cannot be watched.
+pub async fn ready(
+    api: &Api<Preview>,
+    preview: Preview,
+    timeout: Duration,
+    progress: &mut Progress,
+) -> Result<Preview, Box<NotReady>> {
+    let (name, uid) = (preview.name_any(), preview.uid());
+    let generation = preview.metadata.generation.unwrap_or_default();
+    let deadline = Instant::now() + timeout;
+    let (mut last, mut told) = (preview, Told::default());
+    let mut failing: Option<Instant> = None;
+    let only = Config::default().fields(&format!("metadata.name={name}"));
+    let mut seen = pin!(watcher(api.clone(), only).default_backoff());
+    let mut is_there = true;
+    progress.tell(&Event::waiting(&last));
+    loop {
+        let until = failing.map_or(deadline, |since| deadline.min(since + GRACE));
+        let event = tokio::select! {
+            event = seen.next() => event,
+            () = tokio::time::sleep_until(until) => {
+                let failure = match judge(&last, generation) {
+                    Verdict::Failing(reason, message) => has_failed(&reason, message),
+                    _ => not_in_time(&last, timeout),
+                };
+                return Err(Box::new(NotReady { failure, last }));
+            }
+        };
+        match event {
+            Some(Ok(Seen::Apply(now) | Seen::InitApply(now))) if now.uid() == uid => {
+                is_there = true;
+                last = now;
+            }
+            Some(Ok(Seen::Init)) => {
+                is_there = false;
+                continue;
+            }
+            Some(Ok(Seen::InitDone)) if is_there => continue,
+            Some(Ok(_)) | None => {
+                let failure = Failure::new(
+                    Exit::NotFound,
+                    "Deleted",
+                    format!("Preview {name} was deleted while it was waited for"),
+                );
+                return Err(Box::new(NotReady { failure, last }));
+            }
+            Some(Err(error)) => {
+                let failure = watch_failure(&error);
+                if matches!(failure.exit, Exit::NotAllowed | Exit::NotInstalled | Exit::Invalid) {
+                    return Err(Box::new(NotReady { failure, last }));
+                }
+                // The API server may come back: until then nothing is known.
+                progress.tell(&Event::new(Step::Waiting, failure.message).because(&failure.reason));
+                continue;
+            }
+        }
+        told.tell(&last, generation, progress);
+        match judge(&last, generation) {
+            Verdict::Ready => return Ok(last),
+            Verdict::Waiting => {
+                failing = None;
+                progress.tell(&Event::waiting(&last));
+            }
+            Verdict::Failing(..) => {
+                failing.get_or_insert_with(Instant::now);
+                progress.tell(&Event::waiting(&last));
+            }
+        }
+    }
+}
+
+fn judge(preview: &Preview, generation: i64) -> Verdict {
+    if !words::is_about(preview, generation) {
+        return Verdict::Waiting;
+    }
+    match words::condition(preview, conditions::READY) {
+        Some(ready) if ready.status == "True" => Verdict::Ready,
+        Some(ready) if !conditions::is_passing(&ready.reason) => {
+            Verdict::Failing(ready.reason.clone(), ready.message.clone())
+        }
+        _ => Verdict::Waiting,
+    }
+}
+
+impl Told {
+    fn tell(&mut self, preview: &Preview, generation: i64, progress: &mut Progress) {
+        if !words::is_about(preview, generation) {
+            return;
+        }
+        let is = |type_: &str| words::condition(preview, type_).filter(|it| it.status == "True");
+        let routes = preview.status.as_ref().and_then(|it| it.routes).unwrap_or_default();
+        let steps = [
+            (&mut self.cloned, conditions::TARGET_RESOLVED, Step::Cloned),
+            (&mut self.pods, conditions::PODS_READY, Step::PodsReady),
+            (&mut self.routed, conditions::ROUTES_PROGRAMMED, Step::Routed),
+        ];
+        for (told, type_, step) in steps {
+            let Some(condition) = is(type_).filter(|_| !*told) else { continue };
+            *told = true;
+            let message = match step {
+                Step::Routed if routes.wanted > 0 => {
+                    format!("routes programmed: {} of {}", routes.programmed, routes.wanted)
+                }
+                _ => condition.message.clone(),
+            };
+            progress.tell(&Event {
+                reason: Some(condition.reason.clone()),
+                ..Event::new(step, message).of(preview)
+            });
+        }
+    }
+}
+
+fn has_failed(reason: &str, message: String) -> Failure {
+    Failure {
+        fix: crate::fix::fix(reason).map(str::to_owned),
+        ..Failure::new(Exit::PreviewFailed, reason, message)
+    }
+}
+
+fn not_in_time(last: &Preview, timeout: Duration) -> Failure {
+    let time = words::span(timeout);
+    match words::condition(last, conditions::READY) {
+        Some(ready) => {
+            let message = format!("not ready after {time}: {}", ready.message);
+            Failure {
+                fix: crate::fix::fix(&ready.reason).map(str::to_owned),
+                ..Failure::new(Exit::NotInTime, &ready.reason, message)
+            }
+        }
+        None => Failure::new(
+            Exit::NotInTime,
+            conditions::reason::PENDING,
+            format!("not ready after {time}: the controller has not looked at it"),
+        )
+        .fix("look whether Byway's controller runs: `kubectl get pods -n byway`"),
+    }
+}
+
+/// Waits until a Preview is gone, and its pods with it.
+///
+/// # Errors
+///
+/// When that takes longer than until `deadline`, or cannot be seen.
+pub async fn gone(
+    api: &Api<Preview>,
+    client: &kube::Client,
+    preview: &Preview,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let (name, namespace) = (preview.name_any(), preview.namespace().unwrap_or_default());
+    let late = |what: &str| {
+        Failure::new(
+            Exit::NotInTime,
+            "StillThere",
+            format!("{what} of Preview {namespace}/{name} is still there"),
+        )
+        .fix("wait; if it lasts, see what holds it: kubectl get preview,pods -o yaml, and its finalizers")
+    };
+    loop {
+        match api.get_opt(&name).await {
+            Ok(Some(now)) if now.uid() == preview.uid() => {}
+            Ok(_) => break,
+            Err(error) => {
+                let failure = failure(&error);
+                if failure.exit != Exit::Unreachable || Instant::now() > deadline {
+                    return Err(failure);
+                }
+            }
+        }
+        if Instant::now() > deadline {
+            return Err(late("the object"));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(client.clone(), &namespace);
+    let Some(deployment) = preview.status.as_ref().and_then(|it| it.deployment.clone()) else {
+        return Ok(());
+    };
+    let own = ListParams::default().labels(&format!("{}={name}", byway_api::names::PREVIEW_LABEL));
+    loop {
+        // Who may not read pods has to take the word of the garbage collector.
+        let Ok(list) = pods.list(&own).await else { return Ok(()) };
+        // A new Preview of that name has a Deployment of its own.
+        if !list.items.iter().any(|it| it.name_any().starts_with(&format!("{deployment}-"))) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(late("a pod"));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn preview(observed: i64, ready: &str, reason: &str) -> Preview {
+        let condition = json!({
+            "type": "Ready", "status": ready, "reason": reason, "message": "why", "observedGeneration": observed,
+            "lastTransitionTime": "2030-01-01T00:00:00Z",
+        });
+        serde_json::from_value(json!({
+            "apiVersion": "byway.dev/v1alpha1", "kind": "Preview", "metadata": { "name": "a" },
+            "spec": { "image": "app:2" }, "status": { "observedGeneration": observed, "conditions": [condition] },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_the_newest_generation_counts() {
+        assert_eq!(judge(&preview(1, "True", "Ready"), 2), Verdict::Waiting);
+        assert_eq!(judge(&preview(1, "False", "CrashLoop"), 2), Verdict::Waiting);
+        assert_eq!(judge(&preview(3, "True", "Ready"), 2), Verdict::Ready);
+    }
+
+    #[test]
+    fn what_passes_is_waited_for() {
+        assert_eq!(judge(&preview(1, "False", "TargetNotFound"), 1), Verdict::Waiting);
+        assert_eq!(judge(&preview(1, "False", "Updating"), 1), Verdict::Waiting);
+        let failing = Verdict::Failing("BadMatch".into(), "why".into());
+        assert_eq!(judge(&preview(1, "False", "BadMatch"), 1), failing);
+    }
+
+    #[test]
+    fn a_failure_keeps_its_reason_and_says_what_to_do() {
+        let failure = not_in_time(&preview(1, "False", "NoAgent"), Duration::from_secs(90));
+        assert_eq!((failure.exit, failure.reason.as_str()), (Exit::NotInTime, "NoAgent"));
+        assert_eq!(failure.message, "not ready after 1m30s: why");
+        assert!(failure.fix.unwrap().contains("DaemonSet"));
+    }
+}
