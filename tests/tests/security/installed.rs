@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// Where the chart is installed.
 pub(crate) const NAMESPACE: &str = "byway";
 /// The chart.
-pub(crate) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/byway");
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/byway");
 
 /// The API server compiles policies, and adds roles up, in its own time.
 const SOON: Duration = Duration::from_secs(30);
