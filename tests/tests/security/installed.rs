@@ -5,7 +5,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use byway_tests::{Cluster, eventually};
@@ -31,6 +31,19 @@ pub(crate) fn cluster() -> &'static Cluster {
         cluster
     });
     &CLUSTER
+}
+
+/// A controller takes away routes that it has not planned, so it works alone, and who plays one does so in its absence.
+static ROUTES: RwLock<()> = RwLock::new(());
+
+/// While the guard lives, nobody makes routes but the controller.
+pub(crate) fn controller_alone() -> impl Drop {
+    ROUTES.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// While the guard lives, there is no controller.
+pub(crate) fn no_controller() -> impl Drop {
+    ROUTES.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Who asks.
