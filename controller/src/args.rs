@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 
-use clap::{Args, Parser};
+use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 
 /// Makes of Previews what the node agents steer.
 #[derive(Debug, Parser)]
 #[command(name = "byway-controller", version)]
 pub struct Cli {
+    /// What to do instead of running.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// How to run.
     #[command(flatten)]
     pub settings: Settings,
@@ -21,6 +24,23 @@ pub struct Cli {
     /// How long a leader may be silent before another replica leads, in seconds.
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(3..=300), value_name = "SECONDS")]
     pub lease: u64,
+}
+
+/// What the controller's image can do but run, for the hooks of the chart.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// End all that runs for Previews, and stop the controller: what comes before Byway is uninstalled.
+    Uninstall {
+        /// Give up after so many seconds, and say what is left.
+        #[arg(long, default_value = "240", value_parser = seconds, value_name = "SECONDS")]
+        timeout: SignedDuration,
+    },
+    /// Say whether Byway works here: its kinds are served, a controller leads, and every agent is ready.
+    Check {
+        /// How long it may take until all is well, in seconds.
+        #[arg(long, default_value = "60", value_parser = seconds, value_name = "SECONDS")]
+        timeout: SignedDuration,
+    },
 }
 
 /// What the administrator decides.

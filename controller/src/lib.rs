@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod args;
+pub mod check;
 pub mod clone;
 pub mod leader;
 pub mod metrics;
@@ -19,6 +20,7 @@ pub mod table;
 #[cfg(test)]
 mod testing;
 pub mod traffic;
+pub mod uninstall;
 pub mod watch;
 pub mod world;
 pub mod write;

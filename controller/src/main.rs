@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use byway_controller::{admin, args::Cli, leader, metrics::Metrics, reconcile};
+use byway_controller::args::{Cli, Command};
+use byway_controller::{admin, check, leader, metrics::Metrics, reconcile, uninstall};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -27,9 +28,20 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<()> {
-    let metrics = Arc::new(Metrics::default());
     let config = kube::Config::infer().await.context("cannot find the API server: is there a KUBECONFIG?")?;
     let client = kube::Client::try_from(config.clone())?;
+    let namespace = &cli.settings.namespace;
+    match cli.command {
+        Some(Command::Uninstall { timeout }) => {
+            Ok(uninstall::run(client, namespace, timeout.unsigned_abs()).await?)
+        }
+        Some(Command::Check { timeout }) => Ok(check::run(client, namespace, timeout.unsigned_abs()).await?),
+        None => lead(cli, config, client).await,
+    }
+}
+
+async fn lead(cli: Cli, config: kube::Config, client: kube::Client) -> Result<()> {
+    let metrics = Arc::new(Metrics::default());
     tokio::spawn(admin::serve(admin::listen(cli.admin).await?, metrics.clone()));
     let leadership = leader::Leadership::new(&client, &cli).await?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

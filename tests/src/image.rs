@@ -1,15 +1,18 @@
 //! Container images made of files, without a container engine.
 //!
-//! The format is that of `docker save`, which containerd reads: a configuration, one layer, and a manifest that
-//! names both by their SHA-256.
+//! One layer, and a configuration that names it; [`archive`] puts them into a file that engines and registries' tools read.
 
-use std::fs::{self, File};
+use std::env::consts::ARCH;
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
-use sha2::{Digest, Sha256};
+use serde_json::{Map, Value, json};
 use tar::{Builder, EntryType, Header};
+
+mod archive;
+
+use archive::sha256;
 
 /// An image of one layer.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub struct Image {
     entrypoint: Vec<String>,
     user: String,
     env: Vec<String>,
+    labels: Map<String, Value>,
+    architecture: String,
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +49,8 @@ impl Image {
             entrypoint: Vec::new(),
             user: String::new(),
             env: vec!["PATH=/bin".to_owned()],
+            labels: Map::new(),
+            architecture: architecture(ARCH).to_owned(),
         };
         image.add("/tmp", What::Folder { mode: 0o1777 })
     }
@@ -105,29 +112,36 @@ impl Image {
         self
     }
 
+    /// A label, as `org.opencontainers.image.source`.
+    #[must_use]
+    pub fn label(mut self, name: &str, value: &str) -> Self {
+        self.labels.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// What machines it is for, as images say it: `amd64`, `arm64`. This machine without this.
+    #[must_use]
+    pub fn architecture(mut self, architecture: &str) -> Self {
+        architecture.clone_into(&mut self.architecture);
+        self
+    }
+
     /// Writes the archive.
     ///
     /// # Errors
     ///
     /// When there is no room.
     pub fn write(&self, archive: &Path) -> Result<()> {
-        let layer = self.layer()?;
-        let config = self.config(&layer).to_string();
-        let (config_name, layer_name) =
-            (format!("{}.json", sha256(config.as_bytes())), format!("{}/layer.tar", sha256(&layer)));
-        let manifest =
-            json!([{ "Config": config_name, "RepoTags": [self.name], "Layers": [layer_name] }]).to_string();
-        let file = File::create(archive).with_context(|| format!("cannot write {}", archive.display()))?;
-        let mut tar = Builder::new(file);
-        let parts: [(&str, &[u8]); 3] = [
-            (&config_name, config.as_bytes()),
-            (&layer_name, &layer),
-            ("manifest.json", manifest.as_bytes()),
-        ];
-        for (name, content) in parts {
-            tar.append_data(&mut header(EntryType::Regular, 0o644, content.len()), name, content)?;
-        }
-        Ok(tar.into_inner()?.sync_data()?)
+        Self::write_all(std::slice::from_ref(self), archive)
+    }
+
+    /// Writes one archive of an image that was made for several architectures.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or no room.
+    pub fn write_all(images: &[Self], archive: &Path) -> Result<()> {
+        archive::write(images, archive)
     }
 
     fn add(mut self, path: &str, what: What) -> Self {
@@ -163,18 +177,26 @@ impl Image {
         Ok(tar.into_inner()?)
     }
 
-    fn config(&self, layer: &[u8]) -> serde_json::Value {
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            other => other,
-        };
+    fn config(&self, layer: &[u8]) -> Value {
+        let mut config = json!({ "Entrypoint": self.entrypoint, "Env": self.env, "User": self.user });
+        if !self.labels.is_empty() {
+            config["Labels"] = self.labels.clone().into();
+        }
         json!({
-            "architecture": architecture,
+            "architecture": self.architecture,
             "os": "linux",
-            "config": { "Entrypoint": self.entrypoint, "Env": self.env, "User": self.user },
+            "config": config,
             "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", sha256(layer))] },
         })
+    }
+}
+
+/// What images call an architecture that Rust calls so.
+pub(crate) fn architecture(rust: &str) -> &str {
+    match rust {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
     }
 }
 
@@ -188,8 +210,4 @@ fn header(kind: EntryType, mode: u32, size: usize) -> Header {
     header.set_gid(0);
     header.set_mtime(0);
     header
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -6,7 +6,7 @@ use std::mem::offset_of;
 use anyhow::{Context, Result};
 use aya::maps::{Array, Map, MapData, MapInfo, loaded_maps};
 use aya::programs::loaded_programs;
-use byway_abi::{AgentInfo, maps};
+use byway_abi::{AgentInfo, Text, maps};
 
 use crate::Pod;
 
@@ -33,6 +33,18 @@ impl Loaded {
         let maps = candidates.filter_map(|id| ids(id, agent)).next();
         let maps = maps.with_context(|| format!("no map says that it is of process {agent}"))?;
         Ok(Self { maps, ..Self::default() }.and_users())
+    }
+
+    /// What all agents of a node have loaded; nothing if there is none.
+    #[must_use]
+    pub fn on(node: &str) -> Self {
+        let candidates = loaded_maps().filter_map(Result::ok);
+        let agents = candidates.filter(|map| map.name_as_str() == Some(maps::AGENT)).map(|map| map.id());
+        let name = Text::<256>::new(node).0;
+        let is_of_node =
+            |bytes: &[u8]| bytes.get(offset_of!(AgentInfo, node)..).is_some_and(|it| it.starts_with(&name));
+        let maps: Vec<u32> = agents.filter_map(|id| listed(id, is_of_node)).flatten().collect();
+        if maps.is_empty() { Self::default() } else { Self { maps, ..Self::default() }.and_users() }
     }
 
     /// What of it is still there.
@@ -124,15 +136,23 @@ pub fn netstat(pod: &Pod, group: &str, name: &str) -> u64 {
 
 /// Map ids in the agent's own description of itself, if it is of this process.
 fn ids(map: u32, pid: u32) -> Option<Vec<u32>> {
+    listed(map, |bytes| word(bytes, offset_of!(AgentInfo, pid)) == Some(pid))
+}
+
+/// Map ids in an agent's own description of itself, if it is the one that is meant.
+fn listed(map: u32, is_meant: impl Fn(&[u8]) -> bool) -> Option<Vec<u32>> {
     const SIZE: usize = size_of::<AgentInfo>();
     let data: Array<_, [u8; SIZE]> = Map::Array(MapData::from_id(map).ok()?).try_into().ok()?;
     let bytes = data.get(&0, 0).ok()?;
-    let word = |at: usize| Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
-    if word(offset_of!(AgentInfo, pid))? != pid {
+    if !is_meant(&bytes) {
         return None;
     }
-    let listed = (0..AgentInfo::MAPS.len()).filter_map(|n| word(offset_of!(AgentInfo, map_ids) + 4 * n));
-    Some(listed.chain([map]).collect())
+    let ids = (0..AgentInfo::MAPS.len()).filter_map(|n| word(&bytes, offset_of!(AgentInfo, map_ids) + 4 * n));
+    Some(ids.chain([map]).collect())
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 /// Links and their programs.

@@ -3,21 +3,33 @@
 //! All are linked statically, so that what is tested is what an image has in it.
 
 use std::env::{self, consts::ARCH};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
-use crate::{ebpf, workspace};
+use crate::{ebpf, image, workspace};
 
 /// The node agent.
 pub(crate) const AGENT: &str = "byway-agent";
 /// The controller.
 pub(crate) const CONTROLLER: &str = "byway-controller";
+/// The kubectl plugin.
+pub(crate) const CLI: &str = "byway-cli";
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Put copies here that are as small as those in images
+    #[arg(long, value_name = "DIR")]
+    strip: Option<PathBuf>,
+}
 
 /// `cargo xtask build`.
-pub(crate) fn run() -> Result<()> {
-    programs(&[AGENT, CONTROLLER])?;
-    let folder = cli()?;
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let folder = match &args.strip {
+        Some(folder) => image::programs(folder)?,
+        None => programs(&image::packages())?,
+    };
     println!("{}", folder.display());
     Ok(())
 }
@@ -31,11 +43,77 @@ pub(crate) fn agent() -> Result<PathBuf> {
     Ok(programs(&[AGENT])?.join(AGENT))
 }
 
+/// What kind of machine a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Target {
+    Amd64,
+    Arm64,
+}
+
+impl Target {
+    /// This machine.
+    pub(crate) fn this() -> Result<Self> {
+        let all = [Self::Amd64, Self::Arm64];
+        let this = all.into_iter().find(|target| target.rust() == ARCH);
+        this.with_context(|| format!("there are no images for {ARCH}"))
+    }
+
+    /// As Rust calls it.
+    pub(crate) fn rust(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x86_64",
+            Self::Arm64 => "aarch64",
+        }
+    }
+
+    /// As images call it.
+    pub(crate) fn in_images(self) -> &'static str {
+        match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// A tool of the GNU compilers for it, as distributions name it.
+    pub(crate) fn tool(self, name: &str) -> String {
+        format!("{}-linux-gnu-{name}", self.rust())
+    }
+
+    fn triple(self) -> String {
+        format!("{}-unknown-linux-gnu", self.rust())
+    }
+
+    /// Fails if nothing here compiles for it.
+    fn ensure(self) -> Result<()> {
+        let triple = self.triple();
+        let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let print = Command::new(rustc).args(["--print", "target-libdir", "--target", &triple]).output()?;
+        let folder = String::from_utf8_lossy(&print.stdout).trim().to_owned();
+        ensure!(
+            Path::new(&folder).is_dir(),
+            "nothing compiles for {triple} here: `rustup target add {triple}`"
+        );
+        let linker = self.tool("gcc");
+        ensure!(
+            self.rust() == ARCH || workspace::find(&linker).is_some(),
+            "nothing links for {triple} here: install {linker} (Debian: gcc-{}-linux-gnu)",
+            self.rust().replace('_', "-")
+        );
+        Ok(())
+    }
+}
+
 /// Builds programs in release mode; returns their folder.
-pub(crate) fn programs(names: &[&str]) -> Result<PathBuf> {
+pub(crate) fn programs(packages: &[&str]) -> Result<PathBuf> {
+    programs_for(Target::this()?, packages)
+}
+
+/// Builds programs in release mode for a machine of some kind; returns their folder.
+pub(crate) fn programs_for(target: Target, packages: &[&str]) -> Result<PathBuf> {
+    // The same object for all: none of the programs reads registers, and all machines put the low byte first.
     ebpf::build()?;
-    let packages: Vec<&str> = names.iter().flat_map(|name| ["-p", name]).collect();
-    release(&packages)
+    let packages: Vec<&str> = packages.iter().flat_map(|name| ["-p", name]).collect();
+    release_for(target, &packages)
 }
 
 /// Builds one of the agent's examples in release mode; returns the path of the binary.
@@ -55,20 +133,25 @@ pub(crate) fn controller() -> Result<PathBuf> {
     Ok(release(&["-p", CONTROLLER])?.join(CONTROLLER))
 }
 
-/// Builds the kubectl plugin in release mode; returns its folder.
-pub(crate) fn cli() -> Result<PathBuf> {
-    release(&["-p", "byway-cli"])
+fn release(what: &[&str]) -> Result<PathBuf> {
+    release_for(Target::this()?, what)
 }
 
-fn release(what: &[&str]) -> Result<PathBuf> {
-    let target = format!("{ARCH}-unknown-linux-gnu");
+fn release_for(target: Target, what: &[&str]) -> Result<PathBuf> {
+    let triple = target.triple();
     let mut cargo = workspace::cargo();
+    if target.rust() != ARCH {
+        target.ensure()?;
+        let variable = triple.to_uppercase().replace('-', "_");
+        cargo.env(format!("CARGO_TARGET_{variable}_LINKER"), target.tool("gcc"));
+        cargo.env(format!("CC_{}", triple.replace('-', "_")), target.tool("gcc"));
+    }
     // With a target named, flags are for the programs alone: macros and build scripts cannot be static.
-    cargo.args(["build", "--release", "--target", &target]).args(what);
+    cargo.args(["build", "--release", "--target", &triple]).args(what);
     // Of all ways to give flags this one counts, so what was given before is kept.
     let given = env::var("RUSTFLAGS").unwrap_or_default();
     let flags: Vec<&str> = given.split_whitespace().chain(["-Ctarget-feature=+crt-static"]).collect();
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     ensure!(cargo.status()?.success(), "{}: does not build; the compiler's message is above", what.join(" "));
-    Ok(workspace::target_dir().join(target).join("release"))
+    Ok(workspace::target_dir().join(triple).join("release"))
 }

@@ -1,4 +1,4 @@
-//! Files that are made from the code and checked in, so that a reader of the tree and Helm have them.
+//! Files that are made from others and checked in, so that a reader of the tree and Helm have them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,6 +8,8 @@ use byway_api::crds;
 use serde::Serialize;
 
 use crate::workspace;
+
+mod readme;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -37,11 +39,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 fn files() -> Result<Vec<(PathBuf, String)>> {
-    let folder = workspace::root().join("charts/byway/files/crds");
+    let chart = workspace::root().join("charts/byway");
+    let crd = |name: &str| chart.join("files/crds").join(name).with_extension("yaml");
     let crds = crds();
-    let crds = crds.iter().map(|(name, crd)| Ok((folder.join(name).with_extension("yaml"), yaml(crd)?)));
+    let crds = crds.iter().map(|(name, value)| Ok((crd(name), yaml(value)?)));
+    let readme = readme::make(&fs::read_to_string(chart.join("values.yaml"))?)?;
     let help = (workspace::root().join("docs/cli-help.md"), byway_cli::help::page());
-    crds.chain([Ok(help)]).collect()
+    crds.chain([Ok((chart.join("README.md"), readme)), Ok(help)]).collect()
 }
 
 fn yaml(value: &impl Serialize) -> Result<String> {

@@ -36,9 +36,9 @@ enum Command {
     Setup(setup::Args),
     /// Build the eBPF programs into target/ebpf/byway.o
     Ebpf,
-    /// Build the agent, with the eBPF programs in it, the controller, and the kubectl plugin
-    Build,
-    /// Make container images of the agent and the controller, without a container engine
+    /// Build the programs that are in images: the agent, with the eBPF programs in it, the controller, and the kubectl plugin
+    Build(build::Args),
+    /// Make container images, without a container engine
     Image(image::Args),
     /// See it work: a stable app, a preview and the real agent, each in a network namespace
     Demo(demo::Args),
@@ -46,7 +46,7 @@ enum Command {
     Debug(debug::Args),
     /// Measure what the agent costs, beside nothing at all, haproxy and nginx
     Bench(bench::Args),
-    /// Write the files that are made from the code: the CRDs, the help of the kubectl plugin
+    /// Write the files that are made from others: the CRDs, the help of the kubectl plugin, the chart's README
     Generate(generate::Args),
     /// A Kubernetes cluster on this machine, built from packages alone
     Cluster(cluster::Args),
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Setup(args) => setup::run(&args),
         Command::Ebpf => ebpf::build().map(drop),
-        Command::Build => build::run(),
+        Command::Build(args) => build::run(&args),
         Command::Image(args) => image::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Debug(args) => debug::run(&args),

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 
 use crate::setup::{self, Group};
-use crate::{build, generate, image, workspace};
+use crate::{generate, image, workspace};
 
 /// Datapath tests share the machine's processors and the kernel's only programs at the cgroup root.
 const DATAPATH_THREADS: &str = "2";
@@ -26,7 +26,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     // The lints of the agent need the object, tests on nodes the images, all others the programs in them.
     image::make(&workspace::target_dir().join("images"))?;
-    build::cli()?;
     generate::run(&generate::Args { check: true })?;
     if args.filter.is_none() {
         let lints = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];

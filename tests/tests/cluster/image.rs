@@ -30,13 +30,54 @@ fn an_image_names_its_parts_by_their_checksums() {
         json!({ "Entrypoint": ["/run"], "Env": ["PATH=/bin", "A=b"], "User": "1:1" })
     );
     assert_eq!(config["rootfs"]["diff_ids"], json!([format!("sha256:{}", sha256(layer, &folder))]));
-    assert_eq!(config_name, format!("{}.json", sha256(&parts[config_name], &folder)));
+    assert_eq!(config_name, format!("blobs/sha256/{}", sha256(&parts[config_name], &folder)));
 
     let files = contents(layer);
     assert_eq!(files["opt/app/run"], b"#!/bin/sh\n");
     for folder in ["tmp", "opt", "opt/app", "run"] {
         assert!(files.contains_key(folder), "{folder}: {:?}", files.keys());
     }
+}
+
+/// What registries keep, <https://github.com/opencontainers/image-spec>.
+#[test]
+fn an_archive_is_an_oci_layout_too() {
+    let folder = Scratch::new("image").unwrap();
+    let archive = folder.path().join("app.tar");
+    let image = |architecture: &str| {
+        let image = Image::new("localhost/app:1").content(architecture, "/app", 0o755);
+        image.label("org.opencontainers.image.version", "1").architecture(architecture)
+    };
+    Image::write_all(&[image("amd64"), image("arm64")], &archive).unwrap();
+    let parts = contents(&fs::read(&archive).unwrap());
+    let json = |part: &str| -> Value { serde_json::from_slice(&parts[part]).unwrap() };
+    let blob = |descriptor: &Value| {
+        let digest = descriptor["digest"].as_str().unwrap();
+        let name = digest.replace("sha256:", "blobs/sha256/");
+        assert_eq!(descriptor["size"], parts[&name].len());
+        assert_eq!(digest, format!("sha256:{}", sha256(&parts[&name], &folder)));
+        name
+    };
+    assert_eq!(json("oci-layout"), json!({ "imageLayoutVersion": "1.0.0" }));
+    let named = &json("index.json")["manifests"][0];
+    let names =
+        json!({ "io.containerd.image.name": "localhost/app:1", "org.opencontainers.image.ref.name": "1" });
+    assert_eq!(named["annotations"], names);
+    let index = json(&blob(named));
+    for (n, architecture) in ["amd64", "arm64"].into_iter().enumerate() {
+        let descriptor = &index["manifests"][n];
+        assert_eq!(descriptor["platform"], json!({ "os": "linux", "architecture": architecture }));
+        let manifest = json(&blob(descriptor));
+        assert_eq!(manifest["annotations"]["org.opencontainers.image.version"], "1");
+        assert_eq!(json(&blob(&manifest["config"]))["architecture"], architecture);
+        let files = contents(&parts[&blob(&manifest["layers"][0])]);
+        assert_eq!(files["app"], architecture.as_bytes());
+    }
+    // One that is for one platform needs no index in the index.
+    image("arm64").write(&archive).unwrap();
+    let parts = contents(&fs::read(&archive).unwrap());
+    let index: Value = serde_json::from_slice(&parts["index.json"]).unwrap();
+    assert_eq!(index["manifests"][0]["platform"]["architecture"], "arm64");
 }
 
 fn contents(archive: &[u8]) -> HashMap<String, Vec<u8>> {

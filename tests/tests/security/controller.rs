@@ -11,13 +11,14 @@ use std::time::Duration;
 use byway_tests::{Running, built, eventually};
 use serde_json::{Value, json};
 
-use crate::installed::{NAMESPACE, Who, apply, ask, cluster, preview};
+use crate::installed::{NAMESPACE, Who, apply, ask, cluster, controller_alone, preview};
 
 const NODE: &str = "played";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_controller_with_these_rights_does_all_its_work() {
+    let _alone = controller_alone();
     let namespace = cluster().namespace("whole").unwrap();
     make_node();
     let agent = eventually(PATIENCE, agent_pod).expect("the DaemonSet makes an agent");

@@ -5,7 +5,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use byway_tests::{Cluster, eventually};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 /// Where the chart is installed.
 pub(crate) const NAMESPACE: &str = "byway";
 /// The chart.
-pub(crate) const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/byway");
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/byway");
 
 /// The API server compiles policies, and adds roles up, in its own time.
 const SOON: Duration = Duration::from_secs(30);
@@ -31,6 +31,19 @@ pub(crate) fn cluster() -> &'static Cluster {
         cluster
     });
     &CLUSTER
+}
+
+/// A controller takes away routes that it has not planned, so it works alone, and who plays one does so in its absence.
+static ROUTES: RwLock<()> = RwLock::new(());
+
+/// While the guard lives, nobody makes routes but the controller.
+pub(crate) fn controller_alone() -> impl Drop {
+    ROUTES.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// While the guard lives, there is no controller.
+pub(crate) fn no_controller() -> impl Drop {
+    ROUTES.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Who asks.

@@ -51,9 +51,9 @@ fn review(account: &str, namespace: &str) -> BTreeSet<String> {
 
 const CONTROLLER: &[&str] = &[
     "daemonsets.apps: get list watch",
-    "deployments.apps: get list watch create patch delete",
+    "deployments.apps: get list watch create patch update delete",
     "events.events.k8s.io: create patch",
-    "networkpolicies.networking.k8s.io: list watch",
+    "networkpolicies.networking.k8s.io: get list watch create patch update delete",
     "noderoutes.byway.dev: list watch create patch delete",
     "nodes: list watch",
     "persistentvolumeclaims: get",
@@ -64,7 +64,7 @@ const CONTROLLER: &[&str] = &[
     "previews/status.byway.dev: patch",
     "replicasets.apps: get list watch",
     "rollouts.argoproj.io: get list watch",
-    "services: get list watch create patch delete",
+    "services: get list watch create patch update delete",
     "statefulsets.apps: get list watch",
 ];
 

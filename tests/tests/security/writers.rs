@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use byway_tests::eventually;
 use serde_json::{Value, json};
 
-use crate::installed::{NAMESPACE, Who, apply, cluster};
+use crate::installed::{NAMESPACE, Who, apply, cluster, no_controller};
 
 /// What the policy says, whoever it stops.
 const DENIED: &str = "only the agent pod that spec.agentPodUid names";
@@ -58,6 +58,7 @@ fn write(who: Who<'_>, routes: &str) -> Result<String, String> {
 
 #[test]
 fn an_agent_writes_the_status_of_its_own_node_and_of_no_other() {
+    let _quiet = no_controller();
     let [one, two] = ["writers-1", "writers-2"].map(|node| Pod::new(NAMESPACE, "byway-agent", node));
     for pod in [&one, &two] {
         routes(&pod.name, Some(&pod.uid));
@@ -80,6 +81,7 @@ fn an_agent_writes_the_status_of_its_own_node_and_of_no_other() {
 
 #[test]
 fn an_agent_writes_nothing_but_the_status() {
+    let _quiet = no_controller();
     let pod = Pod::new(NAMESPACE, "byway-agent", "writers-3");
     routes(&pod.name, Some(&pod.uid));
     let token = pod.token();
@@ -96,6 +98,7 @@ fn an_agent_writes_nothing_but_the_status() {
 
 #[test]
 fn a_token_that_is_bound_to_no_pod_writes_no_status() {
+    let _quiet = no_controller();
     let pod = Pod::new(NAMESPACE, "byway-agent", "writers-4");
     routes(&pod.name, Some(&pod.uid));
     let unbound = cluster().kubeconfig_for(NAMESPACE, "byway-agent", None).unwrap();
@@ -129,6 +132,7 @@ fn legacy(like: &std::path::Path) -> PathBuf {
 
 #[test]
 fn nobody_else_writes_a_status_whatever_their_roles() {
+    let _quiet = no_controller();
     let pod = Pod::new(NAMESPACE, "byway-agent", "writers-5");
     routes(&pod.name, Some(&pod.uid));
     let denied = write(Who::Admin, &pod.name).unwrap_err();
@@ -142,6 +146,7 @@ fn nobody_else_writes_a_status_whatever_their_roles() {
 /// A policy that asked only about the account it knows would let this one write everything.
 #[test]
 fn an_account_of_another_name_or_namespace_writes_no_status() {
+    let _quiet = no_controller();
     let elsewhere = cluster().namespace("elsewhere").unwrap();
     for (node, namespace, account) in
         [("writers-6", NAMESPACE, "renamed"), ("writers-7", elsewhere.as_str(), "byway-agent")]

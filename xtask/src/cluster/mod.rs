@@ -17,10 +17,13 @@ use crate::progress::Step;
 use crate::setup::{self, Group};
 use record::Record;
 
+/// The cluster that is meant when none is named.
+pub(crate) const DEFAULT: &str = "dev";
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Which of several clusters
-    #[arg(long, global = true, default_value = "dev")]
+    #[arg(long, global = true, default_value = DEFAULT)]
     name: String,
     #[command(subcommand)]
     command: Action,
@@ -93,11 +96,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             println!("{}", record()?.environment()?);
             Ok(())
         }
-        Action::Load { archives } => {
-            let machines = record()?.machines;
-            ensure!(!machines.is_empty(), "this cluster has no nodes");
-            machines.iter().try_for_each(|node| archives.iter().try_for_each(|file| node.load_image(file)))
-        }
+        Action::Load { archives } => load(&args.name, archives),
         Action::Exec { node, command } => {
             let machines = record()?.machines;
             let machine = machines.get(*node).with_context(|| format!("no node {node} here"))?;
@@ -106,6 +105,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             become_program(&mut machine.command(program), &Passed { args })
         }
     }
+}
+
+/// Imports image archives on every node.
+pub(crate) fn load(name: &str, archives: &[PathBuf]) -> Result<()> {
+    let machines = Record::find(name)?.machines;
+    ensure!(!machines.is_empty(), "this cluster has no nodes");
+    machines.iter().try_for_each(|node| archives.iter().try_for_each(|file| node.load_image(file)))
 }
 
 fn start(name: &str, up: &Up) -> Result<()> {
