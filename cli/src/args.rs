@@ -11,7 +11,6 @@ use crate::doctor::DoctorArgs;
 mod values;
 
 pub use values::EnvVarArg;
-#[cfg(test)]
 pub(crate) use values::target;
 
 /// Preview environments in a shared Kubernetes cluster.

@@ -220,6 +220,9 @@ fn read(file: &File<'_>, what: &What, global: &Global) -> Result<Draft, Failure>
         image: what.image.clone(),
         ttl: what.ttl,
         timeout: what.timeout,
+        ports: what.ports.clone(),
+        context: global.context.clone(),
+        kubeconfig: global.kubeconfig.clone(),
     };
     let started = mirrord::read(file.text, file.path, &overrides)
         .map_err(|problems| Failure::invalid(format!("{place}:\n{problems}")))?;

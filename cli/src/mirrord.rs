@@ -1,12 +1,34 @@
 //! Reads a `mirrord.json`: what of it asks for a preview becomes the spec of one.
 //!
-//! Pure but for the files that the configuration names (an env file, a payload): those are looked for beside it.
+//! The text is rendered (`template`), parsed (`parse`), held against the keys that are known (`keys`, `walk`), and then
+//! read by section: `target`, `preview`, `env`, `incoming`. Nothing is passed over in silence: a key is honoured, refused
+//! with what to do instead, or named in a warning. All that is wrong is said at once.
+//!
+//! Pure but for what the configuration itself asks for, its env file and variables of the environment: see [`Outside`].
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use byway_api::{PreviewSpec, PreviewTarget, Ttl};
+use byway_api::{Key, PreviewSpec, PreviewTarget, Ttl};
+use serde_json::{Value, json};
+
+mod env;
+mod filter;
+mod incoming;
+pub mod keys;
+mod outside;
+mod parse;
+mod preview;
+mod section;
+mod target;
+mod template;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use outside::Outside;
+use section::Section;
 
 /// What the command line says, and what therefore need not be in the file, or is not taken from it.
 #[derive(Clone, Debug, Default)]
@@ -23,16 +45,22 @@ pub struct Overrides {
     pub ttl: Option<Ttl>,
     /// `--timeout`.
     pub timeout: Option<Duration>,
+    /// `--port`.
+    pub ports: Vec<u16>,
+    /// `--context`: then the file need not, and may not, choose the cluster.
+    pub context: Option<String>,
+    /// `--kubeconfig`: as `context`.
+    pub kubeconfig: Option<PathBuf>,
 }
 
 /// What a configuration asks for, with the overrides in it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Started {
     /// Of the Preview to make.
     pub spec: PreviewSpec,
     /// Where, if the file or the command line says.
     pub namespace: Option<String>,
-    /// Of the Preview, if it follows from the file.
+    /// Of the Preview, if it follows from the file. mirrord's files name none.
     pub name: Option<String>,
     /// How long to wait for it.
     pub timeout: Option<Duration>,
@@ -50,8 +78,153 @@ pub struct Problem {
 }
 
 /// All that is wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems(pub Vec<Problem>);
+
+/// Reads the text of a configuration that is, or would be, at `path`.
+///
+/// # Errors
+///
+/// With everything that is wrong with it, not only the first.
+pub fn read(text: &str, path: &Path, overrides: &Overrides) -> Result<Started, Problems> {
+    read_within(text, path, overrides, &Outside::real())
+}
+
+/// As [`read`], with another environment and other files.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_within(
+    text: &str,
+    path: &Path,
+    overrides: &Overrides,
+    outside: &Outside,
+) -> Result<Started, Problems> {
+    let whole = |message| Problems(vec![Problem { field: String::new(), message }]);
+    let rendered = template::render(text, outside).map_err(whole)?;
+    let value = parse::parse(&rendered.text, path).map_err(whole)?;
+    if !value.is_object() {
+        return Err(whole(
+            "the configuration is not an object: write { \"target\": ..., \"feature\": ... }".to_owned(),
+        ));
+    }
+    let mut said = Said::default();
+    walk::walk(&value, overrides, outside, &mut said);
+    let mut reader = Reader { mark: rendered.mark, key: None, outside, said };
+    let file = Section::root(&value);
+    reader.key = reader.key(&file, overrides);
+    let started = started(&mut reader, &file, overrides);
+    match started {
+        Some(started) if reader.said.problems.0.is_empty() => {
+            Ok(Started { warnings: reader.said.warnings, ..started })
+        }
+        _ => Err(reader.said.problems),
+    }
+}
+
+/// The sections in their order. `None` only where a problem was said.
+fn started(reader: &mut Reader<'_>, file: &Section<'_>, overrides: &Overrides) -> Option<Started> {
+    let (target, namespace) = target::read(reader, file, overrides);
+    let image = preview::image(reader, file, overrides);
+    let mut spec: PreviewSpec =
+        serde_json::from_value(json!({ "image": image.clone().unwrap_or_default() })).ok()?;
+    spec.key = reader.key.as_ref().map(ToString::to_string);
+    spec.target = target.clone().flatten();
+    preview::read(reader, file, overrides, &mut spec);
+    spec.env = env::read(reader, file);
+    spec.incoming = incoming::read(reader, file, overrides, matches!(target, Some(None)));
+    let timeout = overrides.timeout.or_else(|| preview::timeout(reader, file));
+    (image.is_some() && target.is_some()).then(|| Started {
+        spec,
+        namespace,
+        name: None,
+        timeout,
+        warnings: Vec::new(),
+    })
+}
+
+/// What was found to say.
+#[derive(Debug, Default)]
+struct Said {
+    problems: Problems,
+    warnings: Vec<String>,
+}
+
+impl Said {
+    fn problem(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.problems.0.push(Problem { field: field.into(), message: message.into() });
+    }
+}
+
+/// What all sections need while they are read.
+struct Reader<'a> {
+    /// Stands for the key in what was rendered.
+    mark: char,
+    /// If it is known by now.
+    key: Option<Key>,
+    outside: &'a Outside,
+    said: Said,
+}
+
+impl Reader<'_> {
+    /// The key in force: the command line's, mirrord's variable's, the file's. None: one is made later.
+    fn key(&mut self, file: &Section<'_>, overrides: &Overrides) -> Option<Key> {
+        let of_file = file.get("key").and_then(|key| self.raw_text(&key));
+        let (field, text) = match (&overrides.key, self.outside.var("MIRRORD_KEY"), of_file) {
+            (Some(key), ..) => ("--key", key.clone()),
+            (None, Some(key), _) => ("MIRRORD_KEY", key),
+            (None, None, Some(key)) => ("key", key.to_owned()),
+            (None, None, None) => return None,
+        };
+        if text.contains(self.mark) {
+            self.said.problem(
+                field,
+                "the key cannot be made of {{ key }} itself: write it, or use {{ get_env(name='NAME') }}",
+            );
+            return None;
+        }
+        text.parse().map_err(|error: byway_api::KeyError| self.said.problem(field, error.to_string())).ok()
+    }
+
+    /// A text as it was rendered.
+    fn raw_text<'v>(&mut self, section: &Section<'v>) -> Option<&'v str> {
+        let text = section.value.as_str();
+        if text.is_none() {
+            self.said.problem(&section.path, format!("is {}: write a text", section.what()));
+        }
+        text
+    }
+
+    /// A text with the key put in.
+    fn text(&mut self, section: &Section<'_>) -> Option<String> {
+        let text = self.raw_text(section)?;
+        self.filled(text, &section.path)
+    }
+
+    fn filled(&mut self, text: &str, path: &str) -> Option<String> {
+        if !text.contains(self.mark) {
+            return Some(text.to_owned());
+        }
+        let Some(key) = &self.key else {
+            self.said.problem(
+                path,
+                "has {{ key }}, and no key is known yet: set `key` in the file, MIRRORD_KEY, or --key",
+            );
+            return None;
+        };
+        Some(text.replace(self.mark, key.as_str()))
+    }
+
+    /// A list of texts, or one with its parts between `;`.
+    fn texts(&mut self, section: &Section<'_>) -> Vec<String> {
+        if let Value::Array(_) = section.value {
+            return section.items().filter_map(|item| self.text(&item)).collect();
+        }
+        let text = self.text(section).unwrap_or_default();
+        text.split(';').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    }
+}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,14 +240,3 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
-
-/// Reads the text of a configuration that is, or would be, at `path`.
-///
-/// # Errors
-///
-/// With everything that is wrong with it, not only the first.
-pub fn read(_text: &str, _path: &Path, _overrides: &Overrides) -> Result<Started, Problems> {
-    let message =
-        "this version does not read mirrord's configuration: write a Preview, or use flags".to_owned();
-    Err(Problems(vec![Problem { field: String::new(), message }]))
-}

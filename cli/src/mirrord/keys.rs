@@ -1,0 +1,271 @@
+//! Every key of mirrord's configuration that is known here, and what becomes of it.
+//!
+//! This table decides: what is in it as refused is refused, what is in it as ignored is warned about, what is not in it is
+//! an error. `docs/mirrord.md` has the same table, and a test compares.
+
+/// What becomes of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It becomes this of the Preview, or of the command.
+    Honoured(&'static str),
+    /// It cannot be done; and what to do instead.
+    Refused {
+        /// The reason.
+        why: &'static str,
+        /// The alternative.
+        instead: &'static str,
+    },
+    /// As refused, unless the command line has this flag, which then decides.
+    Flag {
+        /// The flag, with its dashes.
+        flag: &'static str,
+    },
+    /// It has no bearing on a preview, for this reason: a warning names it.
+    Ignored(&'static str),
+}
+
+/// A key that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Members are separated by dots; `[]` stands for each entry of a list.
+    pub path: &'static str,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+const fn honoured(path: &'static str, becomes: &'static str) -> Known {
+    Known { path, fate: Fate::Honoured(becomes) }
+}
+
+const fn refused(path: &'static str, why: &'static str, instead: &'static str) -> Known {
+    Known { path, fate: Fate::Refused { why, instead } }
+}
+
+const fn ignored(path: &'static str, why: &'static str) -> Known {
+    Known { path, fate: Fate::Ignored(why) }
+}
+
+/// No local process.
+const LOCAL: &str = "it is about a local process, and a preview has none";
+/// mirrord's parts.
+const PARTS: &str = "it is about mirrord's own parts, which are not used";
+const MOUNTS: &str = "a Preview has no files of its own";
+const MOUNTS_INSTEAD: &str =
+    "put the file into the image, or into a ConfigMap or Secret that the target's template mounts";
+const TLS: &str = "TLS is not read: it passes through to the app";
+const TLS_INSTEAD: &str = "end TLS before the target, or rely on the origin of calls within an environment";
+const WHOLE_ENV: &str = "a clone has the whole environment of its target";
+
+const BODY: &str = "only the head of a request is read";
+const BODY_INSTEAD: &str = "send the key in a header";
+const JQ: &str = "headers are compared one by one";
+const JQ_INSTEAD: &str = "use `header_filter`, a regex on `Name: value`";
+
+/// All of them, as they are documented.
+pub const KEYS: &[Known] = &[
+    honoured("$schema", "nothing: it is for editors"),
+    honoured("key", "`spec.key`; `--key` and `MIRRORD_KEY` go before it"),
+    honoured(
+        "target",
+        "`spec.target`: a text as `target.path`, or an object. Left out, or `targetless`: a preview without a target, which needs `ports`",
+    ),
+    honoured(
+        "target.path",
+        "`deployment/NAME`, `statefulset/NAME`, `daemonset/NAME`, `replicaset/NAME`, `pod/NAME` or `rollout/NAME`, with `/container/NAME` if need be; or an object, `{ deployment: NAME, container: NAME }`",
+    ),
+    honoured("target.namespace", "the Preview's namespace"),
+    honoured("feature", "the sections below"),
+    honoured("feature.preview", "the keys below"),
+    honoured("feature.preview.image", "`spec.image`"),
+    honoured(
+        "feature.preview.ttl_mins",
+        "`spec.ttl`: a number of minutes, or `infinite`. Between 1 minute and 30 days; not together with `ttl_secs`",
+    ),
+    honoured("feature.preview.ttl_secs", "the same in seconds"),
+    honoured("feature.preview.creation_timeout_secs", "how long `start` waits"),
+    honoured("feature.preview.replicas", "`spec.replicas`, at most 20"),
+    refused(
+        "feature.preview.labels",
+        "which labels a clone keeps follows from what selects the target (`include` and `exclude` cannot change it)",
+        "leave it out; what was dropped is seen in the Deployment of the preview",
+    ),
+    refused(
+        "feature.preview.idle",
+        "a preview does not sleep (`start_idle`, `sleep_after_secs`, `wake_timeout_secs`)",
+        "set a shorter ttl and extend it, or `replicas: 0` while nobody needs it",
+    ),
+    refused("feature.preview.config_mounts", MOUNTS, MOUNTS_INSTEAD),
+    refused("feature.preview.secret_mounts", MOUNTS, MOUNTS_INSTEAD),
+    honoured("feature.env", "the keys below; `true` is the default, `false` is refused as `exclude` is"),
+    honoured(
+        "feature.env.include",
+        "nothing more: a clone has the whole environment of its target, so what is asked for is there; a warning says so unless it is `*`",
+    ),
+    refused(
+        "feature.env.exclude",
+        WHOLE_ENV,
+        "set what must not be there to an empty text in `feature.env.override`",
+    ),
+    honoured("feature.env.override", "`spec.env`, literally: `$(NAME)` is no reference"),
+    honoured(
+        "feature.env.env_file",
+        "`spec.env`; what `override` names goes before it. The path is from where the command runs",
+    ),
+    refused(
+        "feature.env.mapping",
+        WHOLE_ENV,
+        "name the variables and their values in `feature.env.override`",
+    ),
+    refused("feature.env.unset", WHOLE_ENV, "set them to an empty text in `feature.env.override`"),
+    ignored("feature.env.load_from_process", LOCAL),
+    honoured("feature.network", "the keys below; `true` is the default, `false` is as `incoming: false`"),
+    honoured("feature.network.incoming", "a mode, an object, `true` for the default or `false` for `off`"),
+    honoured(
+        "feature.network.incoming.mode",
+        "`spec.incoming.mode`: `steal`, which is the default here, or `off`. `mirror` is refused: copies of requests are not available yet",
+    ),
+    honoured("feature.network.incoming.ports", "`spec.incoming.ports`; left out: all that the target serves"),
+    refused(
+        "feature.network.incoming.ignore_ports",
+        "ports are named one by one",
+        "list the ports that are meant in `ports`",
+    ),
+    refused(
+        "feature.network.incoming.port_mapping",
+        "a request reaches the preview at the port that it was sent to",
+        "have the image listen there, e.g. by a variable in `feature.env.override`",
+    ),
+    refused("feature.network.incoming.listen_ports", LOCAL, "leave it out"),
+    refused(
+        "feature.network.incoming.ignore_localhost",
+        "what a pod sends to itself is never taken, and the rest always is",
+        "leave it out",
+    ),
+    refused(
+        "feature.network.incoming.on_concurrent_steal",
+        "previews of other keys do not disturb each other, and of two with one key and target the older one holds",
+        "leave it out",
+    ),
+    refused("feature.network.incoming.tls_delivery", TLS, TLS_INSTEAD),
+    refused("feature.network.incoming.https_delivery", TLS, TLS_INSTEAD),
+    honoured(
+        "feature.network.incoming.http_filter",
+        "`spec.incoming.match`, of the one filter in it. Left out: the key in the header `x-byway-key`, a baggage member or a cookie `byway-key`",
+    ),
+    honoured("feature.network.incoming.http_filter.header_filter", "`headerFilter`: must name `{{ key }}`"),
+    honoured(
+        "feature.network.incoming.http_filter.path_filter",
+        "a `path.regex` that ignores case. Alone it is refused, since it lets requests through without the key: use it in `all_of`. The query is not looked at",
+    ),
+    honoured(
+        "feature.network.incoming.http_filter.method_filter",
+        "`method`. Alone it is refused, as `path_filter`",
+    ),
+    honoured("feature.network.incoming.http_filter.all_of", "`all`: a `header` in it must name `{{ key }}`"),
+    honoured("feature.network.incoming.http_filter.all_of[].header", "`headerFilter`"),
+    honoured("feature.network.incoming.http_filter.all_of[].path", "`path.regex`"),
+    honoured("feature.network.incoming.http_filter.all_of[].method", "`method`"),
+    refused("feature.network.incoming.http_filter.all_of[].body", BODY, BODY_INSTEAD),
+    refused("feature.network.incoming.http_filter.all_of[].header_jq", JQ, JQ_INSTEAD),
+    honoured(
+        "feature.network.incoming.http_filter.any_of",
+        "`any`: each entry must be a `header` that names `{{ key }}`",
+    ),
+    honoured("feature.network.incoming.http_filter.any_of[].header", "`headerFilter`"),
+    honoured(
+        "feature.network.incoming.http_filter.any_of[].path",
+        "refused, as it lets requests through without the key",
+    ),
+    honoured("feature.network.incoming.http_filter.any_of[].method", "the same"),
+    refused("feature.network.incoming.http_filter.any_of[].body", BODY, BODY_INSTEAD),
+    refused("feature.network.incoming.http_filter.any_of[].header_jq", JQ, JQ_INSTEAD),
+    honoured(
+        "feature.network.incoming.http_filter.ports",
+        "`spec.incoming.ports`, with those of `incoming.ports`: the filter holds for all of them. mirrord's default of 80 and 8080 is not taken over",
+    ),
+    refused("feature.network.incoming.http_filter.body_filter", BODY, BODY_INSTEAD),
+    refused("feature.network.incoming.http_filter.header_filter_jq", JQ, JQ_INSTEAD),
+    ignored("feature.network.outgoing", "a preview runs in the cluster: what it calls, it calls from there"),
+    ignored("feature.network.dns", "a preview runs in the cluster: what it calls, it calls from there"),
+    ignored("feature.network.ipv6", PARTS),
+    ignored("feature.fs", LOCAL),
+    ignored("feature.hostname", LOCAL),
+    ignored("feature.magic", LOCAL),
+    ignored(
+        "feature.copy_target",
+        "a preview is a copy of its target, and the target is never scaled down for it",
+    ),
+    refused(
+        "feature.split_queues",
+        "a key guards requests, not messages: a preview would take its share of everybody's",
+        "let the preview read from a queue of its own, by a variable in `feature.env.override`",
+    ),
+    refused(
+        "feature.db_branches",
+        "a preview uses the databases of its target",
+        "make a branch by other means, and name it by a variable in `feature.env.override`",
+    ),
+    Known { path: "kube_context", fate: Fate::Flag { flag: "--context" } },
+    Known { path: "kubeconfig", fate: Fate::Flag { flag: "--kubeconfig" } },
+    refused(
+        "profile",
+        "a profile is kept in mirrord's own objects, which are not read",
+        "write what it says into the file",
+    ),
+    ignored("accept_invalid_certificates", "the kubeconfig says how the cluster is reached"),
+    ignored("use_proxy", "the environment says how the cluster is reached"),
+    ignored("agent", PARTS),
+    ignored("api", PARTS),
+    ignored("baggage", PARTS),
+    ignored("ci", PARTS),
+    ignored("connect_tcp", PARTS),
+    ignored("container", LOCAL),
+    ignored("experimental", PARTS),
+    ignored("external_proxy", PARTS),
+    ignored("internal_proxy", PARTS),
+    ignored("multi_cluster", PARTS),
+    ignored("operator", PARTS),
+    ignored("sip_binaries", LOCAL),
+    ignored("skip_build_tools", LOCAL),
+    ignored("skip_extra_build_tools", LOCAL),
+    ignored("skip_processes", LOCAL),
+    ignored("skip_sip", LOCAL),
+    ignored("startup_retry", PARTS),
+    ignored("telemetry", PARTS),
+    ignored("traceparent", PARTS),
+];
+
+/// What is known of a key, if anything.
+pub(super) fn find(path: &str) -> Option<&'static Known> {
+    KEYS.iter().find(|known| known.path == path)
+}
+
+/// Whether keys below this one are known, and others therefore are not.
+pub(super) fn has_members(path: &str) -> bool {
+    KEYS.iter().any(|known| is_below(known.path, path))
+}
+
+/// The key that was probably meant: one of the same name elsewhere, else the most similar one beside it.
+pub(super) fn nearest(path: &str) -> Option<&'static str> {
+    let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let plain = |text: &str| {
+        text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+    };
+    let last = |known: &Known| known.path.rsplit_once('.').map_or(known.path, |(_, last)| last);
+    let wanted = plain(name);
+    let beside =
+        KEYS.iter().filter(|known| known.path.rsplit_once('.').map_or("", |(parent, _)| parent) == parent);
+    let similar =
+        beside.map(|known| (strsim::damerau_levenshtein(&plain(last(known)), &wanted), known.path)).min();
+    let elsewhere = || KEYS.iter().find(|known| plain(last(known)) == wanted).map(|known| known.path);
+    let (distance, path) = similar.unwrap_or((usize::MAX, ""));
+    if distance == 0 {
+        return Some(path);
+    }
+    // Of a short name, a third of the letters is soon another word.
+    elsewhere().or_else(|| (distance <= (wanted.len() / 3).max(1)).then_some(path))
+}
+
+fn is_below(path: &str, parent: &str) -> bool {
+    path.strip_prefix(parent).is_some_and(|rest| rest.starts_with(['.', '[']))
+}

@@ -1,0 +1,61 @@
+//! What a configuration may refer to outside of its text.
+
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+type Var = dyn Fn(&str) -> Option<String> + Send + Sync;
+type File = dyn Fn(&Path) -> std::io::Result<String> + Send + Sync;
+type Branch = dyn Fn() -> Option<String> + Send + Sync;
+
+/// The environment, and files that a configuration names.
+#[derive(Clone)]
+pub struct Outside {
+    var: Arc<Var>,
+    file: Arc<File>,
+    branch: Arc<Branch>,
+}
+
+impl Outside {
+    /// This process's own.
+    #[must_use]
+    pub fn real() -> Self {
+        Self::new(|name| std::env::var(name).ok(), |path| std::fs::read_to_string(path), git_branch)
+    }
+
+    /// Another one: variables, files, and the branch that is checked out.
+    pub fn new(
+        var: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+        file: impl Fn(&Path) -> std::io::Result<String> + Send + Sync + 'static,
+        branch: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { var: Arc::new(var), file: Arc::new(file), branch: Arc::new(branch) }
+    }
+
+    /// A variable, unless it is empty.
+    pub(super) fn var(&self, name: &str) -> Option<String> {
+        (self.var)(name).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn file(&self, path: &Path) -> std::io::Result<String> {
+        (self.file)(path)
+    }
+
+    /// Absent where none is checked out, as mostly in CI. `MIRRORD_BRANCH_NAME` goes before it.
+    pub(super) fn branch(&self) -> Option<String> {
+        self.var("MIRRORD_BRANCH_NAME").or_else(|| (self.branch)())
+    }
+}
+
+fn git_branch() -> Option<String> {
+    let output = Command::new("git").args(["symbolic-ref", "--short", "--quiet", "HEAD"]).output().ok()?;
+    let branch = String::from_utf8(output.stdout).ok()?;
+    Some(branch.trim().to_owned()).filter(|branch| output.status.success() && !branch.is_empty())
+}
+
+impl fmt::Debug for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outside").finish_non_exhaustive()
+    }
+}

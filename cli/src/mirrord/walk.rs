@@ -1,0 +1,96 @@
+//! Holds every key of a configuration against the table of those that are known.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::keys::{self, Fate};
+use super::{Outside, Overrides, Said, Section};
+
+/// Says what is not known, what is refused, and what is ignored.
+pub(super) fn walk(value: &Value, overrides: &Overrides, outside: &Outside, said: &mut Said) {
+    let mut walk = Walk { overrides, outside, said, ignored: BTreeMap::new() };
+    walk.members(&Section::root(value), "");
+    for (why, mut paths) in walk.ignored {
+        let last = paths.pop().unwrap_or_default();
+        let (paths, are) = match paths.len() {
+            0 => (last, "is"),
+            _ => (format!("{} and {last}", paths.join(", ")), "are"),
+        };
+        said.warnings.push(format!("{paths} {are} ignored: {why}"));
+    }
+}
+
+struct Walk<'a> {
+    overrides: &'a Overrides,
+    outside: &'a Outside,
+    said: &'a mut Said,
+    /// Keys that have no bearing, by the reason.
+    ignored: BTreeMap<&'static str, Vec<String>>,
+}
+
+impl Walk<'_> {
+    /// `known` is the section's path as it is in the table.
+    fn members(&mut self, section: &Section<'_>, known: &str) {
+        for (name, member) in section.members() {
+            let known = if known.is_empty() { name.to_owned() } else { format!("{known}.{name}") };
+            self.member(&member, &known);
+        }
+    }
+
+    fn member(&mut self, section: &Section<'_>, known: &str) {
+        let Some(entry) = keys::find(known) else {
+            let message = match keys::nearest(known) {
+                Some(nearest) => format!("is not known: did you mean {nearest}?"),
+                None => {
+                    "is not known: correct it or leave it out (docs/mirrord.md lists the keys that are known)"
+                        .to_owned()
+                }
+            };
+            self.said.problem(&section.path, message);
+            return;
+        };
+        if asks_for_nothing(section.value) && !matches!(entry.fate, Fate::Honoured(_)) {
+            return;
+        }
+        match entry.fate {
+            Fate::Honoured(_) if keys::has_members(known) => {
+                self.members(section, known);
+                for item in section.items() {
+                    self.members(&item, &format!("{known}[]"));
+                }
+            }
+            Fate::Honoured(_) => {}
+            Fate::Refused { why, instead } => {
+                self.said.problem(&section.path, format!("is not available: {why}; {instead}"));
+            }
+            Fate::Flag { flag } if self.is_given(flag) => {}
+            Fate::Flag { flag } => {
+                let message = format!(
+                    "a file does not choose the cluster here: say {flag}{}, which goes before it",
+                    section.value.as_str().map(|value| format!(" {value}")).unwrap_or_default()
+                );
+                self.said.problem(&section.path, message);
+            }
+            Fate::Ignored(why) => self.ignored.entry(why).or_default().push(section.path.clone()),
+        }
+    }
+
+    fn is_given(&self, flag: &str) -> bool {
+        match flag {
+            "--context" => self.overrides.context.is_some(),
+            _ => self.overrides.kubeconfig.is_some() || self.outside.var("KUBECONFIG").is_some(),
+        }
+    }
+}
+
+/// Whether a value says no more than its absence would.
+fn asks_for_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::String(text) => text.is_empty(),
+        Value::Bool(true) | Value::Number(_) => false,
+    }
+}
