@@ -1,0 +1,60 @@
+//! Service meshes before the target.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+
+use crate::doctor::facts::{Facts, TargetFacts};
+use crate::doctor::finding::Findings;
+
+const AMBIENT: &str = "istio.io/dataplane-mode";
+
+pub(super) fn mesh(facts: &Facts, findings: &mut Findings<'_>) {
+    let Some(target) = &facts.target else { return };
+    let pods = target.own_pods();
+    let sidecar = |name: &str| pods.iter().any(|pod| has_container(pod, name));
+    let mut found = false;
+    for (container, mesh) in [("istio-proxy", "Istio"), ("linkerd-proxy", "Linkerd")] {
+        if sidecar(container) {
+            found = true;
+            findings.warning(format!(
+                "its pods have a sidecar of {mesh}: keys in headers work, but who calls is hidden from the agent, so calls from previews need the key; the preview's own sidecar leaves the steered ports alone"
+            ));
+        }
+    }
+    if is_ambient(facts, target, &pods) {
+        found = true;
+        findings.warning(
+            "it is in Istio's ambient mesh: agents call a preview's pods in plain text, which a PeerAuthentication with STRICT refuses; allow it there for pods with the label byway.dev/preview",
+        );
+    }
+    if let Some(groups) = findings.see(&facts.groups)
+        && groups.iter().any(|group| group == "cilium.io")
+    {
+        found = true;
+        findings.unknown(
+            "the cluster runs Cilium: a policy of its own with rules for HTTP sends requests through a proxy on the node, which hides who calls",
+        );
+    }
+    if !found && target.pods.seen().is_some() {
+        findings.ok("none was found");
+    }
+}
+
+fn has_container(pod: &Pod, name: &str) -> bool {
+    let Some(spec) = &pod.spec else { return false };
+    spec.containers
+        .iter()
+        .chain(spec.init_containers.iter().flatten())
+        .any(|container| container.name == name)
+}
+
+/// The pod's own label goes before the namespace's.
+fn is_ambient(facts: &Facts, target: &TargetFacts, pods: &[&Pod]) -> bool {
+    let of = |labels: &BTreeMap<String, String>| labels.get(AMBIENT).cloned();
+    let of_space = facts.space.seen().and_then(|space| of(space.as_ref()?.metadata.labels.as_ref()?));
+    let template = target.source().and_then(Result::ok).and_then(|source| of(source.meta.labels.as_ref()?));
+    let of_pod = pods.first().and_then(|pod| of(pod.labels())).or(template);
+    of_pod.or(of_space).is_some_and(|mode| mode == "ambient")
+}

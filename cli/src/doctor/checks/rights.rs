@@ -1,0 +1,26 @@
+//! What this user may do.
+
+use super::few;
+use crate::doctor::facts::Facts;
+use crate::doctor::finding::Findings;
+
+pub(super) fn rights(facts: &Facts, findings: &mut Findings<'_>) {
+    let mut well = Vec::new();
+    for right in &facts.rights {
+        let Some(allowed) = findings.see(&right.allowed).copied() else { continue };
+        let said = || {
+            format!(
+                "you may not {} in {}, as is needed for {}",
+                right.what, facts.namespace, right.needed_for
+            )
+        };
+        match (allowed, right.required) {
+            (true, _) => well.push(right.what.as_str()),
+            (false, true) => findings.problem(said()),
+            (false, false) => findings.warning(said()),
+        }
+    }
+    if !well.is_empty() {
+        findings.ok(format!("you may {}", few(&well)));
+    }
+}

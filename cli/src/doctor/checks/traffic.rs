@@ -1,0 +1,113 @@
+//! What the target is sent, by what agents counted and by what ports are called.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::ServicePort;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::few;
+use crate::doctor::facts::{Facts, TargetFacts};
+use crate::doctor::finding::Findings;
+use kube::ResourceExt as _;
+
+/// A protocol in which a key may not be found.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Tls,
+    Http2,
+}
+
+pub(super) fn traffic(facts: &Facts, findings: &mut Findings<'_>) {
+    let Some(target) = &facts.target else { return };
+    if let Some(routes) = findings.see(&facts.routes) {
+        let own: BTreeSet<String> =
+            target.own_pods().iter().map(|pod| format!("{}/{}", facts.namespace, pod.name_any())).collect();
+        let statuses = routes.iter().filter_map(|routes| routes.status.as_ref());
+        let of_target = statuses.flat_map(|status| &status.targets).filter(|it| own.contains(&it.target));
+        let (mut tls, mut http2, mut silent) = (0, 0, BTreeSet::new());
+        for traffic in of_target {
+            tls += traffic.tls;
+            http2 += traffic.http2;
+            silent.extend(traffic.not_listening.iter().map(u16::to_string));
+        }
+        for (count, what) in [(tls, "TLS"), (http2, "HTTP/2")] {
+            if count > 0 {
+                findings.warning(format!(
+                    "agents counted {count} connections with {what}, in which they could match nothing"
+                ));
+            }
+        }
+        if !silent.is_empty() {
+            let silent: Vec<String> = silent.into_iter().collect();
+            findings.warning(format!("nothing listens on port {} of some of its pods", few(&silent)));
+        }
+    }
+    for ((port, kind), why) in by_name(target) {
+        match kind {
+            Kind::Tls => {
+                findings.warning(format!("port {port} is for TLS, by {why}: it passes through to the app"));
+            }
+            Kind::Http2 => findings.unknown(format!(
+                "port {port} is for HTTP/2, by {why}: whether these agents read it is in Limits in README.md"
+            )),
+        }
+    }
+    if findings.all.is_empty() {
+        findings.ok("nothing speaks against it");
+    }
+}
+
+/// Steered ports whose names promise something else than HTTP/1.1.
+fn by_name(target: &TargetFacts) -> BTreeMap<(u16, Kind), String> {
+    let mut found = BTreeMap::new();
+    let (Some(Ok(source)), Some(Ok(children))) = (target.source(), target.clone_of()) else { return found };
+    let named: Vec<_> = source.spec.containers.iter().flat_map(|it| it.ports.iter().flatten()).collect();
+    for port in &named {
+        let kind = port.name.as_deref().and_then(kind_of);
+        if let (Some(kind), Ok(number)) = (kind, u16::try_from(port.container_port)) {
+            found.insert((number, kind), format!("its name {}", port.name.as_deref().unwrap_or_default()));
+        }
+    }
+    let labels = source.meta.labels.clone().unwrap_or_default();
+    for service in target.services.seen().into_iter().flatten() {
+        let Some(spec) = &service.spec else { continue };
+        let selector: Vec<_> = spec.selector.iter().flatten().collect();
+        if selector.is_empty() || !selector.iter().all(|(key, value)| labels.get(*key) == Some(*value)) {
+            continue;
+        }
+        for port in spec.ports.iter().flatten() {
+            let word = port.app_protocol.as_deref().or(port.name.as_deref());
+            let number = match &port.target_port {
+                Some(IntOrString::String(name)) => {
+                    named.iter().find(|it| it.name.as_ref() == Some(name)).map(|it| it.container_port)
+                }
+                Some(IntOrString::Int(number)) if *number != 0 => Some(*number),
+                _ => Some(port.port),
+            };
+            let number = number.and_then(|number| u16::try_from(number).ok());
+            if let (Some(kind), Some(number)) = (word.and_then(kind_of), number) {
+                found.entry((number, kind)).or_insert_with(|| said_by(&service.name_any(), port));
+            }
+        }
+    }
+    found.retain(|(port, _), _| children.ports.contains(port));
+    found
+}
+
+fn said_by(service: &str, port: &ServicePort) -> String {
+    let (what, word) = match &port.app_protocol {
+        Some(protocol) => ("appProtocol", protocol.as_str()),
+        None => ("port name", port.name.as_deref().unwrap_or_default()),
+    };
+    format!("the {what} {word} of the Service {service}")
+}
+
+/// By the first part of a port's name, as Istio reads it, or an `appProtocol`.
+fn kind_of(word: &str) -> Option<Kind> {
+    let word = word.to_ascii_lowercase();
+    match word.split_once('-').map_or(word.as_str(), |(first, _)| first) {
+        "https" | "tls" | "ssl" => Some(Kind::Tls),
+        "grpc" | "http2" | "h2" | "h2c" | "kubernetes.io/h2c" => Some(Kind::Http2),
+        _ => None,
+    }
+}
