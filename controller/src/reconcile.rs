@@ -17,7 +17,7 @@ use crate::args::Settings;
 use crate::leader::Term;
 use crate::metrics::Metrics;
 use crate::plan::{self, Plan, Rules};
-use crate::publish::{self, fingerprint};
+use crate::publish::{self, Routes};
 use crate::rows::{Name, PreviewPodRow, Ref};
 use crate::standing::{Is, Standing, standings};
 use crate::status::acks::{Ack, Words};
@@ -273,12 +273,13 @@ impl Reconciler {
     fn want_routes(&mut self, plan: &Plan) {
         for (node, spec) in &plan.nodes {
             let Some(node_uid) = self.world.nodes.get(node) else { continue };
-            let wanted = Some(fingerprint(spec));
+            let routes = Routes::new(spec);
+            let wanted = Some(routes.fingerprint);
             let seen = self.world.node_routes.get(node).map(|row| Some(row.fingerprint));
             if self.published.must_write(node, &wanted, seen.as_ref()) {
                 let exists = seen.is_some();
                 self.published.sent(node.clone(), wanted, seen);
-                let wish = publish::Wanted { node_uid: node_uid.clone(), exists, spec: Some(spec.clone()) };
+                let wish = publish::Wanted { node_uid: node_uid.clone(), exists, routes: Some(routes) };
                 self.routes.want(node.clone(), wish);
             }
         }
@@ -287,7 +288,7 @@ impl Reconciler {
             let seen = Some(Some(row.fingerprint));
             if self.published.must_write(node, &None, seen.as_ref()) {
                 self.published.sent(node.clone(), None, seen);
-                let wish = publish::Wanted { node_uid: "".into(), exists: true, spec: None };
+                let wish = publish::Wanted { node_uid: "".into(), exists: true, routes: None };
                 self.routes.want(node.clone(), wish);
             }
         }

@@ -16,6 +16,7 @@ mod servers;
 mod sink;
 mod stage;
 mod stats;
+mod walk;
 
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ enum What {
     Datapath(Datapath),
     /// How long a route takes, and what the controller costs in a large cluster: simulated nodes on a real API server
     Control(control::Control),
+    /// From a running cluster to a keyed request that a preview answers, command by command
+    Walk,
 }
 
 #[derive(clap::Args)]
@@ -69,6 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Datapath(args) => datapath(args),
         What::Control(args) => control::run(args),
+        What::Walk => walk::run(),
     }
 }
 
