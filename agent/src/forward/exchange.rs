@@ -95,7 +95,8 @@ pub(super) struct Exchange<'a> {
     /// A response head that is not complete yet, and how much of it has gone on to the client.
     pub(super) partial: Vec<u8>,
     pub(super) partial_sent: usize,
-    /// What home said before the client did, if it may be the beginning of HTTP/2.
+    /// What home said before the client did, if it may be the beginning of HTTP/2; or a head that was held until the
+    /// connection turned raw. It goes on before anything else.
     pub(super) early: Vec<u8>,
     pub(super) down_scan: HeadScan,
     /// Requests that the active server has not answered yet, in order.
@@ -257,6 +258,10 @@ impl<'a> Exchange<'a> {
 
     /// As [`turn_opaque`](Self::turn_opaque), on purpose: a tunnel.
     pub(super) fn turn_raw(&mut self) {
+        // What was held of an answer's head goes on first.
+        let held = std::mem::take(&mut self.partial);
+        self.early.extend_from_slice(held.get(self.partial_sent..).unwrap_or_default());
+        self.partial_sent = 0;
         self.up = Up::Raw;
         self.down = Down::Raw;
     }
