@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::watch;
+
 use crate::{kernel::sys::monotonic_ns, tables::Tables};
 
 /// How long the agent takes no more connections when the kernel had no descriptor or memory left for one.
@@ -34,6 +36,8 @@ pub(crate) struct Admission {
     open: AtomicUsize,
     exhausted_until: AtomicU64,
     draining: AtomicBool,
+    /// For those who wait for the same.
+    drain_began: watch::Sender<bool>,
     over_memory: AtomicBool,
     /// Requests without a key to a preview that has no target.
     refused: AtomicU64,
@@ -62,6 +66,7 @@ impl Admission {
             open: AtomicUsize::new(0),
             exhausted_until: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            drain_began: watch::Sender::new(false),
             over_memory: AtomicBool::new(false),
             refused: AtomicU64::new(0),
         })
@@ -129,6 +134,13 @@ impl Admission {
     /// From now on kept connections are ended after the answer under way.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Relaxed);
+        self.drain_began.send_replace(true);
+    }
+
+    /// Waits until kept connections are to be ended.
+    pub(crate) async fn drain_begins(&self) {
+        // The sender is this object's own, so waiting cannot fail.
+        let _ = self.drain_began.subscribe().wait_for(|began| *began).await;
     }
 
     pub(crate) fn draining(&self) -> bool {

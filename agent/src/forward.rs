@@ -1,8 +1,10 @@
 //! From an accepted connection to its end: dial, read heads, decide per request, forward.
 
 mod away;
+mod count;
 mod ending;
 mod exchange;
+mod http2;
 mod outbox;
 mod refuse;
 mod request;
@@ -11,11 +13,7 @@ mod splice;
 mod tunnel;
 mod unreachable;
 
-use std::{
-    io,
-    net::SocketAddr,
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use tokio::net::TcpStream;
 
@@ -96,12 +94,17 @@ impl Connection {
         by_origin.and_then(|i| routes.legs.get(i)).map_or(Place::App, |leg| Place::Preview(leg.clone()))
     }
 
+    /// Whether anything can be decided here: of a steered port all previews may have gone.
+    fn has_routes(&self) -> bool {
+        !self.target.routes.load().at(self.local.port()).legs.is_empty()
+    }
+
     /// Dials home at once, so that a server that speaks first does, and a refusal is passed on.
     async fn dial_home(&self) -> io::Result<(Place, Server)> {
         let home = self.home(self.target.routes.load().at(self.local.port()));
         match (self.dial(&home).await, &home) {
             (Err(_), Place::Preview(leg)) => {
-                self.target.tables.route_counters(leg.index)[counter::UNREACHABLE].fetch_add(1, Relaxed);
+                self.count_unreachable(leg.index);
                 if !leg.preview.falls_back() {
                     return Err(io::ErrorKind::ConnectionRefused.into());
                 }
@@ -137,5 +140,9 @@ pub(crate) async fn forward(mut connection: Connection) {
             return;
         }
     };
-    Exchange::new(&connection, client, place, home).run().await;
+    let http2 = Exchange::new(&connection, client, place, home).run().await;
+    if let Some(start) = http2 {
+        // Apart, so that a connection of HTTP/1 has no room for it.
+        Box::pin(http2::serve(connection, start)).await;
+    }
 }

@@ -10,6 +10,7 @@ use byway_api::{
     Backend, CompiledRoute, Key, NodeRoutesSpec, OnUnreachable, PreviewRoute, RouteError, Target, Unkeyed,
 };
 use byway_http::{Route, RouteTable};
+use http::HeaderValue;
 use jiff::Timestamp;
 
 /// What a document wants, judged.
@@ -36,6 +37,8 @@ pub(crate) struct Preview {
     pub(crate) route: CompiledRoute,
     /// `x-byway-preview: NAME` as a header line, or empty.
     pub(crate) header_line: Vec<u8>,
+    /// Its value, if it is wanted.
+    pub(crate) header_value: Option<HeaderValue>,
     /// Backends take turns.
     pub(crate) turn: AtomicUsize,
 }
@@ -45,7 +48,8 @@ impl Preview {
         let name = &route.name;
         let header_line =
             if route.response_header { format!("x-byway-preview: {name}\r\n") } else { String::new() };
-        Self { header_line: header_line.into_bytes(), turn: AtomicUsize::new(0), entry, route }
+        let header_value = HeaderValue::from_str(name).ok().filter(|_| route.response_header);
+        Self { header_line: header_line.into_bytes(), header_value, turn: AtomicUsize::new(0), entry, route }
     }
 
     pub(crate) fn falls_back(&self) -> bool {

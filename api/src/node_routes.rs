@@ -222,7 +222,7 @@ pub struct TargetTraffic {
     /// Connections with TLS.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tls: u64,
-    /// Connections with HTTP/2.
+    /// Connections with HTTP/2 to an app that does not speak it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub http2: u64,
     /// Steered ports that nothing listens on.

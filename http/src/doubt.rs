@@ -11,7 +11,7 @@ pub enum Doubt {
     NotHttp = 0,
     /// A TLS handshake.
     Tls = 1,
-    /// HTTP/2 where it is not read.
+    /// A client of HTTP/2, and a server that does not speak it.
     Http2 = 2,
     /// A head beyond 64 KiB, or with more than 128 headers.
     HeadTooLong = 3,
@@ -119,7 +119,7 @@ impl Doubt {
         match self {
             Self::NotHttp => "The connection does not speak HTTP/1, so its bytes go to the app as they are.",
             Self::Tls => "The connection is TLS, so no key can be read in it; it goes to the app as it is.",
-            Self::Http2 => "The connection speaks HTTP/2, which is not read on this port.",
+            Self::Http2 => "The client speaks HTTP/2, and the app does not answer in it.",
             Self::HeadTooLong => "A head is longer than 64 KiB or has more than 128 headers.",
             Self::SlowHead => "A head was not complete within 5 seconds.",
             Self::ServerSpokeFirst => "The app spoke before the client did, as HTTP never does.",

@@ -1,9 +1,10 @@
-//! From bytes to a decision: is this HTTP/1, where does the message end, whose request is it?
+//! From bytes to a decision: is this HTTP, where does the message end, whose request is it?
 //!
 //! In the order that data flows: [`mod@detect`] looks at the first bytes of a connection, [`head`] finds the end of
 //! a head, [`request`] and [`response`] read it, [`framing`] follows the body, [`carriers`] finds the key and
-//! [`decide`] picks the route. Everything is a function of values: no I/O by construction, no clock, and no
-//! allocation per request unless a rare form demands it.
+//! [`decide`] picks the route. The frames of HTTP/2 are read by others; [`http2`] tells who speaks it, and puts its
+//! heads into the same form. Everything is a function of values: no I/O by construction, no clock, and no
+//! allocation per request of HTTP/1 unless a rare form demands it.
 //!
 //! The rule above all: two parsers that could disagree must never both act, for that is how request smuggling
 //! starts. Whatever is not beyond doubt is a [`Doubt`], and the connection turns opaque: raw bytes to the app.
@@ -16,6 +17,7 @@ pub mod detect;
 pub mod doubt;
 pub mod framing;
 pub mod head;
+pub mod http2;
 mod near_miss;
 pub mod request;
 pub mod response;
@@ -26,6 +28,7 @@ pub use detect::{Detected, detect};
 pub use doubt::Doubt;
 pub use framing::{Body, BodyScan};
 pub use head::{HeadScan, HeaderSpace, MAX_HEAD, MAX_HEADERS, header_space};
+pub use http2::{Http2Settings, ServerPreface, server_preface, with_http2_head};
 pub use near_miss::NearMiss;
 pub use request::{RequestHead, RequestKind, parse_request};
 pub use response::{ResponseHead, parse_response};

@@ -17,7 +17,7 @@ pub struct RequestHead<'b, 'h> {
     pub method: &'b str,
     /// The request target as it was sent.
     pub target: &'b str,
-    /// 0 or 1, of HTTP/1.x.
+    /// 0 or 1, of HTTP/1.x; 2 of [HTTP/2](crate::http2).
     pub version: u8,
     /// The headers, in order; values without blanks around them.
     pub headers: &'h [Header<'b>],

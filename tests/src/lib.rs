@@ -59,7 +59,7 @@ pub use load::{Load, Outcome, Plan};
 pub use net::{Net, Pod};
 pub use netns::Netns;
 pub use process::{Running, eventually, started_at};
-pub use programs::{built, cache_dir, find_program, images};
+pub use programs::{built, cache_dir, find_program, http2_bin, http2_program, images};
 pub use routes::{Preview, Routes};
 pub use scratch::Scratch;
 pub use spawn::tied;

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
 
 /// Where distributions put what only root needs, and plugins that nobody starts by hand.
 const BESIDE_PATH: [&str; 6] =
@@ -45,6 +46,33 @@ pub fn built(program: &str) -> PathBuf {
     let variable = program.to_uppercase().replace('-', "_");
     let release = target_dir().join(format!("{ARCH}-unknown-linux-gnu/release"));
     env::var_os(variable).map_or_else(|| release.join(program), PathBuf::from)
+}
+
+/// A program of gRPC or HTTP/2 that the tests run, built from the modules that `tests/apps/http2/go.mod` pins.
+///
+/// # Errors
+///
+/// When it is not there.
+pub fn http2_program(program: &str) -> Result<PathBuf> {
+    let file = http2_bin()?.join(program);
+    file.is_file().then_some(&file).with_context(|| {
+        let folder = file.parent().unwrap_or(&file).display();
+        format!("{folder} has no {program}: run `cargo xtask setup test`")
+    })?;
+    Ok(file)
+}
+
+/// Where these programs are: a folder in the cache for exactly these versions and this server.
+///
+/// # Errors
+///
+/// As [`cache_dir`].
+pub fn http2_bin() -> Result<PathBuf> {
+    let mut sum = Sha256::new();
+    sum.update(include_str!("../apps/http2/go.sum"));
+    sum.update(include_str!("../apps/http2/server/main.go"));
+    let sum: String = sum.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    Ok(cache_dir()?.join(format!("http2/{sum}")))
 }
 
 /// The archives that `cargo xtask image` made.

@@ -25,13 +25,13 @@ use tokio::{
 use super::{
     Connection, Place, Server,
     away::Away,
-    counter,
     ending::{self, LateReset},
+    http2,
     outbox::Outbox,
     refuse::Refused,
     tunnel,
 };
-use crate::{snapshot::Leg, target::Counter};
+use crate::snapshot::Leg;
 
 /// A head that takes longer goes to the app as it is.
 const SLOW_HEAD: Duration = Duration::from_secs(5);
@@ -49,6 +49,8 @@ pub(super) enum Up {
     Wait,
     /// Raw bytes.
     Raw,
+    /// The client has begun to speak HTTP/2: nothing has gone on yet.
+    Http2,
 }
 
 /// The way back.
@@ -62,6 +64,8 @@ pub(super) enum Down {
 pub(super) enum Stop {
     /// Raw bytes from here on, between the client and the active server.
     Tunnel,
+    /// The client speaks HTTP/2.
+    Http2,
     /// Both ways have ended.
     Done,
     /// The client has been told that this was the last answer.
@@ -91,6 +95,9 @@ pub(super) struct Exchange<'a> {
     /// A response head that is not complete yet, and how much of it has gone on to the client.
     pub(super) partial: Vec<u8>,
     pub(super) partial_sent: usize,
+    /// What home said before the client did, if it may be the beginning of HTTP/2; or a head that was held until the
+    /// connection turned raw. It goes on before anything else.
+    pub(super) early: Vec<u8>,
     pub(super) down_scan: HeadScan,
     /// Requests that the active server has not answered yet, in order.
     pub(super) waiting: VecDeque<Asked>,
@@ -133,6 +140,7 @@ impl<'a> Exchange<'a> {
             up_scan: HeadScan::default(),
             partial: Vec::new(),
             partial_sent: 0,
+            early: Vec::new(),
             down_scan: HeadScan::default(),
             waiting: VecDeque::new(),
             to_server: Outbox::default(),
@@ -148,11 +156,15 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Runs to the end of the connection.
-    pub(super) async fn run(mut self) {
+    /// Runs to the end of the connection, unless it turns out to speak HTTP/2.
+    pub(super) async fn run(mut self) -> Option<http2::Start> {
         let stop = poll_fn(|cx| self.poll(cx)).await;
         match stop {
             Ok(Stop::Done) => {}
+            Ok(Stop::Http2) => {
+                let Self { client, place, home, inbox, early, .. } = self;
+                return Some(http2::Start { client, place, home, heard: inbox, said: early });
+            }
             Ok(Stop::Close) => ending::close(&mut self.client).await,
             Ok(Stop::Tunnel) => {
                 let Self { client, home, mut away, to_server, to_client, client_ended, home_ended, .. } =
@@ -169,6 +181,7 @@ impl<'a> Exchange<'a> {
                 ending::reset_after_flush(&self.client).await;
             }
         }
+        None
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stop>> {
@@ -216,12 +229,14 @@ impl<'a> Exchange<'a> {
             Up::Wait => 3,
             Up::Raw => 4,
             Up::Refused(_) => 5,
+            Up::Http2 => 6,
         };
         (up, self.waiting.len(), self.away.is_active(), self.away.is_dialling(), self.finished)
     }
 
     fn poll_slow_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stop>> {
-        let collecting = matches!(self.up, Up::Detect | Up::Head) && !self.inbox.is_empty();
+        let waits = !self.inbox.is_empty() || !self.early.is_empty();
+        let collecting = matches!(self.up, Up::Detect | Up::Head) && waits;
         if !collecting {
             self.slow_head = None;
             return Poll::Pending;
@@ -231,24 +246,22 @@ impl<'a> Exchange<'a> {
             return Poll::Pending;
         }
         self.slow_head = None;
-        self.turn_opaque(Doubt::SlowHead);
+        self.turn_opaque(if self.early.is_empty() { Doubt::SlowHead } else { Doubt::ServerSpokeFirst });
         self.poll(cx)
     }
 
     /// From here on raw bytes, both ways, between the client and home.
     pub(super) fn turn_opaque(&mut self, doubt: Doubt) {
-        let Connection { target, peer, .. } = self.connection;
-        tracing::debug!(target = target.name, client = %peer, reason = doubt.code(), "opaque: {}", doubt.explain());
-        target.count(Counter::Opaque(doubt));
-        if let Place::Preview(leg) = &self.place {
-            use std::sync::atomic::Ordering::Relaxed;
-            target.tables.route_counters(leg.index)[counter::OPAQUE].fetch_add(1, Relaxed);
-        }
+        self.connection.count_opaque(&self.place, doubt);
         self.turn_raw();
     }
 
     /// As [`turn_opaque`](Self::turn_opaque), on purpose: a tunnel.
     pub(super) fn turn_raw(&mut self) {
+        // What was held of an answer's head goes on first.
+        let held = std::mem::take(&mut self.partial);
+        self.early.extend_from_slice(held.get(self.partial_sent..).unwrap_or_default());
+        self.partial_sent = 0;
         self.up = Up::Raw;
         self.down = Down::Raw;
     }

@@ -58,6 +58,11 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// One in which `bytes` wait.
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        Self { bytes, ..Self::default() }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.pipe.is_none()
     }

@@ -43,7 +43,7 @@ impl Refused {
 }
 
 /// What the client can do about it.
-fn why(reason: AppReason, routes: &Routes) -> &'static str {
+pub(super) fn why(reason: AppReason, routes: &Routes) -> &'static str {
     let by_default = routes.legs.iter().any(|leg| leg.preview.route.matcher.is_none());
     match reason {
         AppReason::Narrowed => {

@@ -3,26 +3,17 @@
 use std::{
     io,
     mem::take,
-    sync::atomic::Ordering::Relaxed,
     task::{Context, Poll},
-    time::SystemTime,
 };
 
-use byway_http::{
-    AppReason, BodyScan, Decision, Detected, Doubt, RequestHead, RequestKind, detect, header_space,
-    parse_request,
-};
+use byway_http::{BodyScan, Decision, Detected, Doubt, RequestKind, detect, header_space, parse_request};
 
 use super::{
-    Place, counter, ending,
+    Place, ending,
     exchange::{Asked, Ended, Exchange, Stop, Up},
     outbox::{Outbox, SCRATCH, Scratch},
     refuse::Refused,
     splice,
-};
-use crate::{
-    snapshot::{Leg, Routes},
-    target::Counter,
 };
 
 /// What becomes of a request head.
@@ -41,6 +32,9 @@ impl Exchange<'_> {
     /// Goes on until it would wait.
     pub(super) fn poll_up(&mut self, cx: &mut Context<'_>) -> io::Result<Option<Stop>> {
         loop {
+            if matches!(self.up, Up::Http2) {
+                return Ok(Some(Stop::Http2));
+            }
             if self.finished || self.home_broken || !self.flush_up(cx)? {
                 return Ok(None);
             }
@@ -100,7 +94,7 @@ impl Exchange<'_> {
 
     /// Whether bytes of the client can be dealt with now: decided, sent on, or found to be in doubt.
     fn takes_more(&self) -> bool {
-        !matches!(self.up, Up::Wait) || self.awaits_tunnel()
+        !matches!(self.up, Up::Wait | Up::Http2) || self.awaits_tunnel()
     }
 
     /// Home has been asked for a tunnel, and has not answered.
@@ -167,8 +161,10 @@ impl Exchange<'_> {
             match &mut self.up {
                 Up::Detect => match detect(rest) {
                     Detected::NeedMore => break,
+                    Detected::Http1 if !self.early.is_empty() => self.turn_opaque(Doubt::ServerSpokeFirst),
                     Detected::Http1 => self.up = Up::Head,
-                    Detected::Http2 => self.turn_opaque(Doubt::Http2),
+                    Detected::Http2 if self.connection.has_routes() => self.up = Up::Http2,
+                    Detected::Http2 => self.turn_raw(),
                     Detected::Opaque(doubt) => self.turn_opaque(doubt),
                 },
                 Up::Head => match self.up_scan.end(rest) {
@@ -200,6 +196,7 @@ impl Exchange<'_> {
                 },
                 Up::Refused(_) => return self.skip(cx, bytes),
                 Up::Raw => at = bytes.len(),
+                Up::Http2 => break,
                 Up::Wait if awaits_tunnel => self.turn_opaque(Doubt::EarlyTunnelData),
                 Up::Wait => break,
             }
@@ -237,7 +234,7 @@ impl Exchange<'_> {
             Decision::App(_) => None,
         };
         let refused = leg.is_none() && routes.is_own();
-        let (place, own) = match leg.clone() {
+        let (place, own) = match leg {
             Some(leg) if !routes.is_own() => (Place::Preview(leg), None),
             own => (Place::App, own),
         };
@@ -248,18 +245,11 @@ impl Exchange<'_> {
             }
             return Ok(Next::Later);
         }
-        match verdict.decision {
-            Decision::App(reason) => self.count_app(routes, &head, reason),
-            Decision::Preview(..) => self.count_preview(leg.as_deref()),
-        }
+        self.connection.count(routes, &head, verdict, refused);
         if let (true, Decision::App(reason)) = (refused, verdict.decision) {
             self.up = Up::Refused(Refused::new(&head, reason, routes));
             return Ok(Next::Refused);
         }
-        if let Some(leg) = verdict.overlapped.and_then(|i| routes.legs.get(i)) {
-            target.tables.route_counters(leg.index)[counter::OVERLAPPED].fetch_add(1, Relaxed);
-        }
-        target.count(if leg.is_some() { Counter::PreviewRequests } else { Counter::AppRequests });
         self.waiting.push_back(Asked { kind: head.kind, own });
         let scan = BodyScan::new(head.body);
         let done = scan.done();
@@ -277,27 +267,6 @@ impl Exchange<'_> {
     fn body_sent(&mut self) {
         // What follows an Upgrade or CONNECT is HTTP or not: the answer tells.
         self.up = if self.away.is_active() || self.asked_for_tunnel() { Up::Wait } else { Up::Head };
-    }
-
-    fn count_app(&self, routes: &Routes, head: &RequestHead<'_, '_>, reason: AppReason) {
-        let target = &self.connection.target;
-        if reason == AppReason::UnknownKey {
-            target.count(Counter::UnknownKey);
-        }
-        if reason != AppReason::NoKey
-            && let Some(near) =
-                tracing::enabled!(tracing::Level::DEBUG).then(|| routes.table.near_miss(head)).flatten()
-        {
-            tracing::debug!(target = target.name, reason = reason.code(), "to the app: {near}");
-        }
-    }
-
-    fn count_preview(&self, leg: Option<&Leg>) {
-        let Some(leg) = leg else { return };
-        let counters = self.connection.target.tables.route_counters(leg.index);
-        counters[counter::REQUESTS].fetch_add(1, Relaxed);
-        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_millis() as u64);
-        counters[counter::LAST_REQUEST].store(now, Relaxed);
     }
 
     /// Passes the client's end on to who is asked now. Whether there is more to do at once.

@@ -9,16 +9,17 @@ use std::{
     task::{Context, Poll},
 };
 
-use byway_http::{Body, BodyScan, Doubt, parse_response};
+use byway_http::{Body, BodyScan, Doubt, ServerPreface, parse_response, server_preface};
 
 use super::{
     Place, ending,
-    exchange::{Down, Ended, Exchange, Stop},
+    exchange::{Down, Ended, Exchange, Stop, Up},
     outbox::Scratch,
     splice,
 };
 
 const CLOSE: &[u8] = b"connection: close\r\n";
+const ONLY_HTTP2: &str = "it speaks HTTP/2 only, and the request is HTTP/1";
 
 /// Header lines to be put into an answer.
 struct Insert {
@@ -48,6 +49,14 @@ impl Exchange<'_> {
                     self.home_ended = Ended::PassedOn;
                 }
                 Poll::Ready(()) => {}
+            }
+            if !self.early.is_empty() {
+                if matches!(self.up, Up::Detect | Up::Http2) && self.client_ended == Ended::No {
+                    return Ok(None);
+                }
+                let early = take(&mut self.early);
+                self.to_client.send(cx, &mut self.client, &[&early])?;
+                continue;
             }
             let away = self.away.is_active();
             if self.home_ended != Ended::No && !away {
@@ -80,6 +89,9 @@ impl Exchange<'_> {
                     }
                 }
                 Poll::Ready(Ok([])) => self.end_home(cx)?,
+                Poll::Ready(Ok(bytes)) if matches!(self.up, Up::Detect) && may_be_http2(bytes) => {
+                    self.early = bytes.to_vec();
+                }
                 Poll::Ready(Ok(bytes)) => {
                     if let Some(stop) = self.take_back(cx, bytes)? {
                         return Ok(Some(stop));
@@ -162,7 +174,8 @@ impl Exchange<'_> {
                     let (len, head) = match head {
                         Ok(found) => found,
                         Err(doubt) if self.away.is_active() => {
-                            self.unanswered(cx, &io::Error::other(doubt.explain()))?;
+                            let why = if may_be_http2(rest) { ONLY_HTTP2 } else { doubt.explain() };
+                            self.unanswered(cx, &io::Error::other(why))?;
                             return Ok(None);
                         }
                         Err(doubt) => {
@@ -265,7 +278,7 @@ impl Exchange<'_> {
 
     /// Home sent something that nobody asked for.
     fn unexpected(&mut self) {
-        let never_asked = matches!(self.up, super::exchange::Up::Detect);
+        let never_asked = matches!(self.up, Up::Detect);
         self.turn_opaque(if never_asked { Doubt::ServerSpokeFirst } else { Doubt::UnexpectedResponse });
     }
 
@@ -278,7 +291,7 @@ impl Exchange<'_> {
             let request_keeps = self.away.errand().is_some_and(|e| e.keep_alive);
             self.last |= !request_keeps;
             // A request whose body is still on its way cannot be told from the next one.
-            self.last |= !matches!(self.up, super::exchange::Up::Wait);
+            self.last |= !matches!(self.up, Up::Wait);
             self.away.come_back(clean && !self.last && self.client_ended == Ended::No);
             if self.client_ended == Ended::PassedOn {
                 ending::shutdown(self.home.stream());
@@ -287,4 +300,9 @@ impl Exchange<'_> {
         self.finished = self.last;
         away || self.finished
     }
+}
+
+/// Whether these can be the first bytes of a server that speaks HTTP/2. Some send them before the client's.
+fn may_be_http2(bytes: &[u8]) -> bool {
+    server_preface(bytes) != ServerPreface::Other
 }

@@ -1,11 +1,11 @@
 //! What the client is told when a preview cannot be reached: the truth, or the app's answer where the preview wants so.
 
-use std::{io, sync::atomic::Ordering::Relaxed, task::Context};
+use std::{io, task::Context};
 
 use byway_http::{Doubt, RequestKind};
 
 use super::{
-    Place, counter, ending,
+    Place, ending,
     exchange::{Down, Exchange, Up},
 };
 
@@ -16,7 +16,7 @@ impl Exchange<'_> {
         let Place::Preview(leg) = &errand.place else {
             return self.bad_gateway(cx, "the app", errand.has_body, error); // refused, as its connection would be
         };
-        self.count_unreachable(leg.index);
+        self.connection.count_unreachable(leg.index);
         if leg.preview.falls_back() && matches!(self.place, Place::App) {
             // Home has answered everything before, so the request simply goes there.
             return self.to_server.send(cx, self.home.stream(), &[&errand.head]);
@@ -30,7 +30,7 @@ impl Exchange<'_> {
         let Some(errand) = self.away.give_up() else { return Ok(()) };
         let name = match &errand.place {
             Place::Preview(leg) => {
-                self.count_unreachable(leg.index);
+                self.connection.count_unreachable(leg.index);
                 format!("preview {}", leg.preview.route.name)
             }
             Place::App => "the app".to_owned(),
@@ -45,10 +45,6 @@ impl Exchange<'_> {
             return Err(io::Error::other(doubt.explain())); // the answer has begun: it cannot be taken back
         }
         self.answer(cx, "400 Bad Request", doubt.code(), doubt.explain(), true)
-    }
-
-    fn count_unreachable(&self, route: u32) {
-        self.connection.target.tables.route_counters(route)[counter::UNREACHABLE].fetch_add(1, Relaxed);
     }
 
     fn bad_gateway(

@@ -54,7 +54,7 @@ fn traffic(world: &World, planned: &Planned, ports: &[u16]) -> Vec<(String, Stri
         );
     }
     let mut warnings = Vec::new();
-    for (what, targets) in [("TLS", tls), ("HTTP/2", http2)] {
+    for (what, targets) in [("TLS", tls), ("HTTP/2, which the app does not speak,", http2)] {
         if !targets.is_empty() {
             let message = format!(
                 "{what} arrives at {}: no header can be read in it, so it reaches the app, unless it comes from a pod of the environment",

@@ -217,3 +217,24 @@ fn nothing_behind_a_bad_chunk_reaches_the_preview() {
     let came = String::from_utf8_lossy(&came.receive(SOON).bytes).into_owned();
     assert!(!came.contains("/unkeyed"), "{came}");
 }
+
+#[test]
+fn half_a_head_is_not_lost_when_the_connection_turns_opaque() {
+    let Some(stage) = Stage::new() else { return };
+    server::named(&stage.app, "APP");
+    let preview = server::listen(&stage.preview);
+    // The caller belongs to the environment, so the heads of all answers get the preview's name.
+    let routes = stage.routes(stage.preview()).environment("pr-1", &[&stage.client]);
+    let agent = byway_tests::Agent::start(&stage.net, &routes).unwrap();
+    let mut raw = stage.raw();
+    raw.send(GET).unwrap();
+    let mut server = byway_tests::Raw::new(preview.accept().unwrap().0).unwrap();
+    assert_eq!(until(&mut server, GET), GET);
+    server.send("HTTP/1.1 200 OK\r\nconte").unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    raw.send("GET / HTTP/1.1\n").unwrap();
+    assert_eq!(until(&mut server, "\n"), "GET / HTTP/1.1\n");
+    assert_eq!(agent.metric("byway_agent_connections_opaque_total", "BareLf").unwrap(), 1.0);
+    server.send("nt-length: 2\r\n\r\nok").unwrap();
+    assert_eq!(until(&mut raw, "ok"), "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+}

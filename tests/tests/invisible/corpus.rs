@@ -566,24 +566,25 @@ fn other_protocols() -> Vec<Exchange> {
             ],
         ),
         exchange("MQTT", [C.send(b"\x10\x0c\0\x04MQTT\x04\x02\0\x3c\0\0"), S.send(b"\x20\x02\0\0")]),
+        // Who does speak it is met otherwise: see tests/http2.
         exchange(
-            "HTTP/2",
+            "HTTP/2 for a server that does not speak it",
             [
-                C.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
-                S.send(b"\0\0\0\x04\0\0\0\0\0"),
-                C.send(b"\0\0\0\x04\x01\0\0\0\0"),
+                C.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+                S.send("HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-length: 0\r\n\r\n"),
+                C.send(b"\0\0\0\x04\0\0\0\0\0"),
+                S.close(),
             ],
         ),
         exchange(
-            "HTTP/2, byte by byte",
+            "HTTP/2, byte by byte, for a server that says something else",
             [
-                C.drip(1, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
-                S.send(b"\0\0\0\x04\0\0\0\0\0"),
+                C.drip(1, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+                S.send(b"\0\0\x05\x04\0\0\0\0\0"),
+                C.send("more"),
+                S.send("and more"),
+                C.close(),
             ],
-        ),
-        exchange(
-            "HTTP/2, the server first",
-            [S.send(b"\0\0\0\x04\0\0\0\0\0"), C.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")],
         ),
         exchange("nearly HTTP/2", [C.send("PRI * HTTP/2.0\r\n\r\nXX"), S.send("no"), S.close()]),
         exchange(

@@ -6,11 +6,12 @@
 
 use std::env::{self, consts::ARCH};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 
+use super::path_with_tools;
 use crate::progress::Step;
 use crate::workspace;
 
@@ -49,6 +50,16 @@ pub(super) fn ensure() -> Result<()> {
     );
     Step::start("Unpacking Go").run(Command::new("python3").args(["-c", UNPACK]).arg(&zip).arg(&tools))?;
     Ok(fs::remove_file(&zip)?)
+}
+
+/// The command that builds a package with the versions that `folder` of the workspace pins.
+pub(super) fn build(folder: &str, package: &str, to: &Path, ldflags: &str) -> Result<Command> {
+    let mut go = Command::new("go");
+    // Packages are named as they are compiled: the last one is shown.
+    go.args(["build", "-v", "-p", "2", "-trimpath", "-ldflags", ldflags, "-o"]).arg(to).arg(package);
+    go.current_dir(workspace::root().join(folder));
+    go.env("PATH", path_with_tools()?).env("CGO_ENABLED", "0").env("GOWORK", "off");
+    Ok(go)
 }
 
 /// Modules know no permissions. `go` itself is marked last: it says that all is there.

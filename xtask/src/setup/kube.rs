@@ -5,13 +5,12 @@
 
 use std::env;
 use std::fs;
-use std::process::Command;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Group, go, path_with_tools};
+use super::{Group, go};
 use crate::progress::Step;
-use crate::workspace;
 
 /// A program and the Go package that it is.
 struct Program {
@@ -61,15 +60,11 @@ pub(super) fn ensure(groups: &[Group]) -> Result<()> {
 }
 
 /// One by one, so that each step shows that it goes on; what they share is compiled once anyway.
-fn build(program: &Program, to: &std::path::Path) -> Result<()> {
+fn build(program: &Program, to: &Path) -> Result<()> {
     let version = byway_tests::kube_version();
     let minor = version.split('.').nth(1).unwrap_or_default();
     let variable = "-X k8s.io/component-base/version.git";
     let flags = format!("-s -w {variable}Version={version} {variable}Major=1 {variable}Minor={minor}");
-    let mut go = Command::new("go");
-    // Packages are named as they are compiled: the last one is shown.
-    go.args(["build", "-v", "-p", "2", "-trimpath", "-ldflags", &flags, "-o"]).arg(to).arg(program.package);
-    go.current_dir(workspace::root().join("xtask/kube"));
-    go.env("PATH", path_with_tools()?).env("CGO_ENABLED", "0").env("GOWORK", "off");
-    Step::start(format!("Building {} for Kubernetes {version}, once", program.name)).run(&mut go)
+    let step = Step::start(format!("Building {} for Kubernetes {version}, once", program.name));
+    step.run(&mut go::build("xtask/kube", program.package, to, &flags)?)
 }

@@ -4,6 +4,7 @@
 //! nothing that was not asked for: each command names the groups that it needs.
 
 mod go;
+mod http2;
 mod kube;
 mod packages;
 pub(crate) mod toolchain;
@@ -26,7 +27,7 @@ pub(crate) enum Group {
     Build,
     /// Network namespaces and a client
     Demo,
-    /// The web servers that the tests run unmodified
+    /// The servers and clients that the tests run unmodified
     Test,
     /// A load generator, and the proxies to compare with
     Bench,
@@ -57,6 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     if groups.contains(&Group::Test) {
         eprintln!("✓ go");
+        eprintln!("✓ gRPC's interoperability tests and h2spec in {}", byway_tests::http2_bin()?.display());
     }
     if groups.contains(&Group::Kube) {
         eprintln!("✓ Kubernetes {} in {}", byway_tests::kube_version(), byway_tests::kube_bin()?.display());
@@ -69,6 +71,7 @@ pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
     packages::ensure(groups)?;
     if groups.contains(&Group::Test) {
         go::ensure()?;
+        http2::ensure()?;
     }
     if groups.contains(&Group::Build) {
         toolchain::ensure()?;

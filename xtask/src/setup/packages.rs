@@ -28,6 +28,7 @@ const TOOLS: &[Tool] = &[
     tool("nginx", "nginx", &[Test, Bench]),
     tool("node", "nodejs", &[Test]),
     tool("python3", "python3", &[Test, Kube, Nodes, Helm]),
+    tool("h2load", "nghttp2-client", &[Test, Bench]),
     tool("wrk", "wrk", &[Test, Bench]),
     tool("haproxy", "haproxy", &[Bench]),
     tool("containerd", "containerd", &[Nodes]),

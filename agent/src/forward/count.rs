@@ -1,0 +1,68 @@
+//! What is counted of each request, and said of it in the log.
+
+use std::{sync::atomic::Ordering::Relaxed, time::SystemTime};
+
+use byway_http::{AppReason, Decision, Doubt, RequestHead, Verdict};
+
+use super::{Connection, Place, counter};
+use crate::{snapshot::Routes, target::Counter};
+
+impl Connection {
+    /// Counts a request that has been decided. `refused`: nobody gets it.
+    pub(super) fn count(&self, routes: &Routes, head: &RequestHead<'_, '_>, verdict: Verdict, refused: bool) {
+        let keyed = match verdict.decision {
+            Decision::App(reason) => {
+                self.count_app(routes, head, reason);
+                false
+            }
+            Decision::Preview(i, _) => {
+                self.count_preview(routes, i);
+                true
+            }
+        };
+        if refused {
+            return;
+        }
+        if let Some(leg) = verdict.overlapped.and_then(|i| routes.legs.get(i)) {
+            self.route_counter(leg.index, counter::OVERLAPPED).fetch_add(1, Relaxed);
+        }
+        self.target.count(if keyed { Counter::PreviewRequests } else { Counter::AppRequests });
+    }
+
+    /// Counts a connection that goes on as raw bytes between the client and `place`.
+    pub(super) fn count_opaque(&self, place: &Place, doubt: Doubt) {
+        let (target, code) = (&self.target, doubt.code());
+        tracing::debug!(target = target.name, client = %self.peer, reason = code, "opaque: {}", doubt.explain());
+        target.count(Counter::Opaque(doubt));
+        if let Place::Preview(leg) = place {
+            self.route_counter(leg.index, counter::OPAQUE).fetch_add(1, Relaxed);
+        }
+    }
+
+    pub(super) fn count_unreachable(&self, route: u32) {
+        self.route_counter(route, counter::UNREACHABLE).fetch_add(1, Relaxed);
+    }
+
+    fn count_app(&self, routes: &Routes, head: &RequestHead<'_, '_>, reason: AppReason) {
+        if reason == AppReason::UnknownKey {
+            self.target.count(Counter::UnknownKey);
+        }
+        if reason != AppReason::NoKey
+            && let Some(near) =
+                tracing::enabled!(tracing::Level::DEBUG).then(|| routes.table.near_miss(head)).flatten()
+        {
+            tracing::debug!(target = self.target.name, reason = reason.code(), "to the app: {near}");
+        }
+    }
+
+    fn count_preview(&self, routes: &Routes, route: usize) {
+        let Some(leg) = routes.legs.get(route) else { return };
+        self.route_counter(leg.index, counter::REQUESTS).fetch_add(1, Relaxed);
+        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_millis() as u64);
+        self.route_counter(leg.index, counter::LAST_REQUEST).store(now, Relaxed);
+    }
+
+    fn route_counter(&self, route: u32, what: usize) -> &std::sync::atomic::AtomicU64 {
+        &self.target.tables.route_counters(route)[what]
+    }
+}

@@ -1,0 +1,149 @@
+//! Long bodies, and readers that are slow or never come: what the agent holds stays small, and nobody else waits.
+
+use std::fs;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::sleep;
+
+use crate::peer::{self, Answer, Client, send_all};
+use crate::{KEY, Stage, run};
+
+const SIZE: usize = 64 << 20;
+/// More than both windows and what the allocator keeps of them.
+const MOST_KIB: i64 = 6 << 10;
+
+fn resident_kib(pid: u32) -> i64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn a_slow_client_does_not_fill_the_agent() {
+    let Some(stage) = Stage::new() else { return };
+    let _servers = stage.gos();
+    let agent = stage.agent();
+    run(async {
+        // A client that has room for everything, so that only its reading is slow.
+        let mut how = h2::client::Builder::new();
+        how.initial_window_size(SIZE as u32).initial_connection_window_size(2 * SIZE as u32);
+        for headers in [&[][..], &[KEY]] {
+            let (socket, before) = (peer::socket(&stage), resident_kib(agent.pid()));
+            let (mut send, mut connection) = how.handshake::<_, Bytes>(socket).await.unwrap();
+            let mut request = http::Request::get(format!("http://app/bytes?{SIZE}"));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let (response, _) = send.send_request(request.body(()).unwrap(), true).unwrap();
+            // The connection is looked at now and then only.
+            let mut most = before;
+            let mut answer = tokio::spawn(Answer::read(response));
+            let mut rounds = 0;
+            let answer = loop {
+                tokio::select! {
+                    biased;
+                    answer = &mut answer => break answer.unwrap().unwrap(),
+                    _ = &mut connection, if rounds % 2 == 1 || rounds > 100 => {}
+                    () = sleep(Duration::from_millis(5)) => {}
+                }
+                rounds += 1;
+                most = most.max(resident_kib(agent.pid()));
+            };
+            assert_eq!(answer.body.len(), SIZE);
+            assert!(most - before < MOST_KIB, "{before} KiB grew to {most}");
+        }
+    });
+}
+
+#[test]
+fn a_slow_server_does_not_fill_the_agent() {
+    let Some(stage) = Stage::new() else { return };
+    run(async {
+        let listeners = [peer::listen(&stage.app), peer::listen(&stage.preview)];
+        let agent = stage.agent();
+        for listener in listeners {
+            tokio::spawn(async move {
+                let (stream, _) = listener.accept().await.unwrap();
+                let mut how = h2::server::Builder::new();
+                how.initial_window_size(SIZE as u32).initial_connection_window_size(SIZE as u32);
+                let mut connection = how.handshake::<_, Bytes>(stream).await.unwrap();
+                let (request, mut respond) = connection.accept().await.unwrap().unwrap();
+                let read = tokio::spawn(async move {
+                    let bytes = peer::read(&mut request.into_body()).await.unwrap();
+                    let mut to = respond.send_response(http::Response::new(()), false).unwrap();
+                    to.send_data(bytes.len().to_string().into(), true).unwrap();
+                });
+                for rounds in 0.. {
+                    tokio::select! {
+                        next = connection.accept(), if rounds % 2 == 1 || rounds > 100 => assert!(next.is_none()),
+                        () = sleep(Duration::from_millis(5)) => {}
+                    }
+                    if read.is_finished() && connection.accept().await.is_none() {
+                        return;
+                    }
+                }
+            });
+        }
+        let client = Client::connect(&stage).await;
+        for headers in [&[][..], &[KEY]] {
+            let before = resident_kib(agent.pid());
+            let (response, mut to) = client.begin("POST", "/", headers, false).await;
+            let upload = tokio::spawn(async move { send_all(&mut to, vec![7; SIZE].into(), true).await });
+            let mut most = before;
+            while !upload.is_finished() {
+                sleep(Duration::from_millis(5)).await;
+                most = most.max(resident_kib(agent.pid()));
+            }
+            upload.await.unwrap().unwrap();
+            assert_eq!(Answer::read(response).await.unwrap().text(), SIZE.to_string());
+            assert!(most - before < MOST_KIB, "{before} KiB grew to {most}");
+        }
+    });
+}
+
+#[test]
+fn streams_that_nobody_reads_hold_up_no_others() {
+    let Some(stage) = Stage::new() else { return };
+    let _servers = stage.gos();
+    let _agent = stage.agent();
+    run(async {
+        let mut how = h2::client::Builder::new();
+        how.initial_connection_window_size(1 << 30);
+        let client = Client::with(&stage, &how).await;
+        let mut stalled = Vec::new();
+        for n in 0..30 {
+            let headers = if n % 2 == 0 { &[KEY][..] } else { &[] };
+            let (response, _) = client.begin("GET", "/bytes?10000000", headers, true).await;
+            stalled.push(response.await.unwrap());
+        }
+        sleep(Duration::from_millis(500)).await;
+        for n in 0..50 {
+            let (name, headers) = if n % 2 == 0 { ("PREVIEW", &[KEY][..]) } else { ("APP", &[][..]) };
+            assert!(client.get("/", headers).await.unwrap().text().starts_with(name));
+        }
+        // And they go on where they stopped.
+        for response in stalled {
+            assert_eq!(peer::read(&mut response.into_body()).await.unwrap().len(), 10_000_000);
+        }
+    });
+}
+
+#[test]
+fn whole_bodies_arrive_both_ways() {
+    let Some(stage) = Stage::new() else { return };
+    let _servers = stage.gos();
+    let _agent = stage.agent();
+    run(async {
+        let client = Client::connect(&stage).await;
+        let body: Bytes = (0..20_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        for headers in [&[][..], &[KEY]] {
+            let (response, mut to) = client.begin("POST", "/echo", headers, false).await;
+            let sent = body.clone();
+            let upload = tokio::spawn(async move { send_all(&mut to, sent, true).await });
+            let answer = Answer::read(response).await.unwrap();
+            upload.await.unwrap().unwrap();
+            assert!(answer.body == body, "{} bytes came back", answer.body.len());
+        }
+    });
+}

@@ -1,0 +1,56 @@
+//! gRPC's own interoperability tests (<https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md>), as
+//! far as they need neither TLS nor a cloud.
+
+use byway_tests::{Pod, Running, http2_program};
+
+use crate::{KEY, PORT, Stage, decided, opaque};
+
+const CASES: [&str; 14] = [
+    "empty_unary",
+    "large_unary",
+    "client_streaming",
+    "server_streaming",
+    "ping_pong",
+    "empty_stream",
+    "timeout_on_sleeping_server",
+    "cancel_after_begin",
+    "cancel_after_first_response",
+    "status_code_and_message",
+    "special_status_message",
+    "custom_metadata",
+    "unimplemented_method",
+    "unimplemented_service",
+];
+
+fn serve(pod: &Pod) -> Running {
+    let mut command = pod.command(http2_program("grpc-server").unwrap());
+    let mut server = Running::spawn("grpc", command.arg(format!("-port={PORT}"))).unwrap();
+    server.wait_listening(PORT).unwrap();
+    server
+}
+
+#[test]
+fn every_case_passes_keyed_and_unkeyed() {
+    let Some(stage) = Stage::new() else { return };
+    let _servers = [serve(&stage.app), serve(&stage.preview)];
+    let agent = stage.agent();
+    let client = http2_program("grpc-client").unwrap();
+    let server = format!("-server_host={}", stage.app.ipv4);
+    let port = format!("-server_port={PORT}");
+    let key = format!("-additional_metadata={}:{}", KEY.0, KEY.1);
+    for case in CASES {
+        let case = format!("-test_case={case}");
+        for (to, key) in [("app", None), ("preview", Some(key.as_str()))] {
+            let before = (decided(&agent, "app"), decided(&agent, "preview"));
+            let args: Vec<&str> = [&*server, &*port, &*case].into_iter().chain(key).collect();
+            stage.run(client.to_str().unwrap(), &args);
+            let after = (decided(&agent, "app"), decided(&agent, "preview"));
+            let new = (after.0 > before.0, after.1 > before.1);
+            let sent = (to == "app", to == "preview");
+            // A deadline of a millisecond may pass before anything is sent, and so may a client that gives up.
+            let gives_up = case.ends_with("sleeping_server") || case.ends_with("cancel_after_begin");
+            assert!(new == sent || (gives_up && new == (false, false)), "{case} {to}: {before:?} {after:?}");
+        }
+    }
+    assert_eq!(opaque(&agent, "Http2"), 0.0);
+}
