@@ -248,7 +248,7 @@ fn of_node(preview: &Preview, node: &NodeRoutes) -> Vec<Finding> {
         }
     }
     for seen in status.targets.iter().filter(|it| targets.contains(&it.target.as_str())) {
-        for (count, what) in [(seen.tls, "TLS"), (seen.http2, "HTTP/2")] {
+        for (count, what) in [(seen.tls, "TLS"), (seen.http2, "HTTP/2 that the app does not speak")] {
             if count > 0 {
                 let connections = if count == 1 { "connection" } else { "connections" };
                 let message = format!(

@@ -10,13 +10,6 @@ use crate::doctor::facts::{Facts, TargetFacts};
 use crate::doctor::finding::Findings;
 use kube::ResourceExt as _;
 
-/// A protocol in which a key may not be found.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Tls,
-    Http2,
-}
-
 pub(super) fn traffic(facts: &Facts, findings: &mut Findings<'_>) {
     let Some(target) = &facts.target else { return };
     if let Some(routes) = findings.see(&facts.routes) {
@@ -30,7 +23,7 @@ pub(super) fn traffic(facts: &Facts, findings: &mut Findings<'_>) {
             http2 += traffic.http2;
             silent.extend(traffic.not_listening.iter().map(u16::to_string));
         }
-        for (count, what) in [(tls, "TLS"), (http2, "HTTP/2")] {
+        for (count, what) in [(tls, "TLS"), (http2, "HTTP/2 that the app does not speak")] {
             if count > 0 {
                 findings.warning(format!(
                     "agents counted {count} connections with {what}, in which they could match nothing"
@@ -42,30 +35,23 @@ pub(super) fn traffic(facts: &Facts, findings: &mut Findings<'_>) {
             findings.warning(format!("nothing listens on port {} of some of its pods", few(&silent)));
         }
     }
-    for ((port, kind), why) in by_name(target) {
-        match kind {
-            Kind::Tls => {
-                findings.warning(format!("port {port} is for TLS, by {why}: it passes through to the app"));
-            }
-            Kind::Http2 => findings.unknown(format!(
-                "port {port} is for HTTP/2, by {why}: whether these agents read it is in Limits in README.md"
-            )),
-        }
+    for (port, why) in tls_by_name(target) {
+        findings.warning(format!("port {port} is for TLS, by {why}: it passes through to the app"));
     }
     if findings.all.is_empty() {
         findings.ok("nothing speaks against it");
     }
 }
 
-/// Steered ports whose names promise something else than HTTP/1.1.
-fn by_name(target: &TargetFacts) -> BTreeMap<(u16, Kind), String> {
+/// Steered ports whose names promise TLS.
+fn tls_by_name(target: &TargetFacts) -> BTreeMap<u16, String> {
     let mut found = BTreeMap::new();
     let (Some(Ok(source)), Some(Ok(children))) = (target.source(), target.clone_of()) else { return found };
     let named: Vec<_> = source.spec.containers.iter().flat_map(|it| it.ports.iter().flatten()).collect();
     for port in &named {
-        let kind = port.name.as_deref().and_then(kind_of);
-        if let (Some(kind), Ok(number)) = (kind, u16::try_from(port.container_port)) {
-            found.insert((number, kind), format!("its name {}", port.name.as_deref().unwrap_or_default()));
+        let name = port.name.as_deref().filter(|name| is_tls(name));
+        if let (Some(name), Ok(number)) = (name, u16::try_from(port.container_port)) {
+            found.insert(number, format!("its name {name}"));
         }
     }
     let labels = source.meta.labels.clone().unwrap_or_default();
@@ -85,12 +71,12 @@ fn by_name(target: &TargetFacts) -> BTreeMap<(u16, Kind), String> {
                 _ => Some(port.port),
             };
             let number = number.and_then(|number| u16::try_from(number).ok());
-            if let (Some(kind), Some(number)) = (word.and_then(kind_of), number) {
-                found.entry((number, kind)).or_insert_with(|| said_by(&service.name_any(), port));
+            if let (true, Some(number)) = (word.is_some_and(is_tls), number) {
+                found.entry(number).or_insert_with(|| said_by(&service.name_any(), port));
             }
         }
     }
-    found.retain(|(port, _), _| children.ports.contains(port));
+    found.retain(|port, _| children.ports.contains(port));
     found
 }
 
@@ -103,11 +89,7 @@ fn said_by(service: &str, port: &ServicePort) -> String {
 }
 
 /// By the first part of a port's name, as Istio reads it, or an `appProtocol`.
-fn kind_of(word: &str) -> Option<Kind> {
+fn is_tls(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
-    match word.split_once('-').map_or(word.as_str(), |(first, _)| first) {
-        "https" | "tls" | "ssl" => Some(Kind::Tls),
-        "grpc" | "http2" | "h2" | "h2c" | "kubernetes.io/h2c" => Some(Kind::Http2),
-        _ => None,
-    }
+    matches!(word.split_once('-').map_or(word.as_str(), |(first, _)| first), "https" | "tls" | "ssl")
 }

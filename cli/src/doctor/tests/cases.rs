@@ -152,16 +152,6 @@ pub(super) const CASES: &[(Change, &str, Level, &str)] = &[
         "port 8080 is for TLS",
     ),
     (
-        |f| {
-            target(f).services = seen(json!([service(
-                json!({ "port": 80, "targetPort": "http", "appProtocol": "kubernetes.io/h2c" })
-            )]));
-        },
-        "Traffic",
-        Level::Unknown,
-        "port 8080 is for HTTP/2",
-    ),
-    (
         |f| f.space = seen(labelled("staging", "restricted")),
         "PodSecurity",
         Level::Problem,
