@@ -98,7 +98,8 @@ impl Stage {
 
     /// Operations of the controller until now, by what it operates on; reading counts, too.
     pub(crate) fn operations(&self) -> Result<BTreeMap<String, u64>> {
-        let text = self.controller.get("/metrics")?.text();
+        let log = || format!("no metrics; the controller said:\n{}", self.controller.log());
+        let text = self.controller.get("/metrics").with_context(log)?.text();
         let of = |line: &str| {
             let rest = line.strip_prefix("byway_controller_operations_total{")?;
             let what = rest.split('"').nth(1)?.to_owned();
