@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use byway_tests::{Stage, needs_root};
+use byway_tests::{Stage, eventually, needs_root};
 use serde_json::{Value, json};
 
 use crate::support::{Api, SOON};
@@ -63,6 +63,10 @@ fn nothing_is_written_when_nothing_has_changed() {
     let agent = api.agent("agent-1").start_with_api(api.kubeconfig()).unwrap();
     let generation = api.publish(&api.spec("agent-1", "r1")).unwrap();
     api.wait_ack(generation).unwrap();
+    // That requests come is told at once, and how many within a minute.
+    assert!(api.is_steered(Stage::KEY), "{}", agent.log());
+    let told = || api.object().ok()?["status"]["requests"][0]["lastRequestTime"].as_str().map(str::to_owned);
+    assert!(eventually(Duration::from_secs(5), told).is_some(), "{}", agent.log());
     let version = || api.object().unwrap()["metadata"]["resourceVersion"].clone();
     let before = version();
     for _ in 0..20 {
@@ -70,11 +74,11 @@ fn nothing_is_written_when_nothing_has_changed() {
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(version(), before);
-    assert_eq!(agent.metric("byway_agent_acks_total", "").unwrap(), 1.0);
+    assert_eq!(agent.metric("byway_agent_acks_total", "").unwrap(), 2.0);
     // A label is no news, and no reason to write.
     api.cluster.ask(["label", "noderoutes", api.name(), "a=b"]).unwrap();
     std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(agent.metric("byway_agent_acks_total", "").unwrap(), 1.0);
+    assert_eq!(agent.metric("byway_agent_acks_total", "").unwrap(), 2.0);
     // Somebody else's words are.
     let lie = r#"{"status":{"previews":[],"observedGeneration":99}}"#;
     api.cluster
