@@ -124,7 +124,7 @@ impl Stage {
     fn start_agent(&mut self) -> Result<()> {
         let step = Step::start("Starting the agent");
         // With its reasons in the log: the screen shows one.
-        let filter = "info,byway_agent::forward::request=debug";
+        let filter = "info,byway_agent::forward::count=debug";
         self.agent = Some(Agent::builder(&self.net).env("RUST_LOG", filter).start(&self.routes)?);
         step.done();
         Ok(())
