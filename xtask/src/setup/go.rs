@@ -6,6 +6,7 @@
 
 use std::env::{self, consts::ARCH};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -58,8 +59,20 @@ pub(super) fn build(folder: &str, package: &str, to: &Path, ldflags: &str) -> Re
     // Packages are named as they are compiled: the last one is shown.
     go.args(["build", "-v", "-p", "2", "-trimpath", "-ldflags", ldflags, "-o"]).arg(to).arg(package);
     go.current_dir(workspace::root().join(folder));
-    go.env("PATH", path_with_tools()?).env("CGO_ENABLED", "0").env("GOWORK", "off");
+    go.env("PATH", path_with_tools()?).env("CGO_ENABLED", "0").env("GOWORK", "off").env("GOCACHE", cache()?);
     Ok(go)
+}
+
+/// What compiling Kubernetes leaves takes 4 GB: kept while something is missing, so that it goes on where it stopped.
+pub(super) fn forget_cache() -> Result<()> {
+    match fs::remove_dir_all(cache()?) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn cache() -> Result<PathBuf> {
+    Ok(workspace::tools_dir()?.join("go-build"))
 }
 
 /// Modules know no permissions. `go` itself is marked last: it says that all is there.

@@ -76,7 +76,8 @@ pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
     if groups.contains(&Group::Build) {
         toolchain::ensure()?;
     }
-    kube::ensure(groups)
+    kube::ensure(groups)?;
+    go::forget_cache()
 }
 
 /// Where tools are that this command built.
