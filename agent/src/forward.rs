@@ -115,19 +115,6 @@ impl Connection {
     }
 }
 
-/// Indices of the fields of [`byway_abi::RouteCounters`].
-mod counter {
-    use std::mem::offset_of;
-
-    use byway_abi::RouteCounters as R;
-
-    pub(super) const REQUESTS: usize = offset_of!(R, requests) / 8;
-    pub(super) const UNREACHABLE: usize = offset_of!(R, unreachable) / 8;
-    pub(super) const OVERLAPPED: usize = offset_of!(R, overlapped) / 8;
-    pub(super) const OPAQUE: usize = offset_of!(R, opaque) / 8;
-    pub(super) const LAST_REQUEST: usize = offset_of!(R, last_request_ms) / 8;
-}
-
 /// Serves the connection to its end.
 pub(crate) async fn forward(mut connection: Connection) {
     let Some(client) = connection.client.take() else { return };

@@ -83,6 +83,19 @@ impl Drop for Slot {
     }
 }
 
+/// Indices of the fields of [`byway_abi::RouteCounters`].
+pub(crate) mod route_counter {
+    use std::mem::offset_of;
+
+    use byway_abi::RouteCounters as R;
+
+    pub(crate) const REQUESTS: usize = offset_of!(R, requests) / 8;
+    pub(crate) const UNREACHABLE: usize = offset_of!(R, unreachable) / 8;
+    pub(crate) const OVERLAPPED: usize = offset_of!(R, overlapped) / 8;
+    pub(crate) const OPAQUE: usize = offset_of!(R, opaque) / 8;
+    pub(crate) const LAST_REQUEST: usize = offset_of!(R, last_request_ms) / 8;
+}
+
 impl Tables {
     /// Takes over the maps of the object, by name.
     pub(crate) fn open(maps: &HashMap<String, OwnedFd>) -> io::Result<Self> {

@@ -6,6 +6,7 @@
 //! relied on.
 #![forbid(unsafe_code)]
 
+mod absent;
 pub mod conditions;
 mod crds;
 pub mod key;

@@ -14,6 +14,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::absent::{is_default, is_yes, yes};
 use crate::{Key, Match};
 
 mod schema;
@@ -155,7 +156,7 @@ pub struct Target {
     #[serde(default)]
     pub previews: Vec<String>,
     /// Who answers what no preview gets.
-    #[serde(default, skip_serializing_if = "Unkeyed::is_app")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub unkeyed: Unkeyed,
 }
 
@@ -169,13 +170,6 @@ pub enum Unkeyed {
     /// The agent, with 404. The pod is a preview without a target: what is keyed for one of the target's previews goes
     /// to the pod itself, over the connection that opaque traffic would take.
     NotFound,
-}
-
-impl Unkeyed {
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
-    fn is_app(&self) -> bool {
-        *self == Self::App
-    }
 }
 
 /// What the agent of this node has programmed.
@@ -220,10 +214,10 @@ pub struct TargetTraffic {
     /// [`Target::name`].
     pub target: String,
     /// Connections with TLS.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub tls: u64,
     /// Connections with HTTP/2 to an app that does not speak it.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub http2: u64,
     /// Steered ports that nothing listens on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -250,16 +244,16 @@ pub struct PreviewRequests {
 #[serde(rename_all = "camelCase")]
 pub struct RequestCounts {
     /// Requests that went to the preview.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub requests: u64,
     /// Of these, answered 502, or by the app instead, since no pod of the preview could be reached.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub unreachable: u64,
     /// Requests that matched, but went to another preview that comes first.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub overlapped: u64,
     /// Connections that cannot be read, such as TLS, that went to the preview since they came from its environment.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub by_origin: u64,
 }
 
@@ -274,11 +268,6 @@ impl RequestCounts {
             by_origin: with(self.by_origin, other.by_origin),
         }
     }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
-const fn is_zero(value: &u64) -> bool {
-    *value == 0
 }
 
 /// A run of an agent.
@@ -371,18 +360,4 @@ impl PreviewRoute {
         let text = |field: &str| entry[field].as_str().unwrap_or_default();
         Self { unreadable: Some(error.to_string()), ..Self::new(text("name"), text("revision"), "") }
     }
-}
-
-const fn yes() -> bool {
-    true
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
-const fn is_yes(value: &bool) -> bool {
-    *value
-}
-
-/// What is as always is not written: an object of a hundred previews is written for each change of one.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
 }

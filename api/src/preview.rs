@@ -13,6 +13,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::absent::{is_default, yes};
 use crate::{Match, OnUnreachable, RequestCounts, Ttl};
 
 mod problems;
@@ -112,7 +113,7 @@ pub struct PreviewSpec {
             .message("BYWAY_KEY and BYWAY_PREVIEW are set to the preview's own: leave them out of env"))]
     pub env: Vec<EnvVar>,
     /// Leaves out the target's init containers, e.g. migrations. Native sidecars stay.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub skip_init_containers: bool,
     /// What to do with the claim templates of a StatefulSet.
     #[serde(default)]
@@ -310,7 +311,7 @@ pub struct PreviewStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routes: Option<RouteCounts>,
     /// What became of what carried its key: at least so many, since an agent that starts anew counts anew.
-    #[serde(default, skip_serializing_if = "is_nothing")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub traffic: RequestCounts,
     /// When the last request with its key came, known within some minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -378,17 +379,4 @@ pub struct RouteCounts {
 
 const fn one() -> i32 {
     1
-}
-
-const fn yes() -> bool {
-    true
-}
-
-fn is_nothing(counts: &RequestCounts) -> bool {
-    *counts == RequestCounts::default()
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
-const fn is_false(value: &bool) -> bool {
-    !*value
 }

@@ -8,32 +8,35 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Resource};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::rows::Name;
 use crate::write::WriteError;
 
 /// What tells specs apart.
 pub fn fingerprint(spec: &NodeRoutesSpec) -> u64 {
-    Routes::new(spec).fingerprint
+    Routes::new(spec).fingerprint()
 }
 
-/// The routes of a node as they are written: a tenth of the memory that they take as values. Where a thousand nodes wait for
-/// their turn, that is what counts.
+/// The routes of a node as they are written: where a thousand nodes wait for their turn, values would take a multiple.
 #[derive(Clone, Debug)]
-pub struct Routes {
-    json: Arc<str>,
-    /// What tells them apart.
-    pub fingerprint: u64,
-}
+pub struct Routes(Arc<Vec<u8>>);
 
 impl Routes {
     /// Of a spec.
     pub fn new(spec: &NodeRoutesSpec) -> Self {
-        let json = serde_json::to_string(spec).unwrap_or_default();
+        Self(Arc::new(serde_json::to_vec(spec).unwrap_or_default()))
+    }
+
+    /// What tells them apart.
+    pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        hasher.write(json.as_bytes());
-        Self { json: json.into(), fingerprint: hasher.finish() }
+        hasher.write(&self.0);
+        hasher.finish()
+    }
+
+    fn spec(&self) -> Result<Map<String, Value>, kube::Error> {
+        serde_json::from_slice(&self.0).map_err(kube::Error::SerdeError)
     }
 }
 
@@ -61,7 +64,6 @@ pub async fn publish(client: Client, node: Name, wanted: Wanted) -> Result<(), W
             _ => Ok(()),
         };
     };
-    let spec: Value = serde_json::from_str(&routes.json).map_err(kube::Error::SerdeError)?;
     let owner = OwnerReference {
         api_version: "v1".to_owned(),
         kind: "Node".to_owned(),
@@ -74,26 +76,26 @@ pub async fn publish(client: Client, node: Name, wanted: Wanted) -> Result<(), W
     if wanted.exists {
         let how =
             PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patch = json!({ "metadata": metadata, "spec": with_nulls(&spec) });
+        let patch = json!({ "metadata": metadata, "spec": with_nulls(routes.spec()?) });
         match api.patch(&node, &how, &Patch::Merge(patch)).await {
             Err(error) if crate::write::is_gone(&error) => {}
             done => return Ok(done.map(drop)?),
         }
     }
     let object = json!({
-        "apiVersion": NodeRoutes::api_version(&()), "kind": NodeRoutes::kind(&()), "metadata": metadata, "spec": spec,
+        "apiVersion": NodeRoutes::api_version(&()), "kind": NodeRoutes::kind(&()), "metadata": metadata,
+        "spec": routes.spec()?,
     });
     api.patch(&node, &PatchParams::apply(names::FIELD_MANAGER).force(), &Patch::Apply(&object)).await?;
     Ok(())
 }
 
 /// A merge takes lists as a whole, and takes away what is null (RFC 7386).
-fn with_nulls(spec: &Value) -> Value {
-    let mut all = json!({ "agentPodUid": null, "previews": null, "targets": null, "environments": null });
-    for (name, value) in spec.as_object().into_iter().flatten() {
-        all[name] = value.clone();
+fn with_nulls(mut spec: Map<String, Value>) -> Map<String, Value> {
+    for field in ["agentPodUid", "previews", "targets", "environments"] {
+        spec.entry(field).or_insert(Value::Null);
     }
-    all
+    spec
 }
 
 #[cfg(test)]
@@ -109,9 +111,10 @@ mod tests {
         let schema = version.schema.as_ref().and_then(|it| it.open_api_v3_schema.as_ref()).unwrap();
         let spec = &schema.properties.as_ref().unwrap()["spec"];
         let known: Vec<&String> = spec.properties.as_ref().unwrap().keys().collect();
-        let patch = with_nulls(&json!({ "previews": [] }));
+        let previews = Map::from_iter([("previews".to_owned(), json!([]))]);
+        let patch = with_nulls(previews);
         assert!(patch["previews"].is_array());
-        let mut written: Vec<&String> = patch.as_object().unwrap().keys().collect();
+        let mut written: Vec<&String> = patch.keys().collect();
         written.sort();
         assert_eq!(written, known);
     }

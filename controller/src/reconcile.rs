@@ -274,7 +274,7 @@ impl Reconciler {
         for (node, spec) in &plan.nodes {
             let Some(node_uid) = self.world.nodes.get(node) else { continue };
             let routes = Routes::new(spec);
-            let wanted = Some(routes.fingerprint);
+            let wanted = Some(routes.fingerprint());
             let seen = self.world.node_routes.get(node).map(|row| Some(row.fingerprint));
             if self.published.must_write(node, &wanted, seen.as_ref()) {
                 let exists = seen.is_some();

@@ -22,7 +22,8 @@ pub enum Detected {
     Opaque(Doubt),
 }
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// What a client of HTTP/2 says first (RFC 9113, 3.4).
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// First byte of a TLS record with a handshake (RFC 8446, 5.1). No method begins with it.
 const TLS_HANDSHAKE: u8 = 0x16;
 /// The longest method registered with IANA has 17 characters.

@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use byway_abi::RouteCounters;
 use byway_api::{PreviewRequests, RequestCounts};
 use jiff::Timestamp;
+
+use crate::tables::route_counter as counter;
 
 /// Mere numbers are told no more often.
 const NUMBERS: Duration = Duration::from_secs(60);
@@ -31,17 +32,17 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// From the words of [`RouteCounters`].
+    /// From the words of [`RouteCounters`](byway_abi::RouteCounters).
     pub(super) fn of(words: &[AtomicU64]) -> Self {
-        let word = |offset: usize| words.get(offset / 8).map_or(0, |it| it.load(Relaxed));
+        let word = |index: usize| words[index].load(Relaxed);
         Self {
             counts: RequestCounts {
-                requests: word(std::mem::offset_of!(RouteCounters, requests)),
-                unreachable: word(std::mem::offset_of!(RouteCounters, unreachable)),
-                overlapped: word(std::mem::offset_of!(RouteCounters, overlapped)),
-                by_origin: word(std::mem::offset_of!(RouteCounters, opaque)),
+                requests: word(counter::REQUESTS),
+                unreachable: word(counter::UNREACHABLE),
+                overlapped: word(counter::OVERLAPPED),
+                by_origin: word(counter::OPAQUE),
             },
-            last_request_ms: word(std::mem::offset_of!(RouteCounters, last_request_ms)),
+            last_request_ms: word(counter::LAST_REQUEST),
         }
     }
 
@@ -64,23 +65,29 @@ impl Requests {
         previews: impl Iterator<Item = &'a str>,
         routes: impl Iterator<Item = (&'a str, Counted)>,
     ) -> bool {
-        let mut seen: BTreeMap<String, Counted> = BTreeMap::new();
-        for preview in previews {
-            seen.insert(preview.to_owned(), self.retired.get(preview).copied().unwrap_or_default());
-        }
-        self.retired.retain(|preview, _| seen.contains_key(preview));
+        // Asked for twice a second, of ten thousand routes perhaps: names are copied only when there is something to tell.
+        let kept = |preview: &str| self.retired.get(preview).copied().unwrap_or_default();
+        let mut seen: BTreeMap<&str, Counted> = previews.map(|preview| (preview, kept(preview))).collect();
+        self.retired.retain(|preview, _| seen.contains_key(preview.as_str()));
         for (preview, counted) in routes {
             if let Some(sum) = seen.get_mut(preview) {
                 sum.add(counted);
             }
         }
         seen.retain(|_, counted| *counted != Counted::default());
-        let begins = seen.keys().any(|preview| !self.told.contains_key(preview));
-        let ends = self.told.keys().any(|preview| !seen.contains_key(preview));
+        let is_same = |with: fn(&Counted, &Counted) -> bool| {
+            let told = self.told.iter().map(|(preview, counted)| (preview.as_str(), counted));
+            seen.len() == self.told.len()
+                && seen
+                    .iter()
+                    .zip(told)
+                    .all(|((seen, now), (told, before))| *seen == told && with(now, before))
+        };
+        let begins_or_ends = !is_same(|_, _| true);
         let is_due = self.told_at.is_none_or(|told| now.duration_since(told) >= NUMBERS);
-        let tells = begins || ends || (is_due && seen != self.told);
+        let tells = begins_or_ends || (is_due && !is_same(PartialEq::eq));
         if tells {
-            self.told = seen;
+            self.told = seen.into_iter().map(|(preview, counted)| (preview.to_owned(), counted)).collect();
             self.told_at = Some(now);
         }
         tells

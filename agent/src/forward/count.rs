@@ -4,8 +4,8 @@ use std::{sync::atomic::Ordering::Relaxed, time::SystemTime};
 
 use byway_http::{AppReason, Decision, Doubt, RequestHead, Verdict};
 
-use super::{Connection, Place, counter};
-use crate::{snapshot::Routes, target::Counter};
+use super::{Connection, Place};
+use crate::{snapshot::Routes, tables::route_counter as counter, target::Counter};
 
 impl Connection {
     /// Counts a request that has been decided. `refused`: nobody gets it.

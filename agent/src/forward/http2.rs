@@ -27,7 +27,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use byway_http::{Doubt, Http2Settings};
+use byway_http::{Doubt, Http2Settings, detect::PREFACE};
 use tokio::{
     net::TcpStream,
     task::JoinSet,
@@ -35,7 +35,7 @@ use tokio::{
 };
 
 use super::{Connection, Place, Server, ending, exchange::Ended, outbox::Outbox, tunnel};
-use greet::{Greeting, PREFACE};
+use greet::Greeting;
 use news::State;
 use session::Session;
 use wire::{End, Wire};

@@ -2,15 +2,13 @@
 
 use std::{io, time::Duration};
 
+use byway_http::detect::PREFACE;
 use byway_http::{Http2Settings, ServerPreface, server_preface};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, timeout_at},
 };
-
-/// What a client says first (RFC 9113, 3.4).
-pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Servers answer the preface at once. One that says nothing waits for the client's SETTINGS or even its first
 /// request, as some do that sort connections by them: it is taken for one that speaks HTTP/2.
