@@ -133,6 +133,7 @@ impl Steered<'_> {
             ports: ports.to_vec(),
             previews: Vec::new(),
             unkeyed: if self.is_own { Unkeyed::NotFound } else { Unkeyed::App },
+            armed: false,
         }
     }
 }
@@ -173,6 +174,7 @@ fn route(standing: &Standing, ports: &[u16], backends: &[&PreviewPodRow], rules:
     route.match_ = incoming.match_.clone();
     route.ports = ports.to_vec();
     route.on_unreachable = incoming.on_unreachable;
+    route.existing_connections = incoming.existing_connections;
     route.expires_at = standing.expires_at;
     route.response_header = incoming.response_header;
     route.allow_keyless = rules.allow_keyless;

@@ -40,6 +40,7 @@ impl Counted {
                 unreachable: word(std::mem::offset_of!(RouteCounters, unreachable)),
                 overlapped: word(std::mem::offset_of!(RouteCounters, overlapped)),
                 by_origin: word(std::mem::offset_of!(RouteCounters, opaque)),
+                missed: word(std::mem::offset_of!(RouteCounters, missed)),
             },
             last_request_ms: word(std::mem::offset_of!(RouteCounters, last_request_ms)),
         }
@@ -75,7 +76,12 @@ impl Requests {
             }
         }
         seen.retain(|_, counted| *counted != Counted::default());
-        let begins = seen.keys().any(|preview| !self.told.contains_key(preview));
+        // Also when the first one is missed.
+        let is_new = |(preview, now): (&String, &Counted)| match self.told.get(preview) {
+            Some(told) => told.counts.missed == 0 && now.counts.missed > 0,
+            None => true,
+        };
+        let begins = seen.iter().any(is_new);
         let ends = self.told.keys().any(|preview| !seen.contains_key(preview));
         let is_due = self.told_at.is_none_or(|told| now.duration_since(told) >= NUMBERS);
         let tells = begins || ends || (is_due && seen != self.told);
