@@ -236,8 +236,9 @@ fn traffic_that_no_header_can_match_is_a_warning() {
     assert_eq!(said, deaf);
     sees(1, 1, vec![8080]);
     let said = space.wait_condition("pr-1", "Warnings", "True", "Several");
-    let wanted =
-        format!("TrafficNotMatched: TLS {tail}; TrafficNotMatched: HTTP/2 {tail}; NothingListens: {deaf}");
+    let wanted = format!(
+        "TrafficNotMatched: TLS {tail}; TrafficNotMatched: HTTP/2, which the app does not speak, {tail}; NothingListens: {deaf}"
+    );
     assert_eq!(said, wanted);
     assert!(is_true(&space.get("Preview", "pr-1").unwrap(), "Ready"), "it is ready all the same");
     sim.agent(node, |agent| agent.traffic.clear());
