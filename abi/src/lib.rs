@@ -8,7 +8,7 @@
 #![forbid(unsafe_code)]
 
 /// Raised with every change of a layout or of the meaning of a field. Readers skip maps of another layout.
-pub const LAYOUT: u32 = 1;
+pub const LAYOUT: u32 = 2;
 
 /// Most worker threads of one agent; each has a heartbeat and a listener per target.
 pub const MAX_WORKERS: u32 = 8;
@@ -18,6 +18,11 @@ pub const MAX_TARGETS: u32 = 512;
 pub const MAX_ROUTES: u32 = 16_384;
 /// Most connections under way at once on one node, over all versions of the agent.
 pub const MAX_DIALS: u32 = 65_536;
+
+/// Most connections on one node that were open before a route.
+pub const MAX_OLD: u32 = 65_536;
+/// Most bytes of one packet's payload that are copied: most request heads fit.
+pub const MAX_COPY: usize = 4096;
 
 /// Names of the maps, at most 15 bytes, as the kernel keeps them.
 pub mod maps {
@@ -46,6 +51,12 @@ pub mod maps {
     pub const ROUTE_COUNTERS: &str = "ROUTE_COUNTERS";
     /// Array of [`TargetCounters`](crate::TargetCounters), one per slot; memory shared with userspace.
     pub const TGT_COUNTERS: &str = "TGT_COUNTERS";
+    /// Hash: [`DialKey`](crate::DialKey) -> slot: connections that were open before the route. `remote` is the client.
+    pub const OLD: &str = "OLD";
+    /// Ring buffer of [`Packet`](crate::Packet): what came on connections of [`OLD`].
+    pub const PACKETS: &str = "PACKETS";
+    /// Per-CPU array of one [`Packet`](crate::Packet), where the next one is put together.
+    pub const PACKET: &str = "PACKET";
     /// Socket storage: the app's accepted socket -> [`Origin`](crate::Origin).
     pub const ORIGIN: &str = "ORIGIN";
 }
@@ -88,6 +99,29 @@ pub struct Origin {
     pub port_be: u32,
     /// Low half of [`AgentInfo::instance`] of the agent that dialled: a successor removes what a dead one left.
     pub owner: u32,
+}
+
+/// A packet on a connection that was open before the route. Of `data` only the first `copied` bytes are sent.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Packet {
+    /// The connection: `remote` is the client.
+    pub key: DialKey,
+    /// Slot of the target.
+    pub slot: u32,
+    /// TCP sequence number of the first byte.
+    pub seq: u32,
+    /// Bytes of payload.
+    pub len: u32,
+    /// Bytes of it that are here.
+    pub copied: u32,
+    /// The payload.
+    pub data: [u8; MAX_COPY],
+}
+
+impl Packet {
+    /// Bytes before the payload.
+    pub const HEADER: usize = size_of::<Self>() - MAX_COPY;
 }
 
 /// A listening TCP socket.
@@ -308,8 +342,10 @@ pub struct RouteCounters {
     pub opaque: u64,
     /// Time of the last request, milliseconds since the Unix epoch.
     pub last_request_ms: u64,
+    /// Requests that would have gone to the preview, but came on a connection that was open before the route.
+    pub missed: u64,
     /// Always 0.
-    pub reserved: [u64; 3],
+    pub reserved: [u64; 2],
 }
 
 /// What happened on one target. `opaque` is indexed by the agent's reasons (`byway_http::Doubt`).
@@ -328,8 +364,18 @@ pub struct TargetCounters {
     pub unknown_key: u64,
     /// Connections whose dial of the app failed; the refusal was passed on.
     pub dial_failed: u64,
+    /// Connections that are open now, and were before the route.
+    pub old_open: u64,
+    /// Requests read on such connections.
+    pub old_requests: u64,
+    /// Of these, the keyed ones, which a preview would have got.
+    pub old_missed: u64,
+    /// Packets on such connections that were not looked at for want of room.
+    pub old_lost: u64,
+    /// Such connections that were closed while idle, since a preview wants it.
+    pub old_drained: u64,
     /// Always 0.
-    pub reserved: [u64; 10],
+    pub reserved: [u64; 5],
     /// Connections that turned opaque, by reason.
     pub opaque: [u64; 48],
 }
@@ -337,6 +383,7 @@ pub struct TargetCounters {
 const _: () = {
     assert!(size_of::<DialKey>() == 48);
     assert!(size_of::<Origin>() == 24);
+    assert!(Packet::HEADER == 64);
     assert!(size_of::<ListenKey>() == 32);
     assert!(size_of::<Listeners>() == 16);
     assert!(size_of::<PortKey>() == 16);

@@ -12,7 +12,10 @@ use aya_ebpf::{
 use aya_log_ebpf::error;
 use byway_abi::{ListenKey, Listeners, MAPPED};
 
-use crate::maps::{LISTENING, NAMESPACES};
+use crate::{
+    add,
+    maps::{LISTENING, NAMESPACES},
+};
 
 #[unsafe(no_mangle)]
 static OFF_SK_NET: Global<u64> = Global::new(0);
@@ -117,10 +120,4 @@ fn change_count(key: &ListenKey, change: i64, uid: u32) -> bool {
         }
     }
     true
-}
-
-#[inline(always)]
-unsafe fn add(n: *mut i64, change: i64) {
-    // SAFETY: an atomic add to a value of a map.
-    unsafe { core::arch::asm!("lock *(u64 *)({n} + 0) += {change}", n = in(reg) n, change = in(reg) change) };
 }

@@ -2,19 +2,29 @@
 //!
 //! - [`listening`]: which ports have a listener (`tp_btf/inet_sock_set_state`, once per node);
 //! - [`steer`]: hands a new connection to the agent, or passes it on to the app (`sk_lookup`, once per target);
-//! - [`origin`]: tells the app who really called (`sock_ops` and `getpeername`, once per node).
+//! - [`origin`]: tells the app who really called (`sock_ops` and `getpeername`, once per node);
+//! - [`observe`]: copies what comes on connections that were open before (`classifier`, per interface, while there
+//!   are such connections).
 //!
-//! All of them share the maps of [`maps`]; their layouts are in `byway-abi`. The agent loads the object once, and
-//! the `steer` program anew for each target with constants of its own in `.rodata`.
+//! All of them share the maps of [`maps`]; their layouts are in `byway-abi`. The agent loads the object once, and the
+//! `steer` and `observe` programs anew for each target with constants of their own in `.rodata`.
 #![no_std]
 #![no_main]
-// core's atomics have no fetch_add on the BPF target: one line of assembly in `listening`.
+// core's atomics have no fetch_add on the BPF target: one line of assembly in `add`.
 #![feature(asm_experimental_arch)]
 
 mod listening;
 mod maps;
+mod observe;
 mod origin;
 mod steer;
+
+/// An atomic add to a value of a map.
+#[inline(always)]
+unsafe fn add(n: *mut i64, change: i64) {
+    // SAFETY: the caller's.
+    unsafe { core::arch::asm!("lock *(u64 *)({n} + 0) += {change}", n = in(reg) n, change = in(reg) change) };
+}
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {

@@ -6,11 +6,11 @@ use aya_ebpf::{
     bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     btf_maps::SkStorage,
     macros::{btf_map, map},
-    maps::{Array, HashMap, PerCpuArray, SockMap},
+    maps::{Array, HashMap, PerCpuArray, RingBuf, SockMap},
 };
 use byway_abi::{
-    AgentInfo, DialKey, ListenKey, Listeners, MAX_DIALS, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS, Origin,
-    PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord,
+    AgentInfo, DialKey, ListenKey, Listeners, MAX_DIALS, MAX_OLD, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS,
+    Origin, Packet, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord,
 };
 
 #[map]
@@ -44,5 +44,12 @@ pub(crate) static ROUTES: HashMap<u32, RouteRecord> =
 pub(crate) static ROUTE_COUNTERS: Array<RouteCounters> = Array::with_max_entries(MAX_ROUTES, BPF_F_MMAPABLE);
 #[map]
 pub(crate) static TGT_COUNTERS: Array<TargetCounters> = Array::with_max_entries(MAX_TARGETS, BPF_F_MMAPABLE);
+#[map]
+pub(crate) static OLD: HashMap<DialKey, u32> = HashMap::with_max_entries(MAX_OLD, BPF_F_NO_PREALLOC);
+/// A hundred full packets; what does not fit is counted and let go.
+#[map]
+pub(crate) static PACKETS: RingBuf = RingBuf::with_byte_size(512 << 10, 0);
+#[map]
+pub(crate) static PACKET: PerCpuArray<Packet> = PerCpuArray::with_max_entries(1, 0);
 #[btf_map]
 pub(crate) static ORIGIN: SkStorage<Origin> = SkStorage::new();

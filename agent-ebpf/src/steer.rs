@@ -22,7 +22,7 @@ use crate::maps::{DIALS, HEARTBEAT, LISTENERS, LISTENING, PORTS, STEERED, TURNS}
 
 // Constants of the target. They lie in frozen .rodata, so the verifier knows them and prunes dead branches.
 #[unsafe(no_mangle)]
-static NS: Global<u64> = Global::new(0);
+pub(crate) static NS: Global<u64> = Global::new(0);
 #[unsafe(no_mangle)]
 static SLOT: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]

@@ -77,6 +77,9 @@ pub struct ServeArgs {
     /// When stopped, how long tunnels and idle connections live on, in seconds.
     #[arg(long, default_value = "600", value_parser = seconds, value_name = "SECONDS")]
     pub drain_deadline: Duration,
+    /// Observe by filters of clsact although the kernel has TCX: to test what kernels before 6.6 do.
+    #[arg(long, hide = true)]
+    pub clsact: bool,
     /// Serve in this process, without the watchdog that ends a hung agent.
     #[arg(long)]
     pub no_watchdog: bool,

@@ -1,5 +1,6 @@
 //! Brings the node to what a document wants: attaches, detaches, swaps routes, and says what is live.
 
+mod old;
 mod requests;
 mod routes;
 mod status;
@@ -12,16 +13,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use byway_api::{Failure, NodeRoutesSpec, Target as Wanted, TargetTraffic};
+use byway_api::{ExistingConnections, Failure, NodeRoutesSpec, Target as Wanted, TargetTraffic, Unkeyed};
 use byway_http::Doubt;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::{
+    observer::Observer,
     snapshot::{Leg, Preview, Snapshot},
     source::{BadDocument, Document, UnreadableTarget},
     target::{AttachError, Attacher, Attachment, Counter, Processes, Target},
 };
+use old::Old;
 use requests::{Counted, Requests};
 use traffic::Traffic;
 
@@ -31,6 +34,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What is programmed on this node.
 pub(crate) struct Control {
     attacher: Attacher,
+    observer: Arc<Observer>,
     spec: NodeRoutesSpec,
     /// Targets of the document that this version cannot read.
     unreadable: Vec<UnreadableTarget>,
@@ -53,6 +57,7 @@ pub(crate) struct Control {
 struct Attached {
     attachment: Attachment,
     wanted: Wanted,
+    old: Old,
     /// Each preview's route, with its rank.
     routes: HashMap<String, (usize, Arc<Leg>)>,
     /// Previews that can never get a request here, and which one takes it.
@@ -62,10 +67,11 @@ struct Attached {
 }
 
 impl Control {
-    pub(crate) fn new(attacher: Attacher) -> Self {
+    pub(crate) fn new(attacher: Attacher, observer: Arc<Observer>) -> Self {
         let spec = NodeRoutesSpec::default();
         Self {
             attacher,
+            observer,
             snapshot: Snapshot::new(&spec, Timestamp::now(), None),
             spec,
             unreadable: Vec::new(),
@@ -104,6 +110,7 @@ impl Control {
     /// Whether anything did.
     pub(crate) fn tick(&mut self) -> bool {
         let gone = self.let_go();
+        self.look_at_old();
         let expired = self.snapshot.next_expiry.is_some_and(|at| at <= Timestamp::now());
         if gone || expired {
             self.program();
@@ -114,6 +121,23 @@ impl Control {
             return false;
         }
         true
+    }
+
+    /// Looks at connections that were open before the routes of their targets.
+    fn look_at_old(&mut self) {
+        for attached in self.attached.values_mut() {
+            let Attached { attachment, wanted, old, routes, .. } = attached;
+            // A preview without a target is served by the pod itself, whatever connection a request comes on.
+            if routes.is_empty() || wanted.unkeyed == Unkeyed::NotFound {
+                old.end(&self.attacher.tables, &self.observer, &attachment.target);
+                continue;
+            }
+            let drains = |(_, leg): &(usize, Arc<Leg>)| {
+                leg.preview.route.existing_connections == ExistingConnections::DrainIdle
+            };
+            let drain = routes.values().any(drains);
+            old.look(&self.attacher, &self.observer, &attachment.target, &attachment.ports, drain);
+        }
     }
 
     /// Looks at what comes to previews, and at what no header can match. Whether there is something new to tell.
@@ -127,6 +151,7 @@ impl Control {
                 target: name.clone(),
                 tls: count(Doubt::Tls),
                 http2: count(Doubt::Http2),
+                old_connections: target.counter(Counter::OldOpen).load(Relaxed),
                 not_listening: ports
                     .filter(|p| !tables.is_listening(target.ns, &attached.wanted.ips, *p))
                     .collect(),
@@ -160,8 +185,9 @@ impl Control {
             .map(|(n, _)| n.clone())
             .collect();
         for name in &gone {
-            if let Some(attached) = self.attached.remove(name) {
+            if let Some(mut attached) = self.attached.remove(name) {
                 tracing::info!(target = name, "the pod has gone");
+                self.end_old(&mut attached);
                 self.forget_routes(&attached);
                 attached.attachment.abandon();
             }
@@ -242,7 +268,8 @@ impl Control {
         }
     }
 
-    fn detach(&mut self, attached: Attached) {
+    fn detach(&mut self, mut attached: Attached) {
+        self.end_old(&mut attached);
         self.departing.push(Arc::downgrade(&attached.attachment.target));
         self.detaching.spawn(attached.attachment.detach());
     }
@@ -266,6 +293,7 @@ impl Control {
             let attached = Attached {
                 attachment,
                 wanted: wanted.clone(),
+                old: Old::default(),
                 routes: HashMap::new(),
                 losers: Vec::new(),
                 refused: Vec::new(),
@@ -277,6 +305,10 @@ impl Control {
             previews.iter().map(|i| self.snapshot.previews[*i].clone()).collect();
         let (tables, requests) = (&self.attacher.tables, &mut self.requests);
         Ok(attached.set_routes(tables, requests, &previews, &self.snapshot.origins)?)
+    }
+
+    fn end_old(&self, attached: &mut Attached) {
+        attached.old.end(&self.attacher.tables, &self.observer, &attached.attachment.target);
     }
 
     fn forget_routes(&mut self, attached: &Attached) {

@@ -4,11 +4,13 @@
 //! leaves the node as if it had never been there.
 
 mod btf;
+mod hook;
 mod node;
 pub(crate) mod sys;
 mod template;
 
 pub(crate) use btf::Offsets;
+pub(crate) use hook::{Hook, HookError};
 pub(crate) use node::{Node, NodeError};
 pub(crate) use template::{SteerConstants, Template, TemplateError};
 

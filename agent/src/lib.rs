@@ -17,6 +17,7 @@ pub mod foreign;
 mod forward;
 pub mod inspect;
 mod kernel;
+mod observer;
 mod serve;
 mod snapshot;
 mod source;

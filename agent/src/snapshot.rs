@@ -19,7 +19,7 @@ pub(crate) struct Snapshot {
     pub(crate) previews: Vec<Arc<Preview>>,
     /// Previews that are refused, with their revision.
     pub(crate) refused: Vec<(String, String, RouteError)>,
-    /// Targets with at least one preview that lives, and the indices of these in order of priority.
+    /// Targets with at least one preview that lives, or armed ahead of any, and the indices of these in order of priority.
     pub(crate) targets: BTreeMap<String, (Target, Vec<usize>)>,
     /// Whose pods have which address.
     pub(crate) origins: Arc<HashMap<IpAddr, Key>>,
@@ -180,7 +180,7 @@ impl Snapshot {
                 target.previews.iter().filter_map(|n| by_name.get(n).copied()).collect();
             live.sort_unstable();
             live.dedup();
-            if !live.is_empty() {
+            if !live.is_empty() || target.armed {
                 let mut target = target.clone();
                 target.ports.sort_unstable();
                 target.ports.dedup();

@@ -13,6 +13,7 @@ use crate::{
     control::Control,
     inspect,
     kernel::{Node, NodeError, Template},
+    observer::Observer,
     tables::Tables,
     target::Attacher,
     worker::Workers,
@@ -76,14 +77,16 @@ impl Steering {
             bail!("agent {} of this node started at the same time: start again", other.pid());
         }
         let peers = Peers { node: node.to_owned(), tables: tables.clone(), seen: living };
-        let control = Control::new(Attacher {
+        let attacher = Attacher {
             tables,
             template,
             workers: workers_started,
             max_age: MAX_AGE,
             max_backlog: args.max_backlog,
+            clsact: args.clsact,
             takes_paths: args.routes.is_some(),
-        });
+        };
+        let control = Control::new(attacher, Observer::start(programs.packets()?)?);
         let log = aya_log::EbpfLogger::init(programs.ebpf_mut())
             .map_err(|error| tracing::warn!(%error, "the programs in the kernel cannot log"))
             .ok();

@@ -1,7 +1,7 @@
 //! The BPF maps. The only module that writes them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     net::{IpAddr, SocketAddr},
     os::fd::{AsFd, AsRawFd, OwnedFd},
@@ -28,6 +28,7 @@ pub(crate) struct Tables {
     listeners: RawMap<u32, i32>,
     ports: RawMap<PortKey, u32>,
     dials: RawMap<DialKey, Origin>,
+    old: RawMap<DialKey, u32>,
     listening: RawMap<ListenKey, Listeners>,
     namespaces: RawMap<u64, u64>,
     targets: RawMap<u32, TargetRecord>,
@@ -93,6 +94,7 @@ pub(crate) mod route_counter {
     pub(crate) const UNREACHABLE: usize = offset_of!(R, unreachable) / 8;
     pub(crate) const OVERLAPPED: usize = offset_of!(R, overlapped) / 8;
     pub(crate) const OPAQUE: usize = offset_of!(R, opaque) / 8;
+    pub(crate) const MISSED: usize = offset_of!(R, missed) / 8;
     pub(crate) const LAST_REQUEST: usize = offset_of!(R, last_request_ms) / 8;
 }
 
@@ -114,6 +116,7 @@ impl Tables {
             listeners: RawMap::new(fd(maps::LISTENERS)?)?,
             ports: RawMap::new(fd(maps::PORTS)?)?,
             dials: RawMap::new(fd(maps::DIALS)?)?,
+            old: RawMap::new(fd(maps::OLD)?)?,
             listening: RawMap::new(fd(maps::LISTENING)?)?,
             namespaces: RawMap::new(fd(maps::NAMESPACES)?)?,
             targets: RawMap::new(fd(maps::TARGETS)?)?,
@@ -198,6 +201,33 @@ impl Tables {
         if let Err(error) = self.dials.delete(key) {
             tracing::warn!(%error, "cannot remove a dial from its map");
         }
+    }
+
+    /// Whether this is the app's end of a dial, of any agent of the node.
+    pub(crate) fn is_dial(&self, key: &DialKey) -> bool {
+        self.dials.lookup(key).is_ok_and(|found| found.is_some())
+    }
+
+    /// The connections of clients that agents serve in a namespace: each has a dial.
+    pub(crate) fn clients(&self, ns: u64) -> io::Result<HashSet<DialKey>> {
+        let mut clients = HashSet::new();
+        for key in self.dials.keys()?.into_iter().filter(|key| key.ns == ns) {
+            if let Some(origin) = self.dials.lookup(&key)? {
+                let remote_port = u16::from_be(origin.port_be as u16).into();
+                clients.insert(DialKey { remote: origin.addr, remote_port, ..key });
+            }
+        }
+        Ok(clients)
+    }
+
+    /// Has the observers copy what comes on a connection.
+    pub(crate) fn add_old(&self, key: &DialKey, slot: u32) -> io::Result<()> {
+        self.old.update(key, &slot)
+    }
+
+    /// And no more.
+    pub(crate) fn remove_old(&self, key: &DialKey) -> io::Result<()> {
+        self.old.delete(key)
     }
 
     /// Writes what readers see of a target.

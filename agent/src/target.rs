@@ -2,6 +2,7 @@
 
 mod attach;
 mod detach;
+pub(crate) mod established;
 mod listener;
 pub(crate) mod listening;
 mod netns;
@@ -98,6 +99,11 @@ pub(crate) enum Counter {
     PreviewRequests,
     UnknownKey,
     DialFailed,
+    OldOpen,
+    OldRequests,
+    OldMissed,
+    OldLost,
+    OldDrained,
     Opaque(byway_http::Doubt),
 }
 
@@ -114,6 +120,11 @@ impl Counter {
             Self::PreviewRequests => offset_of!(T, preview_requests),
             Self::UnknownKey => offset_of!(T, unknown_key),
             Self::DialFailed => offset_of!(T, dial_failed),
+            Self::OldOpen => offset_of!(T, old_open),
+            Self::OldRequests => offset_of!(T, old_requests),
+            Self::OldMissed => offset_of!(T, old_missed),
+            Self::OldLost => offset_of!(T, old_lost),
+            Self::OldDrained => offset_of!(T, old_drained),
             Self::Opaque(doubt) => offset_of!(T, opaque) + 8 * doubt as usize,
         };
         offset / 8

@@ -19,6 +19,8 @@ pub const KEY_LABEL: &str = "byway.dev/key";
 pub const REVISION_LABEL: &str = "byway.dev/revision";
 /// Annotation on a clone: the hash of what was applied.
 pub const APPLIED_ANNOTATION: &str = "byway.dev/applied";
+/// Annotation of a workload, its pod template or a namespace: `true` has its pods steered ahead of any preview.
+pub const ARMED_ANNOTATION: &str = "byway.dev/armed";
 /// Label of the agents' pods.
 pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// Its value.

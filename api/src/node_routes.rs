@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::absent::{is_default, is_yes, yes};
-use crate::{Key, Match};
+use crate::{ExistingConnections, Key, Match};
 
 mod schema;
 #[cfg(test)]
@@ -83,6 +83,10 @@ pub struct PreviewRoute {
     /// Who answers when no backend can be reached.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_unreachable: OnUnreachable,
+    /// What happens to connections that were open before the route. Where two previews of a target differ, they are
+    /// closed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub existing_connections: ExistingConnections,
     /// From then on the route is dead, whatever the controller does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -158,6 +162,9 @@ pub struct Target {
     /// Who answers what no preview gets.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unkeyed: Unkeyed,
+    /// Whether it is steered ahead of any preview, so that no connection predates one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub armed: bool,
 }
 
 /// Who answers a request that no preview gets.
@@ -207,7 +214,7 @@ pub struct Failure {
     pub message: String,
 }
 
-/// What of a target's traffic cannot be matched by a header.
+/// What of a target's traffic does not reach previews by its headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetTraffic {
@@ -219,6 +226,9 @@ pub struct TargetTraffic {
     /// Connections with HTTP/2 to an app that does not speak it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub http2: u64,
+    /// Connections that are open, and were before the route: the app serves them, whatever comes on them.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub old_connections: u64,
     /// Steered ports that nothing listens on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::ports")]
@@ -255,6 +265,10 @@ pub struct RequestCounts {
     /// Connections that cannot be read, such as TLS, that went to the preview since they came from its environment.
     #[serde(default, skip_serializing_if = "is_default")]
     pub by_origin: u64,
+    /// Requests that would have gone to the preview, but came on a connection that was open before the route. At least so
+    /// many: not all of them can be seen.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub missed: u64,
 }
 
 impl RequestCounts {
@@ -266,6 +280,7 @@ impl RequestCounts {
             unreachable: with(self.unreachable, other.unreachable),
             overlapped: with(self.overlapped, other.overlapped),
             by_origin: with(self.by_origin, other.by_origin),
+            missed: with(self.missed, other.missed),
         }
     }
 }
@@ -348,6 +363,7 @@ impl PreviewRoute {
             match_: None,
             ports: Vec::new(),
             on_unreachable: OnUnreachable::Error,
+            existing_connections: ExistingConnections::Leave,
             expires_at: None,
             response_header: true,
             backends: Vec::new(),

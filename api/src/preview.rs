@@ -269,9 +269,12 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ExistingConnections {
-    /// They stay with the app.
+    /// They stay with the app, and keyed requests on them miss the preview.
     #[default]
     Leave,
+    /// Those that are idle are closed, so that clients open others. A request that is just on its way is lost, as whenever
+    /// a server closes an idle connection.
+    DrainIdle,
 }
 
 /// What became of a Preview.

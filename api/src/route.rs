@@ -4,7 +4,9 @@
 
 use jiff::Timestamp;
 
-use crate::{Backend, CompiledMatch, Key, KeyError, MatchError, OnUnreachable, PreviewRoute};
+use crate::{
+    Backend, CompiledMatch, ExistingConnections, Key, KeyError, MatchError, OnUnreachable, PreviewRoute,
+};
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,8 @@ pub struct CompiledRoute {
     pub ports: Vec<u16>,
     /// Who answers when no backend can be reached.
     pub on_unreachable: OnUnreachable,
+    /// What happens to connections that were open before.
+    pub existing_connections: ExistingConnections,
     /// From then on the route is dead.
     pub expires_at: Option<Timestamp>,
     /// Whether responses get `x-byway-preview: NAME`.
@@ -89,6 +93,7 @@ impl PreviewRoute {
             matcher,
             ports: self.ports.clone(),
             on_unreachable: self.on_unreachable,
+            existing_connections: self.existing_connections,
             expires_at: self.expires_at,
             response_header: self.response_header,
             backends: self.backends.clone(),

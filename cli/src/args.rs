@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use byway_api::{OnUnreachable, PreviewTarget, Ttl};
+use byway_api::{ExistingConnections, OnUnreachable, PreviewTarget, Ttl};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::doctor::DoctorArgs;
@@ -109,9 +109,9 @@ pub struct What {
     /// Who answers while the preview cannot be reached: error (a 502 that names it) or stable (the app)
     #[arg(long, value_name = "WHO", value_parser = values::on_unreachable)]
     pub on_unreachable: Option<OnUnreachable>,
-    /// What happens to connections that were open before; leave: they stay with the app
-    #[arg(long, value_name = "WHAT", value_parser = ["leave"])]
-    pub existing_connections: Option<String>,
+    /// What happens to connections that were open before; leave: they stay with the app; drainIdle: those that are idle are closed
+    #[arg(long, value_name = "WHAT", value_parser = values::existing_connections)]
+    pub existing_connections: Option<ExistingConnections>,
     /// How long to wait until it is ready [default: 5m, or what the file says]
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     pub timeout: Option<Duration>,

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use byway_api::{Key, OnUnreachable, PreviewTarget, Ttl};
+use byway_api::{Key, PreviewTarget, Ttl};
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
@@ -162,10 +162,9 @@ impl Draft {
             flags.insert("match".into(), json!({ "header": { "name": name, "exact": "{{ key }}" } }));
         }
         if let Some(who) = what.on_unreachable {
-            let who = if who == OnUnreachable::Stable { "stable" } else { "error" };
             flags.insert("onUnreachable".into(), json!(who));
         }
-        if let Some(what) = &what.existing_connections {
+        if let Some(what) = what.existing_connections {
             flags.insert("existingConnections".into(), json!(what));
         }
         if !flags.is_empty() {

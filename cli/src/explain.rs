@@ -143,7 +143,8 @@ fn not_counted(preview: &Preview) -> Vec<Finding> {
 /// What has come, and what became of it.
 fn of_the_traffic(preview: &Preview, status: &PreviewStatus) -> Vec<Finding> {
     let mut found = Vec::new();
-    let RequestCounts { requests, unreachable, overlapped, by_origin } = status.traffic;
+    // Of what was missed the warning `OldConnections` tells, with what to do.
+    let RequestCounts { requests, unreachable, overlapped, by_origin, missed: _ } = status.traffic;
     if overlapped > 0 {
         let message =
             format!("{overlapped} requests matched it, but went to another preview that comes first");

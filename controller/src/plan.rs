@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use byway_api::{Backend, Environment, Mode, NodeRoutesSpec, PreviewRoute, Target, Unkeyed, names};
 
-use crate::rows::{Name, PodRow, PreviewPodRow, Ref};
+use crate::rows::{Name, PodRow, PreviewPodRow, Ref, WorkloadKey};
 use crate::standing::Standing;
 use crate::watch::Scope;
 use crate::world::World;
 
 mod agents;
+mod armed;
 mod backends;
 mod cap;
 #[cfg(test)]
@@ -29,6 +30,8 @@ pub struct Plan {
     pub routes: HashMap<Name, Planned>,
     /// Pods that have to be watched.
     pub scopes: BTreeSet<Scope>,
+    /// Workloads that should be steered ahead of any preview and cannot be: how many ports they have.
+    pub unarmed: BTreeMap<WorkloadKey, usize>,
     /// Whether every scope is known. Before, routes would be taken away that are only not seen yet.
     pub is_whole: bool,
 }
@@ -99,6 +102,7 @@ pub fn plan(world: &World, standings: &[Standing], rules: Rules) -> Plan {
         }
         plan.routes.insert(standing.uid.clone(), planned);
     }
+    armed::arm(world, &mut plan, &mut nodes);
     let environments = environments(standings, &pods);
     let agents = agents_by_node(world);
     for (name, node) in nodes {
@@ -133,6 +137,7 @@ impl Steered<'_> {
             ports: ports.to_vec(),
             previews: Vec::new(),
             unkeyed: if self.is_own { Unkeyed::NotFound } else { Unkeyed::App },
+            armed: false,
         }
     }
 }
@@ -173,6 +178,7 @@ fn route(standing: &Standing, ports: &[u16], backends: &[&PreviewPodRow], rules:
     route.match_ = incoming.match_.clone();
     route.ports = ports.to_vec();
     route.on_unreachable = incoming.on_unreachable;
+    route.existing_connections = incoming.existing_connections;
     route.expires_at = standing.expires_at;
     route.response_header = incoming.response_header;
     route.allow_keyless = rules.allow_keyless;
@@ -208,16 +214,20 @@ struct Node {
 impl Node {
     fn add(&mut self, route: PreviewRoute, targets: Vec<Target>) {
         for wanted in targets {
-            let target = self
-                .targets
-                .entry(wanted.name.clone())
-                .or_insert_with(|| Target { ports: Vec::new(), ..wanted.clone() });
-            target.previews.push(route.name.clone());
-            target.ports.extend(wanted.ports);
-            target.ports.sort_unstable();
-            target.ports.dedup();
+            self.steer(wanted).previews.push(route.name.clone());
         }
         self.previews.push(route);
+    }
+
+    /// The target, with its ports added to those that others want of it.
+    fn steer(&mut self, wanted: Target) -> &mut Target {
+        let empty = || Target { ports: Vec::new(), ..wanted.clone() };
+        let target = self.targets.entry(wanted.name.clone()).or_insert_with(empty);
+        target.armed |= wanted.armed;
+        target.ports.extend(wanted.ports);
+        target.ports.sort_unstable();
+        target.ports.dedup();
+        target
     }
 
     fn spec(

@@ -3,11 +3,11 @@
 //! Level-triggered: nothing is remembered of how things came to be, so a controller that starts, or missed something,
 //! does the same as one that saw it all. Only the leader runs this.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use byway_api::{Mode, Phase, PreviewStatus};
+use byway_api::{Mode, Phase, PreviewStatus, names};
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use kube::runtime::events::Recorder;
@@ -18,7 +18,7 @@ use crate::leader::Term;
 use crate::metrics::Metrics;
 use crate::plan::{self, Plan, Rules};
 use crate::publish::{self, Routes};
-use crate::rows::{Name, PreviewPodRow, Ref};
+use crate::rows::{Name, PreviewPodRow, Ref, WorkloadKey};
 use crate::standing::{Is, Standing, standings};
 use crate::status::acks::{Ack, Words};
 use crate::status::judge;
@@ -94,6 +94,8 @@ struct Reconciler {
     /// What bears on the clones of a namespace, until it changes.
     around: HashMap<Name, (Arc<Around>, u64)>,
     recorder: Recorder,
+    /// Workloads of which it was said that they cannot be armed.
+    unarmed: BTreeMap<WorkloadKey, usize>,
     /// Since when acknowledgements are missing, by UID of the Preview.
     late: HashMap<Name, Timestamp>,
     /// When the status of a Preview was written last, by its UID.
@@ -142,6 +144,7 @@ impl Reconciler {
             scopes,
             world: World::default(),
             around: HashMap::new(),
+            unarmed: BTreeMap::new(),
             late: HashMap::new(),
             told_at: HashMap::new(),
             again: HashMap::new(),
@@ -229,7 +232,8 @@ impl Reconciler {
         self.forget_gone(&standings);
         self.want_clones(&standings);
         let rules = Rules { allow_keyless: self.settings.allow_keyless };
-        let plan = plan::plan(&self.world, &standings, rules);
+        let mut plan = plan::plan(&self.world, &standings, rules);
+        self.say_unarmed(std::mem::take(&mut plan.unarmed));
         self.scopes.want(&plan.scopes);
         self.world.targets.retain(|scope, _| plan.scopes.contains(scope));
         self.whole |= plan.is_whole;
@@ -240,6 +244,16 @@ impl Reconciler {
         self.write();
         self.took = begun.elapsed();
         self.metrics.reconciled(self.took);
+    }
+
+    fn say_unarmed(&mut self, unarmed: BTreeMap<WorkloadKey, usize>) {
+        for ((kind, name), ports) in
+            unarmed.iter().filter(|(key, ports)| self.unarmed.get(*key) != Some(*ports))
+        {
+            let annotation = names::ARMED_ANNOTATION;
+            tracing::warn!(%kind, workload = %name, ports, "{annotation} has no effect: it takes between 1 and 32 TCP ports of containers and Services");
+        }
+        self.unarmed = unarmed;
     }
 
     fn forget_gone(&mut self, standings: &[Standing]) {

@@ -1,5 +1,6 @@
 //! What the controller remembers of the cluster's objects.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -105,6 +106,19 @@ pub struct WorkloadRow {
     pub generation: i64,
     /// Its pods.
     pub selector: LabelSelector,
+    /// What its pods are like.
+    pub template: Box<TemplateRow>,
+}
+
+/// A pod template, as far as its pods may be steered ahead of any preview.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TemplateRow {
+    /// The workload or its template asks for that.
+    pub armed: bool,
+    /// Labels of its pods.
+    pub labels: BTreeMap<String, String>,
+    /// TCP ports that its containers name.
+    pub ports: Vec<u16>,
 }
 
 /// A Deployment that a Preview owns.

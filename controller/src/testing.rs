@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::plan::{Plan, Rules, by_preview, plan};
 use crate::publish::fingerprint;
-use crate::rows::{AgentRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow};
+use crate::rows::{AgentRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, TemplateRow, WorkloadRow};
 use crate::standing::{Standing, standings};
 use crate::status::acks::{Ack, Words};
 use crate::status::{Judged, judge};
@@ -52,6 +52,7 @@ pub(crate) fn world() -> World {
     sync(&mut world.preview_pods);
     sync(&mut world.agents);
     sync(&mut world.nodes);
+    sync(&mut world.armed_namespaces);
     sync(&mut world.node_routes);
     sync(&mut world.services);
     sync(&mut world.budgets);
@@ -67,9 +68,10 @@ pub(crate) fn world() -> World {
 
 /// A Deployment whose pods have been listed.
 pub(crate) fn deployment(world: &mut World, app: &str) {
-    let labels = [("app".to_owned(), app.to_owned())].into();
+    let labels: std::collections::BTreeMap<_, _> = [("app".to_owned(), app.to_owned())].into();
+    let template = TemplateRow { labels: labels.clone(), ..TemplateRow::default() };
     let selector = LabelSelector { match_labels: Some(labels), ..LabelSelector::default() };
-    let row = WorkloadRow { uid: app.into(), generation: 1, selector };
+    let row = WorkloadRow { uid: app.into(), generation: 1, selector, template: Box::new(template) };
     world.apply(Update::Workload(TargetKind::Deployment, Event::Apply((name(app), Some(row)))));
     let target = serde_json::from_value(json!({ "kind": "Deployment", "name": app })).unwrap();
     let scope = world.scope_of(&NAMESPACE.into(), &target).unwrap();

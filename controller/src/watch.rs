@@ -2,6 +2,7 @@
 //!
 //! Nothing is decided here. A watch that breaks is begun again with a back-off; meanwhile the tables keep what they have.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use backon::ExponentialBuilder;
 use byway_api::{NodeRoutes, Preview, TargetKind, names};
 use futures::{StreamExt, TryStreamExt};
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Namespace, Node};
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::core::{ApiResource, DeserializeGuard, DynamicObject, PartialObjectMeta};
@@ -31,7 +32,9 @@ pub use scopes::{Scope, Scopes};
 use crate::clone::ServiceRow;
 use crate::metrics::Metrics;
 use crate::publish::fingerprint;
-use crate::rows::{AgentRow, ChildRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow};
+use crate::rows::{
+    AgentRow, ChildRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, TemplateRow, WorkloadRow,
+};
 use crate::status::in_order;
 use crate::table::Change;
 
@@ -48,6 +51,8 @@ pub enum Update {
     Agent(Change<Name, AgentRow>),
     /// UIDs of nodes, by name.
     Node(Change<Name, Name>),
+    /// Namespaces whose pods are to be steered ahead of any preview.
+    ArmedNamespace(Change<Name, ()>),
     /// What agents have programmed, by node.
     NodeRoutes(Change<Name, PublishedRow>),
     /// Workloads.
@@ -132,23 +137,19 @@ impl Watch {
         );
         let nodes: Api<PartialObjectMeta<Node>> = Api::all(client());
         self.follow("nodes", nodes, config(), node, Update::Node);
+        let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(client());
+        self.follow("namespaces", namespaces, config(), armed_namespace, Update::ArmedNamespace);
         let published: Api<NodeRoutes> = Api::all(client());
         self.follow("noderoutes", published, config(), node_routes, Update::NodeRoutes);
 
-        self.workloads(Api::<slim::Deployment>::all(client()), TargetKind::Deployment, config(), |o| {
-            &o.spec.selector
-        });
+        self.workloads(Api::<slim::Deployment>::all(client()), TargetKind::Deployment, config(), |o| &o.spec);
         self.workloads(Api::<slim::StatefulSet>::all(client()), TargetKind::StatefulSet, config(), |o| {
-            &o.spec.selector
+            &o.spec
         });
-        self.workloads(Api::<slim::DaemonSet>::all(client()), TargetKind::DaemonSet, config(), |o| {
-            &o.spec.selector
-        });
+        self.workloads(Api::<slim::DaemonSet>::all(client()), TargetKind::DaemonSet, config(), |o| &o.spec);
         // Those of Deployments are many, and nobody's target.
         let own = config().labels("!pod-template-hash");
-        self.workloads(Api::<slim::ReplicaSet>::all(client()), TargetKind::ReplicaSet, own, |o| {
-            &o.spec.selector
-        });
+        self.workloads(Api::<slim::ReplicaSet>::all(client()), TargetKind::ReplicaSet, own, |o| &o.spec);
         tokio::spawn(self.clone().rollouts());
 
         let services: Api<slim::Service> = Api::all(client());
@@ -179,12 +180,12 @@ impl Watch {
         );
     }
 
-    fn workloads<K>(&self, api: Api<K>, kind: TargetKind, config: Config, selector: fn(&K) -> &LabelSelector)
+    fn workloads<K>(&self, api: Api<K>, kind: TargetKind, config: Config, spec: fn(&K) -> &slim::WorkloadSpec)
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     {
         let row = move |object: K| {
-            let row = workload(object.meta(), selector(&object))?;
+            let row = workload(object.meta(), spec(&object))?;
             Some((of(object.meta())?, Some(row)))
         };
         self.follow("workloads", api, config, row, move |change| Update::Workload(kind, change));
@@ -199,9 +200,9 @@ impl Watch {
             if known.is_ok_and(|list| list.resources.iter().any(|it| it.name == resource.plural)) {
                 let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
                 let row = |object: DynamicObject| {
-                    let selector = object.data["spec"]["selector"].clone();
-                    let selector = serde_json::from_value(selector).unwrap_or_default();
-                    Some((of(&object.metadata)?, Some(workload(&object.metadata, &selector)?)))
+                    let spec = object.data["spec"].clone();
+                    let spec = serde_json::from_value(spec).unwrap_or_default();
+                    Some((of(&object.metadata)?, Some(workload(&object.metadata, &spec)?)))
                 };
                 return self.run("rollouts", watcher(api, config()), row, wrap).await;
             }
@@ -361,7 +362,17 @@ fn node_routes(object: NodeRoutes) -> Option<(Name, Option<PublishedRow>)> {
     ))
 }
 
-fn workload(meta: &ObjectMeta, selector: &LabelSelector) -> Option<WorkloadRow> {
+fn armed_namespace(object: PartialObjectMeta<Namespace>) -> Option<(Name, Option<()>)> {
+    let meta = object.metadata;
+    let armed = meta.annotations.as_ref().is_some_and(is_armed);
+    Some((meta.name?.into(), armed.then_some(())))
+}
+
+fn is_armed(annotations: &BTreeMap<String, String>) -> bool {
+    annotations.get(names::ARMED_ANNOTATION).is_some_and(|value| value == "true")
+}
+
+fn workload(meta: &ObjectMeta, spec: &slim::WorkloadSpec) -> Option<WorkloadRow> {
     // A clone is nobody's target, and its selector drops no labels.
     if meta.labels.as_ref().is_some_and(|it| it.contains_key(names::PREVIEW_LABEL)) {
         return None;
@@ -369,8 +380,20 @@ fn workload(meta: &ObjectMeta, selector: &LabelSelector) -> Option<WorkloadRow> 
     Some(WorkloadRow {
         uid: meta.uid.as_deref()?.into(),
         generation: meta.generation.unwrap_or_default(),
-        selector: selector.clone(),
+        selector: spec.selector.clone(),
+        template: Box::new(template(meta, &spec.template)),
     })
+}
+
+fn template(meta: &ObjectMeta, template: &slim::Template) -> TemplateRow {
+    let ports = template.spec.containers.iter().flat_map(|container| &container.ports);
+    let tcp = ports.filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP");
+    let numbers = tcp.filter_map(|port| u16::try_from(port.container_port).ok()).filter(|port| *port != 0);
+    TemplateRow {
+        armed: meta.annotations.as_ref().is_some_and(is_armed) || is_armed(&template.metadata.annotations),
+        labels: template.metadata.labels.clone(),
+        ports: numbers.collect(),
+    }
 }
 
 fn service(object: slim::Service) -> Option<(Ref, Option<ServiceRow>)> {

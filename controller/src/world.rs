@@ -29,6 +29,8 @@ pub struct World {
     pub agents: Table<Name, AgentRow>,
     /// UIDs of nodes.
     pub nodes: Table<Name, Name>,
+    /// Namespaces whose pods are to be steered ahead of any preview.
+    pub armed_namespaces: Table<Name, ()>,
     /// What agents have programmed, by node.
     pub node_routes: Table<Name, PublishedRow>,
     /// Workloads by kind.
@@ -65,6 +67,7 @@ impl World {
             Update::PreviewPod(change) => self.preview_pods.apply(change),
             Update::Agent(change) => self.agents.apply(change),
             Update::Node(change) => self.nodes.apply(change),
+            Update::ArmedNamespace(change) => self.armed_namespaces.apply(change),
             Update::NodeRoutes(change) => self.node_routes.apply(change),
             Update::Workload(kind, change) => self.workloads.entry(kind).or_default().apply(change),
             Update::Service(change) => self.services.apply(change),
@@ -82,6 +85,7 @@ impl World {
             && self.preview_pods.is_synced()
             && self.agents.is_synced()
             && self.nodes.is_synced()
+            && self.armed_namespaces.is_synced()
             && self.node_routes.is_synced()
             && self.services.is_synced()
             && self.budgets.is_synced()
@@ -96,9 +100,23 @@ impl World {
         let pods = if target.kind == TargetKind::Pod {
             Pods::Named(name)
         } else {
-            let row = self.workload(namespace, target)?;
-            Pods::Selected(selector_text(&row.selector)?.into())
+            return self.workload(namespace, target).and_then(|row| Self::pods_selected(namespace, row));
         };
+        Some(Scope { namespace: namespace.clone(), pods })
+    }
+
+    /// Workloads whose pods are to be steered ahead of any preview, and which pods these are.
+    pub fn armed(&self) -> impl Iterator<Item = (TargetKind, &Ref, &WorkloadRow, Scope)> {
+        let all = self.workloads.iter().flat_map(|(kind, table)| table.iter().map(|it| (*kind, it)));
+        all.filter_map(|(kind, (name, row))| {
+            let asked = row.template.armed || self.armed_namespaces.get(&name.namespace).is_some();
+            let scope = if asked { Self::pods_selected(&name.namespace, row) } else { None };
+            Some((kind, name, row, scope?))
+        })
+    }
+
+    fn pods_selected(namespace: &Name, row: &WorkloadRow) -> Option<Scope> {
+        let pods = Pods::Selected(selector_text(&row.selector)?.into());
         Some(Scope { namespace: namespace.clone(), pods })
     }
 

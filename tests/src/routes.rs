@@ -57,8 +57,17 @@ impl Routes {
             ports: ports.to_vec(),
             previews: previews.iter().map(|&preview| preview.to_owned()).collect(),
             unkeyed: Unkeyed::App,
+            armed: false,
         });
         self
+    }
+
+    /// Steers `ports` of a pod ahead of any preview.
+    #[must_use]
+    pub fn armed(self, pod: &Pod, ports: &[u16]) -> Self {
+        let mut routes = self.target(pod, ports, &[]);
+        routes.0.targets.iter_mut().filter(|it| it.name == pod.name).for_each(|it| it.armed = true);
+        routes
     }
 
     /// What these pods call belongs to the environment of `key`.

@@ -44,6 +44,8 @@ pub(super) fn encode(health: &Health) -> String {
     );
     gauge("connections_limit", "Most connections at once", admission.map_or(0, |a| a.limit() as u64));
     gauge("steering", "1 when new connections are taken", u64::from(admission.is_some_and(|a| a.has_room())));
+    let help = "Connections to targets that are open, and were before the route";
+    gauge("old_connections", help, sum(Counter::OldOpen));
     let memory = Gauge::<i64>::default();
     memory.set(i64::try_from(resident_bytes()).unwrap_or(i64::MAX));
     registry.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, memory);
@@ -59,6 +61,22 @@ pub(super) fn encode(health: &Health) -> String {
         "unknown_keys",
         "Requests to the app that carried a key without a route",
         sum(Counter::UnknownKey),
+    );
+    counter(
+        "old_requests",
+        "Requests seen on connections that were open before a route",
+        sum(Counter::OldRequests),
+    );
+    counter(
+        "old_requests_missed",
+        "Of these, the keyed ones, which a preview would have got",
+        sum(Counter::OldMissed),
+    );
+    counter("old_packets_lost", "Packets on such connections that were not looked at", sum(Counter::OldLost));
+    counter(
+        "old_connections_drained",
+        "Such connections that were closed while idle",
+        sum(Counter::OldDrained),
     );
     counter("bad_documents", "Routes documents that could not be read", health.bad_documents.load(Relaxed));
 

@@ -41,6 +41,7 @@ impl Counted {
                 unreachable: word(counter::UNREACHABLE),
                 overlapped: word(counter::OVERLAPPED),
                 by_origin: word(counter::OPAQUE),
+                missed: word(counter::MISSED),
             },
             last_request_ms: word(counter::LAST_REQUEST),
         }
@@ -75,17 +76,15 @@ impl Requests {
             }
         }
         seen.retain(|_, counted| *counted != Counted::default());
-        let is_same = |with: fn(&Counted, &Counted) -> bool| {
-            let told = self.told.iter().map(|(preview, counted)| (preview.as_str(), counted));
-            seen.len() == self.told.len()
-                && seen
-                    .iter()
-                    .zip(told)
-                    .all(|((seen, now), (told, before))| *seen == told && with(now, before))
+        let differs = |is_news: fn(&Counted, &Counted) -> bool| {
+            let pairs = || self.told.iter().zip(&seen);
+            self.told.len() != seen.len()
+                || pairs().any(|((told, before), (preview, now))| told != preview || is_news(before, now))
         };
-        let begins_or_ends = !is_same(|_, _| true);
+        // Also when the first one is missed.
+        let begins_or_ends = differs(|before, now| before.counts.missed == 0 && now.counts.missed > 0);
         let is_due = self.told_at.is_none_or(|told| now.duration_since(told) >= NUMBERS);
-        let tells = begins_or_ends || (is_due && !is_same(PartialEq::eq));
+        let tells = begins_or_ends || (is_due && differs(PartialEq::ne));
         if tells {
             self.told = seen.into_iter().map(|(preview, counted)| (preview.to_owned(), counted)).collect();
             self.told_at = Some(now);

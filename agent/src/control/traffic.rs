@@ -36,8 +36,10 @@ impl Traffic {
             let told = match before.remove(&seen.target) {
                 Some(mut told) => {
                     news |= told.begins(&seen) || told.settles(now, &seen.not_listening);
-                    let grown = (told.traffic.tls, told.traffic.http2) != (seen.tls, seen.http2);
-                    if grown && (numbers_are_due || told.begins(&seen)) {
+                    let counts = |it: &TargetTraffic| (it.tls, it.http2, it.old_connections);
+                    let changed = counts(&told.traffic) != counts(&seen);
+                    if changed && (numbers_are_due || told.begins(&seen)) {
+                        told.traffic.old_connections = seen.old_connections;
                         (told.traffic.tls, told.traffic.http2) = (seen.tls, seen.http2);
                         numbers = true;
                     }
@@ -64,9 +66,11 @@ impl Traffic {
 }
 
 impl Told {
-    /// Whether the first connection of a kind has come.
+    /// Whether the first connection of a kind has come, or the last one of those that were there before has gone.
     fn begins(&self, seen: &TargetTraffic) -> bool {
-        (self.traffic.tls == 0 && seen.tls > 0) || (self.traffic.http2 == 0 && seen.http2 > 0)
+        (self.traffic.old_connections == 0) != (seen.old_connections == 0)
+            || (self.traffic.tls == 0 && seen.tls > 0)
+            || (self.traffic.http2 == 0 && seen.http2 > 0)
     }
 
     /// Takes over ports that have been so for long enough.
@@ -94,7 +98,7 @@ impl Told {
 
 /// Whether a target is worth a word.
 fn is_told(traffic: &TargetTraffic) -> bool {
-    traffic.tls > 0 || traffic.http2 > 0 || !traffic.not_listening.is_empty()
+    traffic.tls > 0 || traffic.http2 > 0 || traffic.old_connections > 0 || !traffic.not_listening.is_empty()
 }
 
 #[cfg(test)]
@@ -102,7 +106,8 @@ mod tests {
     use super::*;
 
     fn seen(tls: u64, http2: u64, not_listening: &[u16]) -> TargetTraffic {
-        TargetTraffic { target: "a/b".to_owned(), tls, http2, not_listening: not_listening.to_vec() }
+        let not_listening = not_listening.to_vec();
+        TargetTraffic { target: "a/b".to_owned(), tls, http2, not_listening, ..TargetTraffic::default() }
     }
 
     #[test]
@@ -119,6 +124,21 @@ mod tests {
         assert_eq!(at(62, seen(9, 1, &[])), (false, (4, 1)));
         assert_eq!(at(63, seen(9, 1, &[])), (true, (9, 1)));
         assert_eq!(at(200, seen(9, 1, &[])), (false, (9, 1)));
+    }
+
+    #[test]
+    fn the_first_old_connection_and_the_end_of_the_last_are_told_at_once() {
+        let (mut traffic, start) = (Traffic::default(), Instant::now());
+        let mut at = |seconds: u64, old_connections: u64| {
+            let seen = TargetTraffic { old_connections, ..seen(0, 0, &[]) };
+            let news = traffic.observe(start + Duration::from_secs(seconds), [seen].into_iter());
+            (news, traffic.told().first().map_or(0, |t| t.old_connections))
+        };
+        assert_eq!(at(0, 0), (false, 0));
+        assert_eq!(at(1, 3), (true, 3));
+        assert_eq!(at(2, 2), (false, 3));
+        assert_eq!(at(61, 1), (true, 1));
+        assert_eq!(at(62, 0), (true, 0));
     }
 
     #[test]

@@ -53,6 +53,14 @@ fn print_target(out: &mut impl io::Write, target: &TargetReport) -> io::Result<(
     write!(out, "{}", counts("connections", &target.steered))?;
     write!(out, "{}", counts("requests", &target.counters))?;
     write!(out, "{}", counts("opaque", &target.opaque))?;
+    let old = &target.old;
+    if old.open + old.requests + old.drained + old.lost > 0 {
+        writeln!(
+            out,
+            "    open before the route: {} connections, {} requests on them, {} keyed ones missed, {} drained, {} packets lost",
+            old.open, old.requests, old.missed, old.drained, old.lost
+        )?;
+    }
     if target.routes.is_empty() {
         return writeln!(out, "    no route");
     }
@@ -79,9 +87,12 @@ fn row(route: &RouteReport) -> [String; 6] {
     );
     let backends = if route.backends.is_empty() { "none ready".to_owned() } else { route.backends.join(" ") };
     let mut requests = route.requests.to_string();
-    for (n, what) in
-        [(route.unreachable, "unreachable"), (route.overlapped, "overlapped"), (route.opaque, "opaque")]
-    {
+    for (n, what) in [
+        (route.unreachable, "unreachable"),
+        (route.overlapped, "overlapped"),
+        (route.opaque, "opaque"),
+        (route.missed, "missed"),
+    ] {
         if n > 0 {
             requests = format!("{requests}, {n} {what}");
         }

@@ -50,7 +50,23 @@ pub(super) struct TargetReport {
     pub(super) steered: BTreeMap<&'static str, u64>,
     pub(super) counters: BTreeMap<&'static str, u64>,
     pub(super) opaque: BTreeMap<&'static str, u64>,
+    /// Connections that were open before the route.
+    pub(super) old: OldReport,
     pub(super) routes: Vec<RouteReport>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OldReport {
+    pub(super) open: u64,
+    /// Read on them.
+    pub(super) requests: u64,
+    /// Of these, the keyed ones.
+    pub(super) missed: u64,
+    /// Packets that were not looked at.
+    pub(super) lost: u64,
+    /// Closed while idle.
+    pub(super) drained: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,6 +90,7 @@ pub(super) struct RouteReport {
     pub(super) unreachable: u64,
     pub(super) overlapped: u64,
     pub(super) opaque: u64,
+    pub(super) missed: u64,
     pub(super) last_request: Option<Timestamp>,
 }
 
@@ -158,6 +175,13 @@ fn target_report(
             ("unknownKey", c.unknown_key),
             ("dialFailed", c.dial_failed),
         ]),
+        old: OldReport {
+            open: c.old_open,
+            requests: c.old_requests,
+            missed: c.old_missed,
+            lost: c.old_lost,
+            drained: c.old_drained,
+        },
         opaque: Doubt::ALL
             .into_iter()
             .map(|d| (d.code(), c.opaque[d as usize]))
@@ -205,6 +229,7 @@ fn routes(agent: &Agent) -> Result<Vec<(u32, RouteReport)>> {
                 unreachable: c.unreachable,
                 overlapped: c.overlapped,
                 opaque: c.opaque,
+                missed: c.missed,
                 last_request: timestamp_ms(c.last_request_ms),
             },
         ));

@@ -10,7 +10,7 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{Map, MapData},
+    maps::{Map, MapData, RingBuf},
     programs::{BtfTracePoint, CgroupAttachMode, CgroupSockAddr, SockOps},
 };
 use byway_abi::maps;
@@ -119,6 +119,12 @@ impl Node {
             .filter_map(|(name, map)| Some((name.to_owned(), descriptor(map)?)))
             .map(|(name, fd)| Ok((name, fd.try_clone_to_owned()?)))
             .collect()
+    }
+
+    /// What the observers copy. To be taken once.
+    pub(crate) fn packets(&mut self) -> Result<RingBuf<MapData>, NodeError> {
+        let missing = || NodeError::Refused(format!("no map {}", maps::PACKETS));
+        self.ebpf.take_map(maps::PACKETS).ok_or_else(missing)?.try_into().map_err(refused)
     }
 
     /// For the programs' log.

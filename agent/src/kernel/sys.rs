@@ -13,6 +13,7 @@ const BPF_MAP_UPDATE_ELEM: u32 = 2;
 const BPF_MAP_DELETE_ELEM: u32 = 3;
 const BPF_MAP_GET_NEXT_KEY: u32 = 4;
 const BPF_PROG_LOAD: u32 = 5;
+const BPF_OBJ_PIN: u32 = 6;
 const BPF_MAP_FREEZE: u32 = 22;
 const BPF_LINK_CREATE: u32 = 28;
 
@@ -53,6 +54,31 @@ pub(crate) fn link_create(
     put(&mut attr, 8, attach_type.to_ne_bytes());
     // SAFETY: no pointers; the descriptor that comes back is ours alone.
     unsafe { bpf(BPF_LINK_CREATE, &mut attr).map(|fd| OwnedFd::from_raw_fd(fd)) }
+}
+
+/// Attaches a program at the ingress of an interface of the calling thread's namespace, before all others there (TCX,
+/// kernel 6.6). Closing the link detaches it.
+pub(crate) fn tcx_link_create(program: BorrowedFd<'_>, interface: u32) -> io::Result<OwnedFd> {
+    const BPF_TCX_INGRESS: u32 = 46;
+    const BPF_F_BEFORE: u32 = 1 << 3;
+    let mut attr = [0; 128];
+    put_fd(&mut attr, 0, program.as_raw_fd());
+    put(&mut attr, 4, interface.to_ne_bytes());
+    put(&mut attr, 8, BPF_TCX_INGRESS.to_ne_bytes());
+    put(&mut attr, 12, BPF_F_BEFORE.to_ne_bytes());
+    // SAFETY: no pointers; the descriptor that comes back is ours alone.
+    unsafe { bpf(BPF_LINK_CREATE, &mut attr).map(|fd| OwnedFd::from_raw_fd(fd)) }
+}
+
+/// Gives a program a path on a bpffs.
+pub(crate) fn pin(program: BorrowedFd<'_>, path: &std::path::Path) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    let mut attr = [0; 128];
+    put_ptr(&mut attr, 0, path.as_ptr());
+    put_fd(&mut attr, 8, program.as_raw_fd());
+    // SAFETY: the path outlives the call.
+    unsafe { bpf(BPF_OBJ_PIN, &mut attr).map(drop) }
 }
 
 /// What `BPF_PROG_LOAD` needs.

@@ -1,4 +1,4 @@
-//! The steering program, loaded anew for each target with constants of its own.
+//! The programs that are loaded anew for each target, with constants of its own: `steer`, and `byway_observe`.
 //!
 //! The object is parsed once. A load patches its constants, points it at the maps of the node and asks the kernel;
 //! only the link is kept, which holds the program, which holds the maps: 1 ms, one descriptor and 4 KB per target
@@ -16,16 +16,19 @@ use super::{OBJECT, Offsets, sys};
 
 const BPF_PROG_TYPE_SK_LOOKUP: u32 = 30;
 const BPF_SK_LOOKUP: u32 = 36;
-const PROGRAM: &str = "steer";
+const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
+const STEER: &str = "steer";
+/// Also the name of the filter where there is no TCX.
+pub(super) const OBSERVE: &str = "byway_observe";
 
 /// Why a target's program could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TemplateError {
     #[error("the embedded eBPF object is damaged ({0}): rebuild the agent")]
     Object(String),
-    #[error("the kernel refused the steering program: {0}; {1}")]
+    #[error("the kernel refused a program of the target: {0}; {1}")]
     Refused(io::Error, String),
-    #[error("the kernel refused a map or link of the steering program: {0}")]
+    #[error("the kernel refused a map or link of the target's program: {0}")]
     Kernel(#[from] io::Error),
 }
 
@@ -67,12 +70,17 @@ impl Template {
         netns: impl AsFd,
         constants: SteerConstants,
     ) -> Result<OwnedFd, TemplateError> {
-        let program = self.load(constants)?;
+        let program = self.steer(constants)?;
         Ok(sys::link_create(program.as_fd(), netns.as_fd(), BPF_SK_LOOKUP)?)
     }
 
-    fn load(&self, c: SteerConstants) -> Result<OwnedFd, TemplateError> {
-        let mut object = self.object.clone();
+    /// Loads the observer for interfaces whose frames have so many bytes before the IP header.
+    pub(crate) fn observer(&self, ns: u64, link_header: u32) -> Result<OwnedFd, TemplateError> {
+        let globals = [("NS", &ns.to_ne_bytes()[..]), ("LINK_HEADER", &link_header.to_ne_bytes()[..])];
+        self.load(OBSERVE, BPF_PROG_TYPE_SCHED_CLS, 0, &globals)
+    }
+
+    fn steer(&self, c: SteerConstants) -> Result<OwnedFd, TemplateError> {
         let globals: [(&str, &[u8]); 8] = [
             ("NS", &c.ns.to_ne_bytes()),
             ("SLOT", &c.slot.to_ne_bytes()),
@@ -83,6 +91,17 @@ impl Template {
             ("OFF_ACK_BACKLOG", &self.ack_backlog.to_ne_bytes()),
             ("OFF_QLEN", &self.qlen.to_ne_bytes()),
         ];
+        self.load(STEER, BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP, &globals)
+    }
+
+    fn load(
+        &self,
+        name: &str,
+        kind: u32,
+        attach_type: u32,
+        globals: &[(&str, &[u8])],
+    ) -> Result<OwnedFd, TemplateError> {
+        let mut object = self.object.clone();
         object.patch_map_data(globals.iter().map(|(n, v)| (*n, (*v, true))).collect()).map_err(damaged)?;
         let text = object.functions.keys().map(|k| k.0).collect();
         let maps = std::mem::take(&mut object.maps);
@@ -102,12 +121,12 @@ impl Template {
         }
         object.relocate_maps(used.into_iter(), &text).map_err(damaged)?;
         object.relocate_calls(&text).map_err(damaged)?;
-        let program = object.programs.get(PROGRAM).ok_or_else(|| damaged("no program"))?;
+        let program = object.programs.get(name).ok_or_else(|| damaged("no program"))?;
         let function = object.functions.get(&program.function_key()).ok_or_else(|| damaged("no function"))?;
         sys::prog_load(&sys::Program {
-            name: PROGRAM,
-            kind: BPF_PROG_TYPE_SK_LOOKUP,
-            attach_type: BPF_SK_LOOKUP,
+            name,
+            kind,
+            attach_type,
             instructions: &function.instructions,
             license: &object.license,
         })

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use aya_obj::{Object, btf::Btf};
 use byway_abi::{
-    AgentInfo, DialKey, ListenKey, Listeners, Origin, PortKey, RouteCounters, RouteRecord, TargetCounters,
-    TargetRecord, maps,
+    AgentInfo, DialKey, ListenKey, Listeners, Origin, Packet, PortKey, RouteCounters, RouteRecord,
+    TargetCounters, TargetRecord, maps,
 };
 
 use super::OBJECT;
@@ -49,6 +49,8 @@ fn the_maps_of_the_object_are_those_of_the_abi() {
         (maps::LISTENERS, (4, 4)),
         (maps::PORTS, (size_of::<PortKey>(), 4)),
         (maps::DIALS, (size_of::<DialKey>(), size_of::<Origin>())),
+        (maps::OLD, (size_of::<DialKey>(), 4)),
+        (maps::PACKET, (4, size_of::<Packet>())),
         (maps::LISTENING, (size_of::<ListenKey>(), size_of::<Listeners>())),
         (maps::NAMESPACES, (8, 8)),
         (maps::HEARTBEAT, (4, 8)),

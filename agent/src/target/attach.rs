@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     inspect,
-    kernel::{SteerConstants, Template, TemplateError, sys::netns_cookie},
+    kernel::{Hook, SteerConstants, Template, TemplateError, sys::netns_cookie},
     tables::{Slot, Tables},
     worker::Workers,
 };
@@ -79,6 +79,8 @@ pub(crate) struct Attacher {
     pub(crate) max_age: Duration,
     /// Most connections that wait for one target, over all workers.
     pub(crate) max_backlog: u32,
+    /// Whether observers are filters of clsact although the kernel has TCX.
+    pub(crate) clsact: bool,
     /// Whether a document may name a network namespace by its path: a local file may.
     pub(crate) takes_paths: bool,
 }
@@ -115,6 +117,10 @@ impl Attacher {
             return Err(AttachError::Duplicate(name));
         }
         let workers = self.workers.count();
+        netns.run(|| {
+            Hook::sweep();
+            Ok(())
+        })?;
         let found = netns.run(listening::listening)?;
         let taken = |port: &u16| found.iter().any(|l| l.port == *port) || wanted.ports.contains(port);
         let mut free = own_ports().filter(|port| !taken(port));

@@ -23,7 +23,7 @@ pub(crate) struct Listening {
 
 /// The listening sockets of the calling thread's namespace.
 pub(crate) fn listening() -> io::Result<Vec<Listening>> {
-    let found = dump(&StateFlags::LISTEN)?;
+    let found = dump(&StateFlags::LISTEN, &ExtensionFlags::empty())?;
     Ok(found
         .into_iter()
         .map(|socket| Listening {
@@ -40,7 +40,7 @@ pub(crate) type Handshake = [(IpAddr, u16); 2];
 
 /// Handshakes for `ports` that are under way in the calling thread's namespace.
 pub(crate) fn half_open(ports: &[u16]) -> io::Result<HashSet<Handshake>> {
-    let found = dump(&StateFlags::SYN_RECV)?;
+    let found = dump(&StateFlags::SYN_RECV, &ExtensionFlags::empty())?;
     let ids = found.into_iter().map(|socket| socket.header.socket_id);
     Ok(ids
         .filter(|id| ports.contains(&id.source_port))
@@ -48,12 +48,12 @@ pub(crate) fn half_open(ports: &[u16]) -> io::Result<HashSet<Handshake>> {
         .collect())
 }
 
-fn dump(states: &StateFlags) -> io::Result<Vec<InetResponse>> {
+/// TCP sockets of the calling thread's namespace.
+pub(super) fn dump(states: &StateFlags, extensions: &ExtensionFlags) -> io::Result<Vec<InetResponse>> {
     let mut found = Vec::new();
     for (family, socket_id) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
-        let extensions = ExtensionFlags::empty();
-        let request =
-            InetRequest { family, protocol: IPPROTO_TCP, extensions, states: states.clone(), socket_id };
+        let (states, extensions) = (states.clone(), extensions.clone());
+        let request = InetRequest { family, protocol: IPPROTO_TCP, extensions, states, socket_id };
         dump_family(request, &mut found)?;
     }
     Ok(found)

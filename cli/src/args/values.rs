@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use byway_api::{OnUnreachable, PreviewTarget, TargetKind};
+use byway_api::{ExistingConnections, OnUnreachable, PreviewTarget, TargetKind};
 
 /// `NAME=VALUE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,14 @@ pub(super) fn on_unreachable(text: &str) -> Result<OnUnreachable, String> {
         "error" => Ok(OnUnreachable::Error),
         "stable" => Ok(OnUnreachable::Stable),
         _ => Err("write error or stable".to_owned()),
+    }
+}
+
+pub(super) fn existing_connections(text: &str) -> Result<ExistingConnections, String> {
+    match text {
+        "leave" => Ok(ExistingConnections::Leave),
+        "drainIdle" => Ok(ExistingConnections::DrainIdle),
+        _ => Err("write leave or drainIdle".to_owned()),
     }
 }
 

@@ -1,3 +1,5 @@
+use byway_api::{ExistingConnections, OnUnreachable};
+
 use super::*;
 use crate::args::{EnvVarArg, target};
 use crate::exit::Exit;
@@ -37,7 +39,7 @@ fn flags_alone_make_a_preview() {
         idle_ttl: Some("30m".parse().unwrap()),
         replicas: Some(2),
         on_unreachable: Some(OnUnreachable::Stable),
-        existing_connections: Some("leave".into()),
+        existing_connections: Some(ExistingConnections::DrainIdle),
         ..image("app:2")
     };
     let draft = flags(&what).unwrap();
@@ -49,7 +51,7 @@ fn flags_alone_make_a_preview() {
                 "target": { "kind": "Deployment", "name": "app" }, "image": "app:2", "ttl": "1h30m", "idleTtl": "30m", "replicas": 2,
                 "incoming": {
                     "ports": [80, 81], "match": { "header": { "name": "x-traffic", "exact": "{{ key }}" } },
-                    "onUnreachable": "stable", "existingConnections": "leave",
+                    "onUnreachable": "stable", "existingConnections": "drainIdle",
                 },
             },
         })

@@ -14,7 +14,7 @@ pub(super) fn cap(mut spec: NodeRoutesSpec) -> (NodeRoutesSpec, Vec<String>) {
         for target in &mut spec.targets {
             target.previews.retain(|name| *name != last.name);
         }
-        spec.targets.retain(|target| !target.previews.is_empty());
+        spec.targets.retain(|target| target.armed || !target.previews.is_empty());
         out.push(last.name);
     }
     (spec, out)

@@ -1,14 +1,17 @@
 use std::collections::BTreeMap;
 
-use byway_api::{Mode, Unkeyed};
+use byway_api::{Mode, TargetKind, Unkeyed};
+use kube::runtime::watcher::Event;
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::clone::ServiceRow;
 use crate::standing::standings;
 use crate::testing::{
     NAMESPACE, agent, at, backend, cloned, deployment, name, node, planned, preview, put, target, world,
 };
+use crate::watch::Update;
 use crate::write::clone::CloneOutcome;
 
 /// A world with one target on node `n1`.
@@ -202,6 +205,66 @@ fn a_preview_without_a_target_is_steered_at_its_own_pods() {
     let wanted = &plan.routes["uid-a"].wanted;
     assert_eq!(wanted.len(), 1, "its pods are not Ready before they are routed, but their containers are");
     assert_eq!(wanted[0].target, "demo/a-1");
+}
+
+/// Has the pods of `app` steered ahead: by its own annotation, or by its namespace's.
+fn arm(world: &mut World, by_namespace: bool, ports: &[u16]) {
+    let mut row = world.workloads[&TargetKind::Deployment].get(&name("app")).unwrap().clone();
+    (row.template.armed, row.template.ports) = (!by_namespace, ports.to_vec());
+    world.apply(Update::Workload(TargetKind::Deployment, Event::Apply((name("app"), Some(row)))));
+    world.apply(Update::ArmedNamespace(Event::Apply((NAMESPACE.into(), by_namespace.then_some(())))));
+}
+
+#[test]
+fn an_armed_target_is_steered_without_a_preview() {
+    for by_namespace in [false, true] {
+        let mut world = one_target();
+        assert!(plan_of(&world).nodes.is_empty() && plan_of(&world).scopes.is_empty());
+        target(&mut world, 2, "n1", |pod| pod.ready = false);
+        target(&mut world, 3, "n1", |pod| pod.ips.clear());
+        arm(&mut world, by_namespace, &[8080, 9000]);
+        let plan = plan_of(&world);
+        assert_eq!((plan.scopes.len(), plan.is_whole), (1, true));
+        let spec = spec(&plan, "n1");
+        let names: Vec<&str> = spec.targets.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["demo/app-1", "demo/app-2"], "clients may connect the moment it is ready");
+        assert!(spec.targets.iter().all(|it| it.armed && it.previews.is_empty() && it.ports == [8080, 9000]));
+        assert_eq!(spec.agent_pod_uid.as_deref(), Some("agent-n1"));
+
+        // A preview of it finds it steered, and leaves it so.
+        let preview = preview(&mut world, "a", 0, json!({}));
+        cloned(&mut world, &preview, "r1");
+        let both = plan_of(&world);
+        let first = &both.nodes[&Name::from("n1")].targets[0];
+        assert_eq!((first.armed, &first.ports), (true, &vec![8080, 9000]));
+        assert_eq!(first.previews, ["demo/a"]);
+    }
+}
+
+#[test]
+fn an_armed_target_serves_what_services_send_to_it() {
+    let mut world = one_target();
+    let service = |world: &mut World, of: &str, app: &str, ports: serde_json::Value| {
+        let row = ServiceRow {
+            name: of.to_owned(),
+            selector: [("app".to_owned(), app.to_owned())].into(),
+            ports: serde_json::from_value(ports).unwrap(),
+        };
+        world.apply(Update::Service(Event::Apply((name(of), Some(row)))));
+    };
+    service(&mut world, "other", "other", json!([{ "port": 1 }]));
+    arm(&mut world, false, &[]);
+    let plan = plan_of(&world);
+    assert!(plan.nodes.is_empty(), "nobody knows its ports");
+    assert_eq!(plan.unarmed.into_iter().collect::<Vec<_>>(), [((TargetKind::Deployment, name("app")), 0)]);
+    let ports =
+        json!([{ "port": 80, "targetPort": 3000 }, { "port": 81 }, { "port": 53, "protocol": "UDP" }]);
+    service(&mut world, "app", "app", ports);
+    let plan = plan_of(&world);
+    assert_eq!(spec(&plan, "n1").targets[0].ports, [81, 3000]);
+    assert!(plan.unarmed.is_empty());
+    arm(&mut world, false, &(1000..1040).collect::<Vec<u16>>());
+    assert!(plan_of(&world).nodes.is_empty(), "too many");
 }
 
 #[test]

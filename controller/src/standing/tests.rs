@@ -86,7 +86,7 @@ fn counts_of_requests_never_fall() {
         });
     });
     let traffic = standings(&world, at(10)).remove(0).traffic;
-    let counts = RequestCounts { requests: 7, unreachable: 2, by_origin: 1, overlapped: 0 };
+    let counts = RequestCounts { requests: 7, unreachable: 2, by_origin: 1, ..RequestCounts::default() };
     assert_eq!(traffic, Traffic { counts, last: Some(at(9)) });
 }
 

@@ -1,4 +1,7 @@
-use byway_api::{Failure, Phase, Refusal, TargetFailure, TargetTraffic};
+use byway_api::{
+    ExistingConnections, Failure, Phase, PreviewRequests, Refusal, RequestCounts, TargetFailure,
+    TargetTraffic,
+};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -242,7 +245,7 @@ fn warnings_of_the_traffic_come_and_go() {
     let (_, plan) = planned(&world, at(300));
     let spec = plan.nodes[&crate::rows::Name::from("n1")].clone();
     assert_eq!(says(&judged(&world, "a", None, at(300)), "Warnings"), "none");
-    let seen = TargetTraffic { target: "demo/app-1".into(), tls: 1, http2: 0, not_listening: vec![] };
+    let seen = TargetTraffic { target: "demo/app-1".into(), tls: 1, ..TargetTraffic::default() };
     acknowledge(&mut world, "n1", &spec, |it| it.targets = vec![seen.clone()]);
     let warned = judged(&world, "a", None, at(300));
     assert_eq!(says(&warned, "Warnings"), "True TrafficNotMatched");
@@ -250,6 +253,45 @@ fn warnings_of_the_traffic_come_and_go() {
     let both = TargetTraffic { not_listening: vec![8080], ..seen };
     acknowledge(&mut world, "n1", &spec, |it| it.targets = vec![both]);
     assert_eq!(says(&judged(&world, "a", None, at(300)), "Warnings"), "True Several");
+}
+
+#[test]
+fn connections_older_than_the_route_are_a_warning_as_long_as_they_are_open() {
+    let (mut world, preview) = ready_world();
+    let (_, plan) = planned(&world, at(300));
+    let spec = plan.nodes[&crate::rows::Name::from("n1")].clone();
+    let seen = |world: &mut World, old_connections, missed| {
+        let target =
+            TargetTraffic { target: "demo/app-1".into(), old_connections, ..TargetTraffic::default() };
+        let counts = RequestCounts { missed, ..RequestCounts::default() };
+        let came = PreviewRequests { preview: "demo/a".into(), counts, last_request_time: None };
+        acknowledge(world, "n1", &spec, |it| (it.targets, it.requests) = (vec![target], vec![came]));
+    };
+    seen(&mut world, 1, 0);
+    let warned = judged(&world, "a", None, at(300));
+    assert_eq!(says(&warned, "Warnings"), "True OldConnections");
+    assert_eq!(says(&warned, "Ready"), "True Ready", "it is ready all the same");
+    assert_eq!(
+        message(&warned, "Warnings"),
+        "1 connection was open before the route and bypasses the preview, and no request with the key has been seen on them yet; \
+         set incoming.existingConnections to drainIdle, restart the clients' connection pools, or annotate the target with \
+         byway.dev/armed=true ahead of the next preview"
+    );
+    seen(&mut world, 2, 5);
+    let warned = judged(&world, "a", None, at(300));
+    let said = message(&warned, "Warnings");
+    assert!(
+        said.starts_with("2 connections were open before the route and bypass the preview, and 5 requests"),
+        "{said}"
+    );
+    assert_eq!(warned.status.traffic.missed, 5);
+    let mut drains = (*preview).clone();
+    drains.spec.incoming.existing_connections = ExistingConnections::DrainIdle;
+    put(&mut world, drains);
+    let said = message(&judged(&world, "a", None, at(300)), "Warnings");
+    assert!(said.contains("; they are closed as soon as they are idle; "), "{said}");
+    seen(&mut world, 0, 5);
+    assert_eq!(says(&judged(&world, "a", None, at(300)), "Warnings"), "none");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use byway_api::conditions::reason;
+use byway_api::{ExistingConnections, names};
 
 use super::conditions::Verdict;
 use crate::plan::Planned;
@@ -22,6 +23,7 @@ pub(super) fn verdict(
     let mut warnings: Vec<(String, String)> = outcome.map(|it| it.warnings().to_vec()).unwrap_or_default();
     if let Some(planned) = planned {
         warnings.extend(traffic(world, planned, outcome.map_or(&[], |it| it.ports())));
+        warnings.extend(old_connections(world, planned, standing));
     }
     let (first, _) = warnings.first()?;
     let reason = if warnings.len() > 1 { reason::SEVERAL.to_owned() } else { first.clone() };
@@ -31,6 +33,38 @@ pub(super) fn verdict(
         warnings.iter().map(|(_, message)| message.clone()).collect()
     };
     Some(Verdict::yes(&reason, text.join("; ")))
+}
+
+/// Connections that the app serves since they are older than the route, and what was missed on them.
+fn old_connections(world: &World, planned: &Planned, standing: &Standing) -> Option<(String, String)> {
+    let seen = planned.wanted.iter().filter_map(|wanted| {
+        let targets = &world.node_routes.get(&wanted.node)?.status.targets;
+        targets.iter().find(|it| it.target == wanted.target)
+    });
+    let open: u64 = seen.map(|it| it.old_connections).sum();
+    if open == 0 {
+        return None;
+    }
+    let missed = match standing.traffic.counts.missed {
+        0 => "no request with the key has been seen on them yet".to_owned(),
+        1 => "1 request with the key has been missed on them so far".to_owned(),
+        n => format!("{n} requests with the key have been missed on them so far"),
+    };
+    let fix = match standing.preview.spec.incoming.existing_connections {
+        ExistingConnections::Leave => {
+            "set incoming.existingConnections to drainIdle, restart the clients' connection pools, or"
+        }
+        ExistingConnections::DrainIdle => {
+            "they are closed as soon as they are idle; restart the clients' connection pools, or"
+        }
+    };
+    let (were, bypass) =
+        if open == 1 { ("connection was", "bypasses") } else { ("connections were", "bypass") };
+    let message = format!(
+        "{open} {were} open before the route and {bypass} the preview, and {missed}; {fix} annotate the target with {}=true ahead of the next preview",
+        names::ARMED_ANNOTATION
+    );
+    Some((reason::OLD_CONNECTIONS.to_owned(), message))
 }
 
 /// What the agents see on the target's pods that no header can match.

@@ -1,11 +1,12 @@
 //! Objects cut down to what is read of them: a pod of 10 KB becomes one of some hundred bytes before it is a row.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::core::v1 as core;
-use k8s_openapi::api::core::v1::{ContainerState, PodCondition, PodIP, ServicePort};
+use k8s_openapi::api::core::v1::{ContainerPort, ContainerState, PodCondition, PodIP, ServicePort};
 use k8s_openapi::api::networking::v1 as networking;
 use k8s_openapi::api::policy::v1 as policy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -42,13 +43,13 @@ slim! {
     /// A Deployment that a Preview owns.
     Child as apps::Deployment { status: ChildStatus }
     /// A Deployment.
-    Deployment as apps::Deployment { spec: Selecting }
+    Deployment as apps::Deployment { spec: WorkloadSpec }
     /// A StatefulSet.
-    StatefulSet as apps::StatefulSet { spec: Selecting }
+    StatefulSet as apps::StatefulSet { spec: WorkloadSpec }
     /// A DaemonSet.
-    DaemonSet as apps::DaemonSet { spec: Selecting }
+    DaemonSet as apps::DaemonSet { spec: WorkloadSpec }
     /// A ReplicaSet.
-    ReplicaSet as apps::ReplicaSet { spec: Selecting }
+    ReplicaSet as apps::ReplicaSet { spec: WorkloadSpec }
     /// A PodDisruptionBudget.
     Budget as policy::PodDisruptionBudget { spec: Selecting }
     /// A Service.
@@ -99,8 +100,41 @@ pub(crate) struct Selecting {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
+pub(crate) struct WorkloadSpec {
+    pub(crate) selector: LabelSelector,
+    pub(crate) template: Template,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Template {
+    pub(crate) metadata: TemplateMeta,
+    pub(crate) spec: TemplateSpec,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct TemplateMeta {
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) annotations: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct TemplateSpec {
+    pub(crate) containers: Vec<TemplateContainer>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct TemplateContainer {
+    pub(crate) ports: Vec<ContainerPort>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct ServiceSpec {
-    pub(crate) selector: std::collections::BTreeMap<String, String>,
+    pub(crate) selector: BTreeMap<String, String>,
     pub(crate) ports: Vec<ServicePort>,
 }
 

@@ -213,7 +213,13 @@ fn traffic_that_no_header_can_match_is_a_warning() {
     assert_eq!(*condition(&preview, "Warnings"), Value::Null);
     let target = target_on(&space, node);
     let sees = |tls, http2, deaf: Vec<u16>| {
-        let seen = TargetTraffic { target: target.clone(), tls, http2, not_listening: deaf };
+        let seen = TargetTraffic {
+            target: target.clone(),
+            tls,
+            http2,
+            not_listening: deaf,
+            ..TargetTraffic::default()
+        };
         sim.agent(node, |agent| agent.traffic = vec![seen]);
     };
     let tail = format!(
@@ -236,6 +242,41 @@ fn traffic_that_no_header_can_match_is_a_warning() {
     assert_eq!(said, wanted);
     assert!(is_true(&space.get("Preview", "pr-1").unwrap(), "Ready"), "it is ready all the same");
     sim.agent(node, |agent| agent.traffic.clear());
+    space.wait("pr-1", "without warnings", |it| condition(it, "Warnings").is_null());
+}
+
+#[test]
+fn connections_older_than_the_route_are_a_warning_with_what_was_missed_on_them() {
+    let (space, nodes) = (shared().space("older"), own_nodes(1));
+    let (sim, node) = (&shared().sim, &nodes[0]);
+    on(&space, nodes);
+    space.wait_ready("pr-1");
+    let entry = space.routes("pr-1").remove(0).entry;
+    assert_eq!(entry["existingConnections"], Value::Null, "older agents do not know it");
+    let target = target_on(&space, node);
+    let preview = format!("{}/pr-1", space.name);
+    let sees = |old_connections, missed| {
+        let seen = TargetTraffic { target: target.clone(), old_connections, ..TargetTraffic::default() };
+        let counts = RequestCounts { missed, ..RequestCounts::default() };
+        let came = PreviewRequests { preview: preview.clone(), counts, last_request_time: None };
+        sim.agent(node, |agent| (agent.traffic, agent.requests) = (vec![seen.clone()], vec![came.clone()]));
+    };
+    sees(3, 7);
+    let said = space.wait_condition("pr-1", "Warnings", "True", "OldConnections");
+    let wanted = "3 connections were open before the route and bypass the preview, and 7 requests with the key have been missed on them so far; set incoming.existingConnections to drainIdle";
+    assert!(said.starts_with(wanted), "{said}");
+    assert_eq!(space.get("Preview", "pr-1").unwrap()["status"]["traffic"], json!({ "missed": 7 }));
+
+    // What is asked for reaches the agents, as another revision.
+    let drains = json!({ "spec": { "incoming": { "existingConnections": "drainIdle" } } });
+    space.merge("Preview", "pr-1", drains);
+    let drains = || {
+        let now = space.routes("pr-1").pop()?.entry;
+        (now["existingConnections"] == "drainIdle" && now["revision"] != entry["revision"]).then_some(())
+    };
+    assert!(eventually(PATIENCE, drains).is_some());
+    space.wait_ready("pr-1");
+    sees(0, 7);
     space.wait("pr-1", "without warnings", |it| condition(it, "Warnings").is_null());
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "json! makes values")]
 
 mod agents;
+mod armed;
 mod claims;
 mod crowd;
 mod leaders;

@@ -53,6 +53,7 @@ const CONTROLLER: &[&str] = &[
     "daemonsets.apps: get list watch",
     "deployments.apps: get list watch create patch update delete",
     "events.events.k8s.io: create patch",
+    "namespaces: list watch",
     "networkpolicies.networking.k8s.io: get list watch create patch update delete",
     "noderoutes.byway.dev: list watch create patch delete",
     "nodes: list watch",

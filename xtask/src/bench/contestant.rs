@@ -9,6 +9,8 @@ pub(super) enum Contestant {
     Direct,
     /// The agent, with this many routes on the target.
     Byway { routes: u32 },
+    /// The agent, with the target steered ahead of any route.
+    Armed,
     /// haproxy, steered to by the agent's program.
     Haproxy,
     /// nginx, steered to by the agent's program.
@@ -30,6 +32,7 @@ impl fmt::Display for Contestant {
             Self::Direct => f.pad("direct"),
             Self::BYWAY => f.pad("byway"),
             Self::Byway { routes } => f.pad(&format!("byway, {routes} routes")),
+            Self::Armed => f.pad("byway, armed"),
             Self::Haproxy => f.pad("haproxy"),
             Self::Nginx => f.pad("nginx"),
         }

@@ -76,6 +76,8 @@ pub(super) fn all() -> Vec<Row> {
     routes("routes-unkeyed", requests(16, "/"), &[0, 1, 100, 10_000], &[FreeWithoutRoute, ManyLikeOne]);
     routes("routes-unknown-key", keyed("no-such-key"), &[1, 100, 10_000], &[ManyLikeOne]);
     routes("routes-keyed", keyed(KEY), &[1, 100, 10_000], &[ManyLikeOne]);
+    let armed = vec![Contestant::Direct, Contestant::BYWAY, Contestant::Armed];
+    rows.push(Row { name: "armed-16-128", load: requests(16, "/"), contestants: armed, goals: Vec::new() });
     rows
 }
 

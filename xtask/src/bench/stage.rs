@@ -26,6 +26,8 @@ pub(super) const APP_DIRECT_PORT: u16 = 8081;
 pub(super) const SINK_PORT: u16 = 8090;
 /// Where proxies reach that.
 pub(super) const SINK_DIRECT_PORT: u16 = 8091;
+/// What the agent steers.
+const PORTS: [u16; 2] = [APP_PORT, SINK_PORT];
 /// The preview's key.
 pub(super) const KEY: &str = "bench";
 
@@ -102,6 +104,7 @@ impl Stage {
     pub(super) fn ready(&self, contestant: Contestant) -> Result<Ready<'_>> {
         let agent = match contestant {
             Contestant::Byway { routes } => Some(self.agent(routes)?),
+            Contestant::Armed => Some(self.start(&Routes::new().armed(&self.apps[1].pod, &PORTS))?),
             _ => None,
         };
         let ready = Ready { stage: self, contestant, agent };
@@ -119,9 +122,12 @@ impl Stage {
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let target = &self.apps[1].pod;
-        let document = document.target(target, &[APP_PORT, SINK_PORT], &names);
+        self.start(&document.target(target, &PORTS, &names))
+    }
+
+    fn start(&self, document: &Routes) -> Result<Agent> {
         // No connection of a burst may pass the agent by: it would make it look fast.
-        let agent = Agent::builder(&self.net).args(["--max-backlog", "4096"]).start(&document)?;
+        let agent = Agent::builder(&self.net).args(["--max-backlog", "4096"]).start(document)?;
         thread::sleep(SETTLE);
         Ok(agent)
     }
@@ -130,7 +136,7 @@ impl Stage {
         let [direct, byway, haproxy, nginx] = &self.apps;
         match contestant {
             Contestant::Direct => direct,
-            Contestant::Byway { .. } => byway,
+            Contestant::Byway { .. } | Contestant::Armed => byway,
             Contestant::Haproxy => haproxy,
             Contestant::Nginx => nginx,
         }
@@ -184,7 +190,7 @@ impl Ready<'_> {
             Contestant::Byway { routes: 0 } => {
                 ensure!(seen == 0.0, "the agent saw {seen} requests without a route");
             }
-            Contestant::Byway { .. } => {
+            Contestant::Byway { .. } | Contestant::Armed => {
                 ensure!(seen >= asked * 0.99, "the agent saw only {seen} of {asked} requests");
             }
             _ => {}
@@ -197,7 +203,9 @@ impl Ready<'_> {
         let direct = format!("app {APP_PORT}");
         let preview = format!("preview {APP_PORT}");
         let (stable, keyed) = match self.contestant {
-            Contestant::Direct | Contestant::Byway { routes: 0 } => (direct.clone(), direct),
+            Contestant::Direct | Contestant::Armed | Contestant::Byway { routes: 0 } => {
+                (direct.clone(), direct)
+            }
             Contestant::Byway { .. } => (direct, preview),
             _ => (format!("app {APP_DIRECT_PORT}"), preview),
         };

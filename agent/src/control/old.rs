@@ -1,0 +1,265 @@
+//! Connections that were open before the route, of one target: found, counted, observed while there are some, and
+//! closed where a preview wants it.
+//!
+//! They are those on steered ports that no agent serves. An agent's own are known by their sockets, those of another
+//! agent and the app's ends of dials by the map of dials.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use byway_abi::DialKey;
+
+use crate::{
+    kernel::{Hook, HookError},
+    observer::Observer,
+    tables::Tables,
+    target::{
+        Attacher, Counter, Target,
+        established::{Established, established},
+    },
+};
+
+/// After a change: a connection counts once it was seen twice, and a handshake that was under way ends some time.
+const SETTLING: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(3)];
+/// While there are some, and when there is none: one may have come while the agent took none.
+const SOME: Duration = Duration::from_secs(1);
+const NONE: Duration = Duration::from_secs(30);
+/// A look at many sockets takes time; at most so much of all.
+const SHARE: u32 = 20;
+
+/// What is known of one target's.
+#[derive(Default)]
+pub(super) struct Old {
+    /// By the inodes of the sockets.
+    sockets: HashMap<u32, Socket>,
+    /// What has been asked for: anything else is looked at anew.
+    ports: Vec<u16>,
+    looks: usize,
+    next: Option<Instant>,
+    hooks: Vec<Hook>,
+    /// Whether the loopback interface is among them.
+    loopback: bool,
+    said: bool,
+}
+
+/// What a socket is.
+#[derive(Clone, Copy)]
+enum Socket {
+    /// An agent's, or the app's end of an agent's.
+    Served,
+    /// Nobody's that is known. It may be an agent's that ended while it was looked for.
+    SeenOnce,
+    Old(DialKey),
+}
+
+impl Old {
+    /// Looks again, if it is time to. `drain`: those that are idle are closed.
+    pub(super) fn look(
+        &mut self,
+        attacher: &Attacher,
+        observer: &Observer,
+        target: &Arc<Target>,
+        ports: &[u16],
+        drain: bool,
+    ) {
+        let now = Instant::now();
+        if self.ports != ports {
+            (self.ports, self.looks, self.next) = (ports.to_vec(), 0, None);
+        }
+        if self.next.is_some_and(|at| now < at) {
+            return;
+        }
+        if let Err(error) = self.look_now(attacher, observer, target, drain)
+            && !std::mem::replace(&mut self.said, true)
+        {
+            tracing::warn!(target = target.name, "connections that were open before the route: {error}");
+        }
+        self.looks += 1;
+        let busy = !self.sockets.values().all(|it| matches!(it, Socket::Served));
+        let pause = match SETTLING.get(self.looks) {
+            Some(pause) if busy => SOME.min(*pause),
+            Some(pause) => *pause,
+            None if busy => SOME,
+            None => NONE,
+        };
+        self.next = Some(now + pause.max(now.elapsed() * SHARE));
+    }
+
+    /// Forgets all of them, and goes from the interfaces.
+    pub(super) fn end(&mut self, tables: &Tables, observer: &Observer, target: &Target) {
+        for key in self.sockets.values().filter_map(Socket::old) {
+            forget(tables, observer, key);
+        }
+        target.counter(Counter::OldOpen).store(0, Relaxed);
+        self.unhook(target);
+        *self = Self::default();
+    }
+
+    fn look_now(
+        &mut self,
+        attacher: &Attacher,
+        observer: &Observer,
+        target: &Arc<Target>,
+        drain: bool,
+    ) -> Result<(), HookError> {
+        let tables = &attacher.tables;
+        let found = target.netns.run(|| established(&self.ports))?;
+        let here: HashSet<u32> = found.iter().map(|it| it.inode).collect();
+        self.sockets.retain(|inode, socket| {
+            let stays = here.contains(inode);
+            if let (false, Some(key)) = (stays, socket.old()) {
+                forget(tables, observer, key);
+            }
+            stays
+        });
+        let new: Vec<&Established> = found.iter().filter(|it| !self.is_settled(it.inode)).collect();
+        if !new.is_empty() {
+            self.judge(tables, observer, target, &new)?;
+        }
+        let is_old = |it: &&Established| self.sockets.get(&it.inode).is_some_and(|it| it.old().is_some());
+        let old: Vec<&Established> = found.iter().filter(is_old).collect();
+        let hooked = self.hook(attacher, target, !old.is_empty(), has_local(&old));
+        let closed = if drain { close_idle(target, &old) } else { Ok(0) };
+        let open = old.len() - closed.as_ref().copied().unwrap_or_default();
+        target.counter(Counter::OldOpen).store(open as u64, Relaxed);
+        hooked?;
+        Ok(closed.map(drop)?)
+    }
+
+    fn is_settled(&self, inode: u32) -> bool {
+        matches!(self.sockets.get(&inode), Some(Socket::Served | Socket::Old(_)))
+    }
+
+    fn judge(
+        &mut self,
+        tables: &Tables,
+        observer: &Observer,
+        target: &Arc<Target>,
+        new: &[&Established],
+    ) -> io::Result<()> {
+        let own = own_sockets()?;
+        let served = |it: &Established, key: &DialKey| own.contains(&it.inode) || tables.is_dial(key);
+        let unknown: Vec<(u32, DialKey)> = new
+            .iter()
+            .map(|it| (*it, it.key(target.ns)))
+            .filter(|(it, key)| {
+                let served = served(it, key);
+                if served {
+                    self.sockets.insert(it.inode, Socket::Served);
+                }
+                !served
+            })
+            .map(|(it, key)| (it.inode, key))
+            .collect();
+        // Another agent of the node, which an upgrade has not ended yet, may have accepted the rest.
+        let of_others = if unknown.is_empty() { HashSet::new() } else { tables.clients(target.ns)? };
+        for (inode, key) in unknown {
+            let socket = match self.sockets.get(&inode) {
+                _ if of_others.contains(&key) => Socket::Served,
+                None => Socket::SeenOnce,
+                Some(_) => {
+                    if let Err(error) = tables.add_old(&key, target.slot.index()) {
+                        tracing::debug!(%error, "a connection is counted, but not observed");
+                    }
+                    observer.follow(key, target);
+                    Socket::Old(key)
+                }
+            };
+            self.sockets.insert(inode, socket);
+        }
+        Ok(())
+    }
+
+    fn hook(
+        &mut self,
+        attacher: &Attacher,
+        target: &Target,
+        wanted: bool,
+        loopback: bool,
+    ) -> Result<(), HookError> {
+        if !wanted {
+            self.unhook(target);
+        } else if self.hooks.is_empty() || (loopback && !self.loopback) {
+            self.unhook(target);
+            let attach = || Ok(Hook::attach_all(&attacher.template, target.ns, loopback, attacher.clsact));
+            self.hooks = target.netns.run(attach)??;
+            self.loopback = loopback;
+            tracing::info!(target = target.name, "observing connections that were open before the route");
+        }
+        Ok(())
+    }
+
+    fn unhook(&mut self, target: &Target) {
+        let hooks = std::mem::take(&mut self.hooks);
+        if !hooks.is_empty() {
+            // Of a namespace that has gone they have gone as well.
+            let _ = target.netns.run(|| {
+                drop(hooks);
+                Ok(())
+            });
+        }
+    }
+}
+
+impl Socket {
+    fn old(&self) -> Option<&DialKey> {
+        match self {
+            Self::Old(key) => Some(key),
+            Self::Served | Self::SeenOnce => None,
+        }
+    }
+}
+
+fn forget(tables: &Tables, observer: &Observer, key: &DialKey) {
+    observer.forget(key);
+    if let Err(error) = tables.remove_old(key) {
+        tracing::warn!(%error, "cannot remove a connection from its map");
+    }
+}
+
+/// Closes those on which nothing is under way, so that their clients open others; and says how many. The next look tells
+/// what is left.
+fn close_idle(target: &Target, old: &[&Established]) -> io::Result<usize> {
+    let idle: Vec<&Established> = old.iter().filter(|it| it.is_idle()).copied().collect();
+    if idle.is_empty() {
+        return Ok(0);
+    }
+    let done = target.netns.run(|| Ok(idle.iter().map(|it| it.destroy()).collect::<Vec<_>>()))?;
+    let mut closed = 0;
+    for done in done {
+        match done {
+            Ok(()) => {
+                target.count(Counter::OldDrained);
+                closed += 1;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // it has ended by itself
+            Err(error) => {
+                let why = "idle ones cannot be closed: that needs CAP_NET_ADMIN, and a kernel with CONFIG_INET_DIAG_DESTROY";
+                return Err(io::Error::new(error.kind(), format!("{why} ({error})")));
+            }
+        }
+    }
+    Ok(closed)
+}
+
+/// Whether one comes over the loopback interface: from 127.0.0.1, or from one of the pod's own addresses.
+fn has_local(old: &[&Established]) -> bool {
+    let own: HashSet<IpAddr> = old.iter().map(|it| it.ends()[0]).collect();
+    old.iter().any(|it| it.ends()[1].is_loopback() || own.contains(&it.ends()[1]))
+}
+
+/// The inodes of the sockets that this process has open.
+fn own_sockets() -> io::Result<HashSet<u32>> {
+    let files = std::fs::read_dir("/proc/self/fd")?.flatten();
+    let inodes = files.filter_map(|file| {
+        let link = std::fs::read_link(file.path()).ok()?;
+        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    });
+    Ok(inodes.collect())
+}

@@ -1,0 +1,165 @@
+//! What comes on connections that were open before the route, and so bypass the agent: read from copies of their
+//! packets, to be counted. Nothing here is on the way of a request.
+//!
+//! Best effort by design: a request is seen when a packet begins with its head, or when the ones before it could be
+//! followed. TLS and HTTP/2 cannot be read in the middle of a connection.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    os::fd::AsFd,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering::Relaxed},
+    thread,
+    time::{Duration, SystemTime},
+};
+
+use aya::maps::{MapData, RingBuf};
+use byway_abi::{Addr, DialKey, Packet};
+use byway_http::{Decision, RequestHead};
+use nix::poll::{PollFd, PollFlags, poll};
+
+mod follower;
+
+use crate::{
+    tables::route_counter as counter,
+    target::{Counter, Target},
+};
+use follower::Follower;
+
+/// Between looks at the ring, at so many packets each: the thread never takes a whole processor. What comes faster is lost.
+const PAUSE: Duration = Duration::from_millis(5);
+const AT_ONCE: usize = 256;
+/// How often the thread looks whether it is needed, in milliseconds.
+const STILL_THERE: u16 = 2000;
+
+/// The connections that are followed.
+#[derive(Default)]
+pub(crate) struct Observer {
+    followed: Mutex<HashMap<DialKey, (Weak<Target>, Follower)>>,
+}
+
+impl Observer {
+    /// Starts the thread that reads; it ends with the observer.
+    pub(crate) fn start(packets: RingBuf<MapData>) -> std::io::Result<Arc<Self>> {
+        let observer = Arc::<Self>::default();
+        let weak = Arc::downgrade(&observer);
+        thread::Builder::new().name("observer".to_owned()).spawn(move || read(packets, &weak))?;
+        Ok(observer)
+    }
+
+    /// Follows a connection to the target.
+    pub(crate) fn follow(&self, key: DialKey, target: &Arc<Target>) {
+        self.followed().insert(key, (Arc::downgrade(target), Follower::default()));
+    }
+
+    /// It has gone.
+    pub(crate) fn forget(&self, key: &DialKey) {
+        self.followed().remove(key);
+    }
+
+    fn followed(&self) -> MutexGuard<'_, HashMap<DialKey, (Weak<Target>, Follower)>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, bytes: &[u8]) {
+        let Some((key, seq, len, data)) = split(bytes) else { return };
+        let mut followed = self.followed();
+        let Some((target, follower)) = followed.get_mut(&key) else { return };
+        if let Some(target) = target.upgrade() {
+            follower.take(seq, len, data, |head| count(&target, &key, head));
+        }
+    }
+}
+
+fn read(mut packets: RingBuf<MapData>, observer: &Weak<Observer>) {
+    while let Some(observer) = observer.upgrade() {
+        for _ in 0..AT_ONCE {
+            let Some(packet) = packets.next() else { break };
+            observer.take(&packet);
+        }
+        drop(observer);
+        thread::sleep(PAUSE);
+        // An error is a signal, and then there may be something as well.
+        let _ = poll(&mut [PollFd::new(packets.as_fd(), PollFlags::POLLIN)], STILL_THERE);
+    }
+}
+
+/// The parts of a [`Packet`].
+fn split(bytes: &[u8]) -> Option<(DialKey, u32, u32, &[u8])> {
+    let (header, data) = bytes.split_at_checked(Packet::HEADER)?;
+    let word = |at: usize| Some(u32::from_ne_bytes(*header.get(at..)?.first_chunk()?));
+    let addr = |at: usize| Some([word(at)?, word(at + 4)?, word(at + 8)?, word(at + 12)?]);
+    let key = DialKey {
+        ns: u64::from_ne_bytes(*header.first_chunk()?),
+        remote: addr(8)?,
+        local: addr(24)?,
+        remote_port: word(40)?,
+        local_port: word(44)?,
+    };
+    let copied = word(60)? as usize;
+    Some((key, word(52)?, word(56)?, data.get(..copied)?))
+}
+
+/// What would have become of the request.
+fn count(target: &Target, key: &DialKey, head: &RequestHead<'_, '_>) {
+    target.count(Counter::OldRequests);
+    let routes = target.routes.load();
+    let routes = routes.at(key.local_port as u16);
+    let origin = routes.origins.get(&unmapped(key.remote));
+    let Decision::Preview(route, _) = routes.table.decide(head, origin).decision else { return };
+    target.count(Counter::OldMissed);
+    if let Some(leg) = routes.legs.get(route) {
+        let counters = target.tables.route_counters(leg.index);
+        counters[counter::MISSED].fetch_add(1, Relaxed);
+        // Whoever sends such requests uses the preview, or tries to.
+        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64);
+        counters[counter::LAST_REQUEST].fetch_max(now, Relaxed);
+    }
+}
+
+fn unmapped(addr: Addr) -> IpAddr {
+    let mut octets = [0; 16];
+    for (to, word) in octets.as_chunks_mut::<4>().0.iter_mut().zip(addr) {
+        *to = word.to_ne_bytes();
+    }
+    IpAddr::V6(Ipv6Addr::from(octets)).to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::mem::offset_of;
+
+    use super::*;
+    use crate::tables::mapped;
+
+    #[test]
+    fn a_packet_is_split_where_the_program_put_it_together() {
+        assert_eq!(
+            [
+                offset_of!(Packet, slot),
+                offset_of!(Packet, seq),
+                offset_of!(Packet, len),
+                offset_of!(Packet, copied)
+            ],
+            [48, 52, 56, 60]
+        );
+        let mut bytes = vec![0; Packet::HEADER];
+        bytes[0] = 7;
+        bytes[40] = 1;
+        bytes[44] = 2;
+        bytes[52] = 3;
+        bytes[56] = 5;
+        bytes[60] = 4;
+        bytes.extend(b"GET and padding");
+        let (key, seq, len, data) = split(&bytes).unwrap();
+        assert_eq!((key.ns, key.remote_port, key.local_port, seq, len, data), (7, 1, 2, 3, 5, &b"GET "[..]));
+        assert!(split(&bytes[..Packet::HEADER + 3]).is_none(), "cut off");
+    }
+
+    #[test]
+    fn addresses_come_back_as_they_were() {
+        for ip in ["10.1.2.3", "fd00::1"].map(|ip| ip.parse::<IpAddr>().unwrap()) {
+            assert_eq!(unmapped(mapped(ip)), ip);
+        }
+    }
+}

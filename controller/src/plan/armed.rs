@@ -1,0 +1,73 @@
+//! Targets without a preview: pods of workloads that are armed are steered ahead, so that no connection predates a route.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use byway_api::{Target, Unkeyed};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{Node, Plan};
+use crate::clone::ServiceRow;
+use crate::rows::{Name, Ref, TemplateRow};
+use crate::world::World;
+
+/// Most ports of a target, as in the schema.
+const MOST: usize = 32;
+
+/// Adds them. Also pods that are not ready yet: clients may connect the moment they are.
+pub(super) fn arm(world: &World, plan: &mut Plan, nodes: &mut BTreeMap<Name, Node>) {
+    for (kind, name, row, scope) in world.armed() {
+        let ports = ports(&row.template, services(world, name));
+        if ports.is_empty() || ports.len() > MOST {
+            plan.unarmed.insert((kind, name.clone()), ports.len());
+            continue;
+        }
+        match world.pods_of(&scope) {
+            Some(pods) => {
+                for (_, pod) in pods.iter().filter(|(_, pod)| !pod.ips.is_empty()) {
+                    let Some(node) = &pod.node else { continue };
+                    let target = Target {
+                        pod_uid: Some(pod.uid.to_string()),
+                        netns: None,
+                        name: pod.name.to_string(),
+                        ips: pod.ips.clone(),
+                        ports: ports.iter().copied().collect(),
+                        previews: Vec::new(),
+                        unkeyed: Unkeyed::App,
+                        armed: true,
+                    };
+                    nodes.entry(node.clone()).or_default().steer(target);
+                }
+            }
+            None => plan.is_whole = false,
+        }
+        plan.scopes.insert(scope);
+    }
+}
+
+/// The Services of the workload's namespace.
+fn services<'a>(world: &'a World, of: &'a Ref) -> impl Iterator<Item = &'a ServiceRow> {
+    let first = Ref::new(of.namespace.clone(), "");
+    let services = world.services.from(first).take_while(|(name, _)| name.namespace == of.namespace);
+    services.map(|(_, service)| service)
+}
+
+/// The TCP ports that containers name, and those that Services send to.
+fn ports<'a>(template: &TemplateRow, services: impl Iterator<Item = &'a ServiceRow>) -> BTreeSet<u16> {
+    let mut ports: BTreeSet<u16> = template.ports.iter().copied().collect();
+    let selects = |service: &&ServiceRow| {
+        let mut wanted = service.selector.iter();
+        !service.selector.is_empty() && wanted.all(|(key, value)| template.labels.get(key) == Some(value))
+    };
+    for port in services.filter(selects).flat_map(|service| &service.ports) {
+        if port.protocol.as_deref().unwrap_or("TCP") != "TCP" {
+            continue;
+        }
+        let number = match &port.target_port {
+            None | Some(IntOrString::Int(0)) => Some(port.port),
+            Some(IntOrString::Int(number)) => Some(*number),
+            Some(IntOrString::String(_)) => None, // a name that a container gives, and so known already
+        };
+        ports.extend(number.and_then(|number| u16::try_from(number).ok()).filter(|number| *number != 0));
+    }
+    ports
+}
