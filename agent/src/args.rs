@@ -46,7 +46,7 @@ pub enum Debug {
 /// How to serve.
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
-    /// A NodeRoutes document, followed without a restart. Its targets may name a network namespace by path. Left
+    /// A NodeTable document, followed without a restart. Its targets may name a network namespace by path. Left
     /// out: the object of this node's name, from the API server that KUBECONFIG or the pod names.
     #[arg(long, value_name = "FILE")]
     pub routes: Option<PathBuf>,

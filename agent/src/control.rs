@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use byway_api::{ExistingConnections, Failure, NodeRoutesSpec, Target as Wanted, TargetTraffic, Unkeyed};
+use byway_api::{ExistingConnections, Failure, NodeTable, Target as Wanted, TargetTraffic, Unkeyed};
 use byway_http::Doubt;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
@@ -35,7 +35,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct Control {
     attacher: Attacher,
     observer: Arc<Observer>,
-    spec: NodeRoutesSpec,
+    spec: NodeTable,
     /// Targets of the document that this version cannot read.
     unreadable: Vec<UnreadableTarget>,
     /// Why the newest document is not the one in force.
@@ -68,7 +68,7 @@ struct Attached {
 
 impl Control {
     pub(crate) fn new(attacher: Attacher, observer: Arc<Observer>) -> Self {
-        let spec = NodeRoutesSpec::default();
+        let spec = NodeTable::default();
         Self {
             attacher,
             observer,

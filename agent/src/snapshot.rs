@@ -7,7 +7,7 @@ use std::{
 };
 
 use byway_api::{
-    Backend, CompiledRoute, Key, NodeRoutesSpec, OnUnreachable, PreviewRoute, RouteError, Target, Unkeyed,
+    Backend, CompiledRoute, Key, NodeTable, OnUnreachable, PreviewRoute, RouteError, Target, Unkeyed,
 };
 use byway_http::{Route, RouteTable};
 use http::HeaderValue;
@@ -143,7 +143,7 @@ impl Routes {
 impl Snapshot {
     /// Judges `spec` as of `now`. What is as it was in `before` is the same value, so that only what has changed
     /// needs to be programmed.
-    pub(crate) fn new(spec: &NodeRoutesSpec, now: Timestamp, before: Option<&Self>) -> Self {
+    pub(crate) fn new(spec: &NodeTable, now: Timestamp, before: Option<&Self>) -> Self {
         let old: HashMap<&str, &Arc<Preview>> =
             before.iter().flat_map(|b| &b.previews).map(|p| (p.entry.name.as_str(), p)).collect();
         // From a pod that is its own preview no call goes on to another.

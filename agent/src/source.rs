@@ -5,7 +5,7 @@ pub(crate) mod file;
 mod object;
 mod state;
 
-use byway_api::NodeRoutesSpec;
+use byway_api::NodeTable;
 use serde_json::Value;
 
 pub(crate) use api::ApiSource;
@@ -39,10 +39,10 @@ impl BadDocument {
 /// A document to follow.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Document {
-    pub(crate) spec: NodeRoutesSpec,
+    pub(crate) spec: NodeTable,
     /// Targets of it that this version cannot read. They are refused alone.
     pub(crate) unreadable: Vec<UnreadableTarget>,
-    /// The spec as it came from the API, to be remembered with what this version cannot read.
+    /// The table as it came from the API, to be remembered with what this version cannot read.
     pub(crate) raw: Option<Value>,
 }
 
@@ -91,7 +91,7 @@ impl Source {
 }
 
 /// Names are unique, and what targets refer to is there.
-fn check_names(spec: &NodeRoutesSpec) -> Result<(), String> {
+fn check_names(spec: &NodeTable) -> Result<(), String> {
     use std::collections::HashSet;
 
     let mut previews = HashSet::new();

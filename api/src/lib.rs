@@ -13,6 +13,7 @@ pub mod key;
 pub mod matching;
 pub mod names;
 pub mod node_routes;
+pub mod node_table;
 pub mod preview;
 pub mod route;
 pub mod ttl;
@@ -21,13 +22,13 @@ pub use crds::crds;
 pub use key::{Key, KeyError};
 pub use matching::{CompiledMatch, HeaderMatch, Match, MatchError, Matcher, PathMatch};
 pub use node_routes::{
-    Backend, Environment, Failure, Instance, NodeRoutes, NodeRoutesSpec, NodeRoutesStatus, OnUnreachable,
-    PreviewRequests, PreviewRoute, Refusal, RequestCounts, RouteStatus, Target, TargetFailure, TargetTraffic,
-    Unkeyed,
+    Failure, Instance, NodeRoutes, NodeRoutesSpec, NodeRoutesStatus, PreviewRequests, Refusal, RequestCounts,
+    RouteStatus, TargetFailure, TargetTraffic,
 };
+pub use node_table::{Backend, Environment, NodeTable, NodeTableFile, PreviewRoute, Target, Unkeyed};
 pub use preview::{
-    ClaimTemplates, ExistingConnections, Incoming, Mode, Phase, Preview, PreviewPod, PreviewSpec,
-    PreviewStatus, PreviewTarget, Problem, PullPolicy, RouteCounts, TargetKind,
+    ClaimTemplates, ExistingConnections, Incoming, Mode, OnUnreachable, Phase, Preview, PreviewPod,
+    PreviewSpec, PreviewStatus, PreviewTarget, Problem, PullPolicy, RouteCounts, TargetKind,
 };
 pub use route::{CompiledRoute, RouteError};
 pub use ttl::{Ttl, TtlError, time_left};

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::absent::{is_default, yes};
-use crate::{Match, OnUnreachable, RequestCounts, Ttl};
+use crate::{Match, RequestCounts, Ttl};
 
 mod problems;
 mod schema;
@@ -263,6 +263,17 @@ pub enum Mode {
     Mirror,
     /// None: the preview only runs.
     Off,
+}
+
+/// Who answers when no backend of a preview can be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnUnreachable {
+    /// An honest 502 that names the preview.
+    #[default]
+    Error,
+    /// The app.
+    Stable,
 }
 
 /// What happens to connections that were open before the route.

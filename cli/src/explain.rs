@@ -211,13 +211,15 @@ fn of_node(preview: &Preview, node: &NodeRoutes) -> Vec<Finding> {
     let full = words::full_name(preview);
     let name = node.name_any();
     let mut found = Vec::new();
-    let targets: Vec<&str> = node
-        .spec
-        .targets
-        .iter()
-        .filter(|it| it.previews.contains(&full))
-        .map(|it| it.name.as_str())
-        .collect();
+    let table = match node.spec.read() {
+        Ok(table) => table,
+        Err(error) => {
+            let message = format!("the routes of node {name} cannot be read by this version: {error}");
+            return vec![Finding::new(Weight::Check, "BadDocument", message)];
+        }
+    };
+    let targets: Vec<&str> =
+        table.targets.iter().filter(|it| it.previews.contains(&full)).map(|it| it.name.as_str()).collect();
     let Some(status) = &node.status else {
         if !targets.is_empty() {
             let message =

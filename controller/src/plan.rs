@@ -3,10 +3,11 @@
 //! A route that is no longer planned is no longer published, so nothing has to be cleaned up.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
-use byway_api::{Backend, Environment, Mode, NodeRoutesSpec, PreviewRoute, Target, Unkeyed, names};
+use byway_api::{Backend, Environment, Mode, NodeRoutesSpec, PreviewRoute, Unkeyed, names};
 
-use crate::rows::{Name, PodRow, PreviewPodRow, Ref, WorkloadKey};
+use crate::rows::{Name, PreviewPodRow, Ref, WorkloadKey};
 use crate::standing::Standing;
 use crate::watch::Scope;
 use crate::world::World;
@@ -14,18 +15,19 @@ use crate::world::World;
 mod agents;
 mod armed;
 mod backends;
-mod cap;
+mod node;
 #[cfg(test)]
 mod tests;
 
 pub use agents::{agents_by_node, speaks};
 pub use backends::newest;
+use node::{Node, Steered};
 
 /// What is wanted.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// By node. A node that has nothing to steer is not in it.
-    pub nodes: BTreeMap<Name, NodeRoutesSpec>,
+    /// By node, as it is written. A node that has nothing to steer is not in it.
+    pub nodes: BTreeMap<Name, Arc<NodeRoutesSpec>>,
     /// By UID of the Preview: those that are routed.
     pub routes: HashMap<Name, Planned>,
     /// Pods that have to be watched.
@@ -85,20 +87,20 @@ pub fn plan(world: &World, standings: &[Standing], rules: Rules) -> Plan {
         let route = route(standing, &ports, &backends, rules);
         let backends = backends.iter().map(|it| it.pod.uid.clone()).collect();
         let mut planned = Planned { backends, ..Planned::default() };
-        let mut by_node: BTreeMap<&Name, Vec<Target>> = BTreeMap::new();
-        for steered in targets.iter().filter(|it| !it.pod.ips.is_empty()) {
+        let route = Arc::new(route);
+        let mut by_node: BTreeMap<&Name, Vec<Steered>> = BTreeMap::new();
+        for steered in targets.into_iter().filter(|it| !it.pod.ips.is_empty()) {
             let Some(node) = &steered.pod.node else { continue };
-            let target = steered.target(&ports);
             if steered.is_ready && !steered.pod.terminating {
-                planned.wanted.push(Wanted { node: node.clone(), target: target.name.clone() });
+                let target = steered.pod.name.to_string();
+                planned.wanted.push(Wanted { node: node.clone(), target });
             }
-            by_node.entry(node).or_default().push(target);
+            by_node.entry(node).or_default().push(steered);
         }
         for (node, targets) in by_node {
-            let revision = revision_on(&route, &targets);
+            let revision = node::revision(&route, &targets);
             planned.revisions.insert(node.clone(), revision.clone());
-            let route = PreviewRoute { revision, ..route.clone() };
-            nodes.entry(node.clone()).or_default().add(route, targets);
+            nodes.entry(node.clone()).or_default().add(&route, revision, targets);
         }
         plan.routes.insert(standing.uid.clone(), planned);
     }
@@ -107,39 +109,16 @@ pub fn plan(world: &World, standings: &[Standing], rules: Rules) -> Plan {
     let agents = agents_by_node(world);
     for (name, node) in nodes {
         let agent = agents.get(&name).map(|it| it.uid.to_string());
-        let (spec, overflow) = cap::cap(node.spec(agent, &environments));
+        let (table, overflow) = node.table(&environments);
         for preview in overflow {
             let uid = standings.iter().find(|it| it.name.to_string() == preview).map(|it| &it.uid);
             if let Some(planned) = uid.and_then(|uid| plan.routes.get_mut(uid)) {
                 planned.overflow.push(name.clone());
             }
         }
-        plan.nodes.insert(name, spec);
+        plan.nodes.insert(name, Arc::new(NodeRoutesSpec { agent_pod_uid: agent, table }));
     }
     plan
-}
-
-/// A pod that is to be steered.
-struct Steered<'a> {
-    pod: &'a PodRow,
-    is_ready: bool,
-    is_own: bool,
-}
-
-impl Steered<'_> {
-    /// As one Preview needs it.
-    fn target(&self, ports: &[u16]) -> Target {
-        Target {
-            pod_uid: Some(self.pod.uid.to_string()),
-            netns: None,
-            name: self.pod.name.to_string(),
-            ips: self.pod.ips.clone(),
-            ports: ports.to_vec(),
-            previews: Vec::new(),
-            unkeyed: if self.is_own { Unkeyed::NotFound } else { Unkeyed::App },
-            armed: false,
-        }
-    }
 }
 
 /// The pods to steer for a Preview, with where they come from; nothing while that is not known.
@@ -151,7 +130,11 @@ fn targets<'a>(
 ) -> Option<(Option<Scope>, Vec<Steered<'a>>)> {
     let Some(target) = &standing.preview.spec.target else {
         // It is its own target. Its pods are not Ready before they are routed.
-        let own = own.iter().map(|it| Steered { pod: &it.pod, is_ready: it.containers_ready, is_own: true });
+        let own = own.iter().map(|it| Steered {
+            pod: &it.pod,
+            is_ready: it.containers_ready,
+            unkeyed: Unkeyed::NotFound,
+        });
         return Some((None, own.collect()));
     };
     let scope = world.scope_of(&standing.name.namespace, target)?;
@@ -160,7 +143,7 @@ fn targets<'a>(
         plan.scopes.insert(scope);
         return None;
     };
-    let pods = pods.iter().map(|(_, pod)| Steered { pod, is_ready: pod.ready, is_own: false });
+    let pods = pods.iter().map(|(_, pod)| Steered { pod, is_ready: pod.ready, unkeyed: Unkeyed::App });
     Some((Some(scope), pods.collect()))
 }
 
@@ -190,59 +173,6 @@ fn route(standing: &Standing, ports: &[u16], backends: &[&PreviewPodRow], rules:
     let text = serde_json::to_vec(&route).unwrap_or_default();
     route.revision = names::hash(&[text], 12);
     route
-}
-
-/// What a node's agent has to acknowledge. It speaks of previews, not of targets: were a new target, or a port, not part of
-/// it, then what the agent said before would count for what it has not seen yet.
-fn revision_on(route: &PreviewRoute, targets: &[Target]) -> String {
-    let mut parts = vec![route.revision.clone()];
-    for Target { pod_uid, ips, ports, .. } in targets {
-        parts.push(pod_uid.clone().unwrap_or_default());
-        parts.extend(ips.iter().map(ToString::to_string));
-        parts.extend(ports.iter().map(ToString::to_string));
-    }
-    names::hash(&parts, 12)
-}
-
-/// What one node should steer, as it grows.
-#[derive(Default)]
-struct Node {
-    previews: Vec<PreviewRoute>,
-    targets: BTreeMap<String, Target>,
-}
-
-impl Node {
-    fn add(&mut self, route: PreviewRoute, targets: Vec<Target>) {
-        for wanted in targets {
-            self.steer(wanted).previews.push(route.name.clone());
-        }
-        self.previews.push(route);
-    }
-
-    /// The target, with its ports added to those that others want of it.
-    fn steer(&mut self, wanted: Target) -> &mut Target {
-        let empty = || Target { ports: Vec::new(), ..wanted.clone() };
-        let target = self.targets.entry(wanted.name.clone()).or_insert_with(empty);
-        target.armed |= wanted.armed;
-        target.ports.extend(wanted.ports);
-        target.ports.sort_unstable();
-        target.ports.dedup();
-        target
-    }
-
-    fn spec(
-        self,
-        agent_pod_uid: Option<String>,
-        environments: &BTreeMap<&str, Environment>,
-    ) -> NodeRoutesSpec {
-        let keys: BTreeSet<&str> = self.previews.iter().map(|it| it.key.as_str()).collect();
-        NodeRoutesSpec {
-            agent_pod_uid,
-            environments: keys.iter().filter_map(|key| environments.get(key).cloned()).collect(),
-            previews: self.previews,
-            targets: self.targets.into_values().collect(),
-        }
-    }
 }
 
 /// Whose pods have which addresses: also of pods that are not ready, which may call before they serve.

@@ -17,7 +17,7 @@ use crate::args::Settings;
 use crate::leader::Term;
 use crate::metrics::Metrics;
 use crate::plan::{self, Plan, Rules};
-use crate::publish::{self, Routes};
+use crate::publish;
 use crate::rows::{Name, PreviewPodRow, Ref, WorkloadKey};
 use crate::standing::{Is, Standing, standings};
 use crate::status::acks::{Ack, Words};
@@ -216,7 +216,7 @@ impl Reconciler {
             // What was applied before is still there; only one that was never applied has nothing else to say.
             Err(error) => {
                 if !matches!(self.world.clones.get(&uid), Some(CloneOutcome::Applied(_))) {
-                    self.world.clones.insert(uid, CloneOutcome::failed(&error));
+                    self.world.clones.insert(uid, CloneOutcome::failed(preview, &error));
                 }
             }
         }
@@ -287,13 +287,12 @@ impl Reconciler {
     fn want_routes(&mut self, plan: &Plan) {
         for (node, spec) in &plan.nodes {
             let Some(node_uid) = self.world.nodes.get(node) else { continue };
-            let routes = Routes::new(spec);
-            let wanted = Some(routes.fingerprint());
+            let wanted = Some(publish::fingerprint(spec));
             let seen = self.world.node_routes.get(node).map(|row| Some(row.fingerprint));
             if self.published.must_write(node, &wanted, seen.as_ref()) {
                 let exists = seen.is_some();
                 self.published.sent(node.clone(), wanted, seen);
-                let wish = publish::Wanted { node_uid: node_uid.clone(), exists, routes: Some(routes) };
+                let wish = publish::Wanted { node_uid: node_uid.clone(), exists, routes: Some(spec.clone()) };
                 self.routes.want(node.clone(), wish);
             }
         }

@@ -47,14 +47,18 @@ pub fn judge(
 ) -> Judged {
     let preview = &standing.preview;
     let before = preview.status.clone().unwrap_or_default();
-    let generation = preview.metadata.generation;
-    let mut conditions = Conditions::new(&before, generation, now);
     let outcome = world.clones.get(&standing.uid);
+    // What is said is about the newest spec only once the clone is of it: else a preview would be Ready for what it was
+    // before, and whoever waits would go on to test that.
+    let is_of_newest =
+        !standing.is_live() || outcome.is_some_and(|it| it.generation() == preview.metadata.generation);
+    let generation = if is_of_newest { preview.metadata.generation } else { before.observed_generation };
+    let mut conditions = Conditions::new(&before, generation, now);
     let planned = plan.routes.get(&standing.uid);
     let mut until = None;
 
     let target = target_verdict(world, standing);
-    let (pods_verdict, updated) = pods::verdict(world, standing, own);
+    let pods_verdict = pods::verdict(world, standing, own);
     let routes = match preview.spec.incoming.mode {
         Mode::Off => Verdict::yes(reason::OFF, "incoming.mode is off: no request is steered to the preview"),
         _ => routes::verdict(planned, acks),
@@ -111,8 +115,7 @@ pub fn judge(
     let status = PreviewStatus {
         key: Some(standing.key.to_string()),
         phase: Some(phase),
-        // What is said is about the newest spec only once the clone has been looked at.
-        observed_generation: if updated || !live { generation } else { before.observed_generation },
+        observed_generation: generation,
         expires_at: standing.expires_at.map(Time),
         time_left: left,
         deployment: outcome.filter(|_| live).and_then(|it| it.deployment().map(str::to_owned)),

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use byway_api::{
-    Instance, NodeRoutesSpec, NodeRoutesStatus, Preview, RouteStatus, TargetKind, conditions::reason, names,
+    Instance, NodeRoutesSpec, NodeRoutesStatus, NodeTable, Preview, RouteStatus, TargetKind,
+    conditions::reason, names,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -110,7 +111,7 @@ pub(crate) fn put(world: &mut World, preview: Preview) -> Arc<Preview> {
 pub(crate) fn cloned(world: &mut World, preview: &Preview, revision: &str) {
     let applied = Applied {
         version: 1,
-        generation: preview.metadata.generation.unwrap_or_default(),
+        generation: preview.metadata.generation,
         deployment: names::child_name("x", "y"),
         service: None,
         settled: Some(1),
@@ -200,12 +201,17 @@ pub(crate) fn acknowledge(
     let mut status = NodeRoutesStatus {
         instance: Some(Instance { pod_uid: format!("agent-{node}"), started_at: start() }),
         observed_generation: Some(1),
-        previews: spec.previews.iter().map(live).collect(),
+        previews: table(spec).previews.iter().map(live).collect(),
         ..NodeRoutesStatus::default()
     };
     change(&mut status);
     let row = PublishedRow { fingerprint: fingerprint(spec), status };
     world.apply(Update::NodeRoutes(Event::Apply((node.into(), Some(row)))));
+}
+
+/// What an agent reads in it.
+pub(crate) fn table(spec: &NodeRoutesSpec) -> NodeTable {
+    spec.read().unwrap()
 }
 
 /// The agents of all nodes have programmed what is planned.

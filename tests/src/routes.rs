@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use byway_api::{Backend, Environment, NodeRoutes, NodeRoutesSpec, PreviewRoute, Target, Unkeyed};
+use byway_api::{Backend, Environment, NodeTable, NodeTableFile, PreviewRoute, Target, Unkeyed};
 use serde::{Serialize, Serializer};
 
 use crate::Pod;
 
-/// A [`NodeRoutes`] document for the one node that there is.
+/// A [`NodeTableFile`] for the one node that there is.
 #[derive(Clone, Debug, Default)]
-pub struct Routes(pub NodeRoutesSpec);
+pub struct Routes(pub NodeTable);
 
 /// A preview in it.
 #[derive(Clone, Debug)]
@@ -84,8 +84,8 @@ impl Routes {
 
     /// The whole document. To write one that no controller would write, change its JSON.
     #[must_use]
-    pub fn document(&self) -> NodeRoutes {
-        NodeRoutes::new(Self::NODE, self.0.clone())
+    pub fn document(&self) -> NodeTableFile {
+        NodeTableFile::new(Self::NODE, self.0.clone())
     }
 }
 

@@ -207,7 +207,7 @@ fn the_routes_document_names_pods_as_the_agent_expects() {
         .environment("pr-1", &[&preview])
         .target(&app, &[8080], &["redesign"]);
     let document = serde_json::to_value(routes).unwrap();
-    assert_eq!(document["kind"], "NodeRoutes");
+    assert_eq!(document["kind"], "NodeTable");
     assert_eq!(document["spec"]["previews"][0]["onUnreachable"], "stable");
     assert_eq!(document["spec"]["previews"][0]["backends"][0]["ips"][0], preview.ipv4.to_string());
     assert_eq!(document["spec"]["targets"][0]["netns"], app.netns().to_str().unwrap());

@@ -155,7 +155,7 @@ fn what_cannot_be_steered_says_why_and_the_rest_is() {
         assert!(refused["refused"]["reason"].is_string(), "{status}");
     }
     // A document that is none, or half of one, changes nothing.
-    let broken = ["", "{", "kind: NodeRoutes", "apiVersion: byway.dev/v1\nkind: Other\nspec: {}"];
+    let broken = ["", "{", "kind: NodeTable", "apiVersion: byway.dev/v1\nkind: Other\nspec: {}"];
     for (n, broken) in (1..).zip(broken) {
         std::fs::write(agent.routes_file(), broken).unwrap();
         let refused =
@@ -185,7 +185,7 @@ fn a_document_is_never_read_half() {
     let preview = &document["spec"]["previews"][0];
     let target = &document["spec"]["targets"][0];
     let head = format!(
-        "apiVersion: byway.dev/v1alpha1\nkind: NodeRoutes\nmetadata: {{name: node}}\nspec:\n  previews: [{preview}]\n"
+        "apiVersion: byway.dev/v1alpha1\nkind: NodeTable\nmetadata: {{name: node}}\nspec:\n  previews: [{preview}]\n"
     );
     let tail = format!("  targets: [{target}]\n");
     for _ in 0..5 {

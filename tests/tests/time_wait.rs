@@ -35,7 +35,8 @@ fn a_connection_per_request_for_more_than_a_minute() {
     eprintln!("requests/s every 5 s: {rates:?}, {accepted} through the agent");
     for outcome in &outcomes {
         assert_eq!(outcome.failed(), 0, "{outcome:?}");
-        assert!(outcome.slowest_connect < Duration::from_millis(900), "{outcome:?}");
+        // One that is lost on a busy machine comes again after a second; a search for a free port would take longer.
+        assert!(outcome.slowest_connect < Duration::from_secs(2), "{outcome:?}");
     }
     assert!(accepted >= outcomes.iter().map(Outcome::total).sum::<u64>() as f64 * 0.95, "{accepted}");
     let mean = |of: &[u64]| of.iter().sum::<u64>() / of.len() as u64;

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use byway_api::{NodeRoutes, NodeRoutesSpec};
+use byway_api::{NodeTable, NodeTableFile};
 use kube::core::TypeMeta;
 use tokio::time::sleep;
 
@@ -21,9 +21,9 @@ const POLL: Duration = Duration::from_millis(100);
 pub(crate) enum FileError {
     #[error("cannot read {path}: {error}")]
     Read { path: PathBuf, error: io::Error },
-    #[error("{path} is not a NodeRoutes document: {error}")]
+    #[error("{path} is not a NodeTable document: {error}")]
     Parse { path: PathBuf, error: serde_yaml_ng::Error },
-    #[error("{path} holds {found}, not {} {}", NodeRoutes::API_VERSION, NodeRoutes::KIND)]
+    #[error("{path} holds {found}, not {} {}", NodeTableFile::API_VERSION, NodeTableFile::KIND)]
     Kind { path: PathBuf, found: String },
     #[error("{path} has fields that this agent does not know: {}; correct them or take them out", fields.join(", "))]
     Unknown { path: PathBuf, fields: Vec<String> },
@@ -55,7 +55,7 @@ impl FileSource {
     }
 
     /// The document, when the file has changed since the last call.
-    pub(crate) async fn changed(&mut self) -> Result<NodeRoutesSpec, FileError> {
+    pub(crate) async fn changed(&mut self) -> Result<NodeTable, FileError> {
         loop {
             let stamp = stamp(&self.path);
             match stamp {
@@ -94,19 +94,18 @@ impl FileSource {
         since.elapsed() >= POLL
     }
 
-    fn read(&self) -> Result<NodeRoutesSpec, FileError> {
+    fn read(&self) -> Result<NodeTable, FileError> {
         let path = || self.path.clone();
         let text = fs::read_to_string(&self.path).map_err(|error| FileError::Read { path: path(), error })?;
         let failed = |error| FileError::Parse { path: path(), error };
         let TypeMeta { api_version, kind } = serde_yaml_ng::from_str(&text).map_err(failed)?;
-        if api_version != NodeRoutes::API_VERSION || kind != NodeRoutes::KIND {
+        if api_version != NodeTableFile::API_VERSION || kind != NodeTableFile::KIND {
             return Err(FileError::Kind { path: path(), found: format!("{api_version} {kind}") });
         }
         let mut fields = Vec::new();
         let reader = serde_yaml_ng::Deserializer::from_str(&text);
-        let document: NodeRoutes =
+        let document: NodeTableFile =
             serde_ignored::deserialize(reader, |field| fields.push(field.to_string())).map_err(failed)?;
-        fields.retain(|field| field != "apiVersion" && field != "kind");
         // A slip of the pen must not detach anything.
         if !fields.is_empty() {
             return Err(FileError::Unknown { path: path(), fields });

@@ -1,7 +1,7 @@
 //! From watch events to changes of the node's object: pure, so that stale, duplicate and unreadable ones are tested
 //! without a server.
 
-use byway_api::{NodeRoutes, NodeRoutesSpec, NodeRoutesStatus, Target};
+use byway_api::{NodeRoutes, NodeRoutesStatus, NodeTable, Target};
 use kube::{api::DynamicObject, runtime::watcher::Event};
 use serde::Deserialize;
 use serde_json::Value;
@@ -100,7 +100,7 @@ impl Follower {
         if same && seen.generation.is_some() {
             return Some(Ok(Change::Seen)); // only a status or a label has changed
         }
-        Some(read(spec).map(Change::Document))
+        Some(table(&spec).and_then(read).map(Change::Document))
     }
 }
 
@@ -109,16 +109,25 @@ pub(crate) fn version_of(object: &DynamicObject) -> u64 {
     object.metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(u64::MAX)
 }
 
-/// Reads a spec. One preview or target that this version cannot read does not take the others down, and fields that
+fn bad(what: impl std::fmt::Display) -> BadDocument {
+    BadDocument(format!("the node's {} cannot be used: {what}", NodeRoutes::KIND))
+}
+
+/// The table that an object's spec holds.
+fn table(spec: &Value) -> Result<Value, BadDocument> {
+    let text = spec["table"].as_str().ok_or_else(|| bad("spec.table is not a text"))?;
+    serde_json::from_str(text).map_err(|error| bad(format!("spec.table: {error}")))
+}
+
+/// Reads a table. One preview or target that this version cannot read does not take the others down, and fields that
 /// are not known here are passed over: the controller may be newer.
-pub(super) fn read(spec: Value) -> Result<Document, BadDocument> {
-    let bad = |what: String| BadDocument(format!("the node's {} cannot be used: {what}", NodeRoutes::KIND));
-    let mut rest = spec.clone();
+pub(super) fn read(table: Value) -> Result<Document, BadDocument> {
+    let mut rest = table.clone();
     let targets = rest.get_mut("targets").map(Value::take).unwrap_or_default();
     if let Some(fields) = rest.as_object_mut() {
         fields.remove("targets");
     }
-    let mut read: NodeRoutesSpec = NodeRoutesSpec::deserialize(rest).map_err(|e| bad(e.to_string()))?;
+    let mut read = NodeTable::deserialize(rest).map_err(bad)?;
     let mut unreadable = Vec::new();
     for target in targets.as_array().into_iter().flatten() {
         match Target::deserialize(target) {
@@ -131,5 +140,5 @@ pub(super) fn read(spec: Value) -> Result<Document, BadDocument> {
         }
     }
     check_names(&read).map_err(bad)?;
-    Ok(Document { spec: read, unreadable, raw: Some(spec) })
+    Ok(Document { spec: read, unreadable, raw: Some(table) })
 }

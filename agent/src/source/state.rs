@@ -1,6 +1,6 @@
 //! The last table on disk, so that an agent that is started anew steers before the API answers.
 //!
-//! A NodeRoutes document, as `--routes` would take it. It is written beside and renamed, by a thread of its own: a
+//! A NodeTable document, as `--routes` would take it. It is written beside and renamed, by a thread of its own: a
 //! slow disk must not hold back an acknowledgement.
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
     sync::mpsc,
 };
 
-use byway_api::NodeRoutes;
+use byway_api::NodeTableFile;
 use serde_json::{Value, json};
 
 use super::{Document, object};
@@ -71,15 +71,15 @@ impl State {
     }
 
     /// Remembers what is in force.
-    pub(super) fn write(&self, spec: Option<Value>) {
-        let _ = self.writer.send(spec); // the thread ends with the process
+    pub(super) fn write(&self, table: Option<Value>) {
+        let _ = self.writer.send(table); // the thread ends with the process
     }
 }
 
 fn parse(bytes: &[u8], node: &str) -> Result<Document, String> {
     let mut document: Value = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-    if document["kind"] != NodeRoutes::KIND || document["apiVersion"] != NodeRoutes::API_VERSION {
-        return Err(format!("not {} {}", NodeRoutes::API_VERSION, NodeRoutes::KIND));
+    if document["kind"] != NodeTableFile::KIND || document["apiVersion"] != NodeTableFile::API_VERSION {
+        return Err(format!("not {} {}", NodeTableFile::API_VERSION, NodeTableFile::KIND));
     }
     if document["metadata"]["name"] != node {
         return Err(format!("of another node, {}", document["metadata"]["name"]));
@@ -87,18 +87,18 @@ fn parse(bytes: &[u8], node: &str) -> Result<Document, String> {
     object::read(document["spec"].take()).map_err(|e| e.to_string())
 }
 
-fn write(file: &Path, node: &str, spec: Option<Value>) -> std::io::Result<()> {
-    let Some(spec) = spec else {
+fn write(file: &Path, node: &str, table: Option<Value>) -> std::io::Result<()> {
+    let Some(table) = table else {
         return match fs::remove_file(file) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),
         };
     };
     let document = json!({
-        "apiVersion": NodeRoutes::API_VERSION,
-        "kind": NodeRoutes::KIND,
+        "apiVersion": NodeTableFile::API_VERSION,
+        "kind": NodeTableFile::KIND,
         "metadata": { "name": node },
-        "spec": spec,
+        "spec": table,
     });
     let fresh = file.with_extension("new");
     fs::write(&fresh, document.to_string())?;

@@ -73,7 +73,7 @@ fn workload() -> Value {
 fn routes() -> Value {
     json!([{
         "metadata": { "name": "node-1" },
-        "spec": {},
+        "spec": { "table": "{}" },
         "status": {
             "instance": { "podUid": "u", "startedAt": "2026-11-22T00:00:00Z" },
             "targets": [{ "target": "staging/shop-1" }],

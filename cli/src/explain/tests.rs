@@ -22,12 +22,13 @@ fn preview(phase: &str, conditions: &[(&str, &str, &str, &str)]) -> Preview {
 }
 
 fn node(status: &Value) -> NodeRoutes {
+    let table = json!({ "targets": [
+        { "name": "demo/app-1", "podUid": "1", "ports": [8080], "previews": ["demo/a"] },
+        { "name": "demo/other-1", "podUid": "2", "ports": [8080], "previews": ["demo/b"] },
+    ] });
     serde_json::from_value(json!({
         "apiVersion": "byway.dev/v1alpha1", "kind": "NodeRoutes", "metadata": { "name": "n1" },
-        "spec": { "targets": [
-            { "name": "demo/app-1", "podUid": "1", "ports": [8080], "previews": ["demo/a"] },
-            { "name": "demo/other-1", "podUid": "2", "ports": [8080], "previews": ["demo/b"] },
-        ] },
+        "spec": { "table": table.to_string() },
         "status": status,
     }))
     .unwrap()

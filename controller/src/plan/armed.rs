@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use byway_api::{Target, Unkeyed};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Node, Plan};
@@ -14,7 +13,7 @@ use crate::world::World;
 const MOST: usize = 32;
 
 /// Adds them. Also pods that are not ready yet: clients may connect the moment they are.
-pub(super) fn arm(world: &World, plan: &mut Plan, nodes: &mut BTreeMap<Name, Node>) {
+pub(super) fn arm<'a>(world: &'a World, plan: &mut Plan, nodes: &mut BTreeMap<Name, Node<'a>>) {
     for (kind, name, row, scope) in world.armed() {
         let ports = ports(&row.template, services(world, name));
         if ports.is_empty() || ports.len() > MOST {
@@ -25,17 +24,7 @@ pub(super) fn arm(world: &World, plan: &mut Plan, nodes: &mut BTreeMap<Name, Nod
             Some(pods) => {
                 for (_, pod) in pods.iter().filter(|(_, pod)| !pod.ips.is_empty()) {
                     let Some(node) = &pod.node else { continue };
-                    let target = Target {
-                        pod_uid: Some(pod.uid.to_string()),
-                        netns: None,
-                        name: pod.name.to_string(),
-                        ips: pod.ips.clone(),
-                        ports: ports.iter().copied().collect(),
-                        previews: Vec::new(),
-                        unkeyed: Unkeyed::App,
-                        armed: true,
-                    };
-                    nodes.entry(node.clone()).or_default().steer(target);
+                    nodes.entry(node.clone()).or_default().arm(pod, &ports);
                 }
             }
             None => plan.is_whole = false,

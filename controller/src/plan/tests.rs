@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use byway_api::{Mode, TargetKind, Unkeyed};
+use byway_api::{Mode, NodeTable, TargetKind, Unkeyed};
 use kube::runtime::watcher::Event;
 use proptest::prelude::*;
 use serde_json::json;
@@ -9,7 +9,8 @@ use super::*;
 use crate::clone::ServiceRow;
 use crate::standing::standings;
 use crate::testing::{
-    NAMESPACE, agent, at, backend, cloned, deployment, name, node, planned, preview, put, target, world,
+    NAMESPACE, agent, at, backend, cloned, deployment, name, node, planned, preview, put, table, target,
+    world,
 };
 use crate::watch::Update;
 use crate::write::clone::CloneOutcome;
@@ -26,14 +27,14 @@ fn plan_of(world: &World) -> Plan {
     planned(world, at(500)).1
 }
 
-fn spec<'a>(plan: &'a Plan, node: &str) -> &'a NodeRoutesSpec {
-    &plan.nodes[&Name::from(node)]
+fn table_of(plan: &Plan, node: &str) -> NodeTable {
+    table(&plan.nodes[&Name::from(node)])
 }
 
 /// Addresses that a Preview's requests go to.
 fn backends(plan: &Plan, of: &str) -> Vec<String> {
     let full = format!("{NAMESPACE}/{of}");
-    let routes = plan.nodes.values().flat_map(|it| &it.previews);
+    let routes = plan.nodes.values().flat_map(|it| table(it).previews);
     let route = routes.into_iter().find(|it| it.name == full).unwrap();
     route.backends.iter().map(|it| it.ips[0].to_string()).collect()
 }
@@ -46,7 +47,7 @@ fn older_previews_come_first() {
         cloned(&mut world, &preview, "r1");
     }
     let plan = plan_of(&world);
-    let names: Vec<&str> = spec(&plan, "n1").previews.iter().map(|it| it.name.as_str()).collect();
+    let names: Vec<String> = table_of(&plan, "n1").previews.into_iter().map(|it| it.name).collect();
     assert_eq!(names, ["demo/z", "demo/m", "demo/a"]);
 }
 
@@ -86,7 +87,7 @@ fn pods_with_its_label_that_its_deployment_did_not_make_are_not_its_own() {
     backend(&mut world, "a", 1, "r1", |pod| pod.owner = of_an_older_one.as_str().into());
     backend(&mut world, "a", 2, "r1", |pod| pod.owner = "somebody".into());
     assert!(backends(&plan_of(&world), "a").is_empty());
-    assert!(spec(&plan_of(&world), "n1").environments.is_empty());
+    assert!(table_of(&plan_of(&world), "n1").environments.is_empty());
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn a_target_on_its_way_in_or_out_is_steered_but_not_waited_for() {
     let preview = preview(&mut world, "a", 0, json!({}));
     cloned(&mut world, &preview, "r1");
     let plan = plan_of(&world);
-    let names = |node| spec(&plan, node).targets.iter().map(|it| it.name.as_str()).collect::<Vec<_>>();
+    let names = |node| table_of(&plan, node).targets.into_iter().map(|it| it.name).collect::<Vec<_>>();
     assert_eq!(names("n1"), ["demo/app-1", "demo/app-2"]);
     assert_eq!(names("n2"), ["demo/app-3"], "what has no address or node cannot be steered");
     let wanted: Vec<&str> = plan.routes["uid-a"].wanted.iter().map(|it| it.target.as_str()).collect();
@@ -124,7 +125,7 @@ fn an_environment_has_all_pods_of_its_key() {
     backend(&mut world, "c", 2, "r1", |_| {});
     backend(&mut world, "d", 4, "r1", |_| {});
     let plan = plan_of(&world);
-    let environments: Vec<(String, Vec<String>)> = spec(&plan, "n1")
+    let environments: Vec<(String, Vec<String>)> = table_of(&plan, "n1")
         .environments
         .iter()
         .map(|it| (it.key.to_string(), it.ips.iter().map(ToString::to_string).collect()))
@@ -148,8 +149,8 @@ fn a_target_serves_the_ports_of_all_its_previews() {
         applied.ports = ports;
     }
     let plan = plan_of(&world);
-    assert_eq!(spec(&plan, "n1").targets[0].ports, [80, 8080, 9090]);
-    assert_eq!(spec(&plan, "n1").targets[0].previews, ["demo/a", "demo/b"]);
+    assert_eq!(table_of(&plan, "n1").targets[0].ports, [80, 8080, 9090]);
+    assert_eq!(table_of(&plan, "n1").targets[0].previews, ["demo/a", "demo/b"]);
 }
 
 #[test]
@@ -159,7 +160,7 @@ fn a_controller_that_has_just_started_knows_the_ports_from_the_status() {
     assert!(plan_of(&world).routes.is_empty(), "nothing is known of its ports");
     before.status = Some(serde_json::from_value(json!({ "ports": [8080] })).unwrap());
     put(&mut world, before);
-    assert_eq!(spec(&plan_of(&world), "n1").targets[0].ports, [8080]);
+    assert_eq!(table_of(&plan_of(&world), "n1").targets[0].ports, [8080]);
 }
 
 #[test]
@@ -199,7 +200,7 @@ fn a_preview_without_a_target_is_steered_at_its_own_pods() {
     backend(&mut world, "a", 1, "r1", |pod| pod.pod.ready = false);
     backend(&mut world, "a", 2, "r1", |pod| pod.containers_ready = false);
     let plan = plan_of(&world);
-    let targets = &spec(&plan, "n1").targets;
+    let targets = &table_of(&plan, "n1").targets;
     assert_eq!(targets.len(), 2);
     assert!(targets.iter().all(|it| it.unkeyed == Unkeyed::NotFound));
     let wanted = &plan.routes["uid-a"].wanted;
@@ -225,17 +226,19 @@ fn an_armed_target_is_steered_without_a_preview() {
         arm(&mut world, by_namespace, &[8080, 9000]);
         let plan = plan_of(&world);
         assert_eq!((plan.scopes.len(), plan.is_whole), (1, true));
-        let spec = spec(&plan, "n1");
-        let names: Vec<&str> = spec.targets.iter().map(|it| it.name.as_str()).collect();
+        let table = table_of(&plan, "n1");
+        let names: Vec<&str> = table.targets.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["demo/app-1", "demo/app-2"], "clients may connect the moment it is ready");
-        assert!(spec.targets.iter().all(|it| it.armed && it.previews.is_empty() && it.ports == [8080, 9000]));
-        assert_eq!(spec.agent_pod_uid.as_deref(), Some("agent-n1"));
+        assert!(
+            table.targets.iter().all(|it| it.armed && it.previews.is_empty() && it.ports == [8080, 9000])
+        );
+        assert_eq!(plan.nodes[&Name::from("n1")].agent_pod_uid.as_deref(), Some("agent-n1"));
 
         // A preview of it finds it steered, and leaves it so.
         let preview = preview(&mut world, "a", 0, json!({}));
         cloned(&mut world, &preview, "r1");
         let both = plan_of(&world);
-        let first = &both.nodes[&Name::from("n1")].targets[0];
+        let first = &table_of(&both, "n1").targets[0];
         assert_eq!((first.armed, &first.ports), (true, &vec![8080, 9000]));
         assert_eq!(first.previews, ["demo/a"]);
     }
@@ -261,7 +264,7 @@ fn an_armed_target_serves_what_services_send_to_it() {
         json!([{ "port": 80, "targetPort": 3000 }, { "port": 81 }, { "port": 53, "protocol": "UDP" }]);
     service(&mut world, "app", "app", ports);
     let plan = plan_of(&world);
-    assert_eq!(spec(&plan, "n1").targets[0].ports, [81, 3000]);
+    assert_eq!(table_of(&plan, "n1").targets[0].ports, [81, 3000]);
     assert!(plan.unarmed.is_empty());
     arm(&mut world, false, &(1000..1040).collect::<Vec<u16>>());
     assert!(plan_of(&world).nodes.is_empty(), "too many");
@@ -272,7 +275,7 @@ fn in_an_upgrade_the_predecessor_speaks_until_the_successor_is_ready() {
     let mut world = one_target();
     let preview = preview(&mut world, "a", 0, json!({}));
     cloned(&mut world, &preview, "r1");
-    let who = |world: &World| spec(&plan_of(world), "n1").agent_pod_uid.clone().unwrap();
+    let who = |world: &World| plan_of(world).nodes[&Name::from("n1")].agent_pod_uid.clone().unwrap();
     assert_eq!(who(&world), "agent-n1");
     agent(&mut world, "successor", "n1", |it| (it.created, it.ready) = (at(9), false));
     assert_eq!(who(&world), "agent-n1");
@@ -296,12 +299,12 @@ fn a_full_node_leaves_out_the_newest() {
         cloned(&mut world, &preview, "r1");
     }
     let plan = plan_of(&world);
-    let spec = spec(&plan, "n1");
-    let bytes = serde_json::to_vec(spec).unwrap().len();
-    assert!(bytes <= 1 << 20 && bytes > 900 << 10, "{bytes}");
-    let kept = spec.previews.len();
-    assert!((25..40).contains(&kept), "{kept}");
-    assert_eq!(spec.targets[0].previews.len(), kept);
+    let table = table_of(&plan, "n1");
+    let bytes = plan.nodes[&Name::from("n1")].table.len();
+    assert!(bytes <= 768 << 10 && bytes > 700 << 10, "{bytes}");
+    let kept = table.previews.len();
+    assert!((20..40).contains(&kept), "{kept}");
+    assert_eq!(table.targets[0].previews.len(), kept);
     for n in 0..40 {
         let is_out = !plan.routes[&Name::from(format!("uid-p{n:02}"))].overflow.is_empty();
         assert_eq!(is_out, n >= kept, "the newest go first");
@@ -321,7 +324,7 @@ fn what_agents_acknowledge_covers_the_targets_of_their_node_and_nothing_else() {
     let a = preview(&mut world, "a", 0, json!({}));
     cloned(&mut world, &a, "r1");
     let (n1, n2) = (revision(&world, "n1"), revision(&world, "n2"));
-    assert_eq!(spec(&plan_of(&world), "n1").previews[0].revision, n1);
+    assert_eq!(table_of(&plan_of(&world), "n1").previews[0].revision, n1);
 
     // Another preview is none of its business, not even where it adds a port to the target.
     let b = preview(&mut world, "b", 1, json!({ "key": "b" }));
@@ -423,8 +426,9 @@ proptest! {
 
         // And what any plan promises.
         for (node, spec) in &plan.nodes {
-            let names: Vec<&String> = spec.previews.iter().map(|it| &it.name).collect();
-            for target in &spec.targets {
+            let table = table(spec);
+            let names: Vec<&String> = table.previews.iter().map(|it| &it.name).collect();
+            for target in &table.targets {
                 prop_assert!(!target.previews.is_empty() && target.previews.iter().all(|it| names.contains(&it)));
                 prop_assert!(!target.ports.is_empty());
             }

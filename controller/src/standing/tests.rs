@@ -43,13 +43,18 @@ fn it_ends_when_no_request_has_come_for_its_idle_ttl() {
     assert_eq!(is(&world, "pr", 600), Is::Idle(at(600)));
     // The last request counts, whichever node it came to, and what its status says of nodes that are silent now.
     let requests = |world: &mut World, node: &str, last: i64| {
-        acknowledge(world, node, &NodeRoutesSpec::default(), |status| {
-            status.requests.push(PreviewRequests {
-                preview: format!("{NAMESPACE}/pr"),
-                counts: RequestCounts { requests: 2, ..RequestCounts::default() },
-                last_request_time: Some(at(last)),
-            });
-        });
+        acknowledge(
+            world,
+            node,
+            &NodeRoutesSpec { table: "{}".into(), ..NodeRoutesSpec::default() },
+            |status| {
+                status.requests.push(PreviewRequests {
+                    preview: format!("{NAMESPACE}/pr"),
+                    counts: RequestCounts { requests: 2, ..RequestCounts::default() },
+                    last_request_time: Some(at(last)),
+                });
+            },
+        );
     };
     requests(&mut world, "a", 500);
     requests(&mut world, "b", 400);
@@ -78,13 +83,18 @@ fn counts_of_requests_never_fall() {
     };
     Arc::make_mut(&mut object).status = Some(written);
     world.apply(Update::Preview(Event::Apply((name("pr"), Some(object)))));
-    acknowledge(&mut world, "a", &NodeRoutesSpec::default(), |status| {
-        status.requests.push(PreviewRequests {
-            preview: format!("{NAMESPACE}/pr"),
-            counts: RequestCounts { requests: 3, unreachable: 2, ..RequestCounts::default() },
-            last_request_time: Some(at(9)),
-        });
-    });
+    acknowledge(
+        &mut world,
+        "a",
+        &NodeRoutesSpec { table: "{}".into(), ..NodeRoutesSpec::default() },
+        |status| {
+            status.requests.push(PreviewRequests {
+                preview: format!("{NAMESPACE}/pr"),
+                counts: RequestCounts { requests: 3, unreachable: 2, ..RequestCounts::default() },
+                last_request_time: Some(at(9)),
+            });
+        },
+    );
     let traffic = standings(&world, at(10)).remove(0).traffic;
     let counts = RequestCounts { requests: 7, unreachable: 2, by_origin: 1, ..RequestCounts::default() };
     assert_eq!(traffic, Traffic { counts, last: Some(at(9)) });

@@ -11,37 +11,26 @@ use crate::standing::Standing;
 use crate::world::World;
 use crate::write::clone::CloneOutcome;
 
-/// The verdict, and whether it is about the newest spec of the Preview.
-pub(super) fn verdict(world: &World, standing: &Standing, own: &[&PreviewPodRow]) -> (Verdict, bool) {
+/// The verdict.
+pub(super) fn verdict(world: &World, standing: &Standing, own: &[&PreviewPodRow]) -> Verdict {
     let Some(CloneOutcome::Applied(applied)) = world.clones.get(&standing.uid) else {
-        let refused = world.clones.contains_key(&standing.uid);
-        return (
-            Verdict::unknown(
-                reason::PENDING,
-                "its pods are not looked after before the target can be cloned",
-            ),
-            refused,
+        return Verdict::unknown(
+            reason::PENDING,
+            "its pods are not looked after before the target can be cloned",
         );
     };
-    let is_newest = Some(applied.generation) == standing.preview.metadata.generation;
     let replicas = standing.preview.spec.replicas.max(0) as usize;
     if replicas == 0 {
-        return (
-            Verdict::no(
-                reason::SCALED_TO_ZERO,
-                "replicas is 0: keyed requests are answered as incoming.onUnreachable says",
-            ),
-            is_newest,
+        return Verdict::no(
+            reason::SCALED_TO_ZERO,
+            "replicas is 0: keyed requests are answered as incoming.onUnreachable says",
         );
     }
     let newest: Vec<&&PreviewPodRow> =
         own.iter().filter(|it| *it.revision == *applied.revision && !it.pod.terminating).collect();
     let ready = newest.iter().filter(|it| it.containers_ready).count();
     if ready >= replicas {
-        return (
-            Verdict::yes(reason::PODS_READY, format!("{ready} of {replicas} pods are ready")),
-            is_newest,
-        );
+        return Verdict::yes(reason::PODS_READY, format!("{ready} of {replicas} pods are ready"));
     }
     let is_before = |it: &&PreviewPodRow| *it.revision != *applied.revision;
     let answers = own.iter().any(|it| is_before(it) && it.containers_ready && !it.pod.terminating);
@@ -54,7 +43,7 @@ pub(super) fn verdict(world: &World, standing: &Standing, own: &[&PreviewPodRow]
             .as_ref()
             .map(|(reason, message)| (*reason, format!("{counts}; {}: {message}", it.pod.name.name)))
     });
-    let verdict = match (troubled, cannot_create) {
+    match (troubled, cannot_create) {
         (Some((reason, message)), _) => Verdict::no(reason, message),
         (None, Some((reason, message))) => Verdict::no(*reason, format!("{counts}; {message}")),
         (None, None) if newest.len() < replicas => {
@@ -63,8 +52,7 @@ pub(super) fn verdict(world: &World, standing: &Standing, own: &[&PreviewPodRow]
         (None, None) => {
             Verdict::no(reason::CONTAINERS_NOT_READY, format!("{counts}; waiting for their containers"))
         }
-    };
-    (verdict, is_newest)
+    }
 }
 
 /// The pods, in the order of their names.

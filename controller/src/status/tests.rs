@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::testing::{
     acknowledge, acknowledge_all, agent, at, backend, cloned, judged, node, planned, preview, put,
-    ready_world, says, start, target, world,
+    ready_world, says, start, table, target, world,
 };
 use crate::write::clone::CloneOutcome;
 
@@ -41,7 +41,12 @@ fn ready_says_the_first_thing_that_is_wrong() {
         pod.problem = Some((reason::CRASH_LOOP, "it ends".into()));
     });
     assert_eq!(ready(&world), "False CrashLoop");
-    let refused = CloneOutcome::Refused { version: 1, reason: "NameTaken".into(), message: "rename".into() };
+    let refused = CloneOutcome::Refused {
+        version: 1,
+        generation: None,
+        reason: "NameTaken".into(),
+        message: "rename".into(),
+    };
     world.clones.insert(crate::world::uid_of(&preview), refused);
     assert_eq!(ready(&world), "False NameTaken");
 }
@@ -159,10 +164,15 @@ fn a_status_speaks_of_a_spec_only_once_its_clone_is_there() {
     let mut newer = (*preview).clone();
     newer.metadata.generation = Some(2);
     put(&mut world, newer.clone());
-    let before = judged(&world, "a", None, at(300));
-    assert_eq!(before.status.observed_generation, Some(1));
+    // Whoever waits for the newest spec to be Ready must not be told of the one before.
+    let said_of = |world: &World| {
+        let status = judged(world, "a", None, at(300)).status;
+        let of = status.conditions.iter().map(|it| it.observed_generation);
+        of.chain([status.observed_generation]).collect::<std::collections::HashSet<_>>()
+    };
+    assert_eq!(said_of(&world), [Some(1)].into());
     cloned(&mut world, &newer, "r1");
-    assert_eq!(judged(&world, "a", None, at(300)).status.observed_generation, Some(2));
+    assert_eq!(said_of(&world), [Some(2)].into());
 }
 
 #[test]
@@ -196,7 +206,7 @@ fn every_word_of_an_agent_is_understood() {
         it.previews[0].refused = Some(refusal("other"));
     });
     assert_eq!(route(&world), waiting, "what was refused is not what is wanted now");
-    let now = spec.previews[0].revision.clone();
+    let now = table(&spec).previews[0].revision.clone();
     acknowledge(&mut world, "n2", &spec, |it| {
         it.previews[0].revision = None;
         it.previews[0].refused = Some(refusal(&now));
@@ -233,7 +243,12 @@ fn a_message_names_a_few_nodes_and_counts_the_rest() {
 #[test]
 fn a_message_has_room_in_a_condition() {
     let (mut world, preview) = ready_world();
-    let long = CloneOutcome::Refused { version: 1, reason: "X".into(), message: "ä".repeat(40_000) };
+    let long = CloneOutcome::Refused {
+        version: 1,
+        generation: None,
+        reason: "X".into(),
+        message: "ä".repeat(40_000),
+    };
     world.clones.insert(crate::world::uid_of(&preview), long);
     let said = message(&judged(&world, "a", None, at(300)), "Ready");
     assert!(said.len() <= 32 << 10 && said.ends_with("ä ..."), "{}", said.len());

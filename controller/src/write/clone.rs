@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use byway_api::conditions::reason;
-use byway_api::{TargetKind, names};
+use byway_api::{Preview, TargetKind, names};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -32,6 +32,8 @@ pub enum CloneOutcome {
     Refused {
         /// [`Wish::version`].
         version: u64,
+        /// `metadata.generation` of the Preview that it is said of.
+        generation: Option<i64>,
         /// A stable code.
         reason: String,
         /// A sentence.
@@ -50,7 +52,7 @@ pub struct Applied {
     /// [`Wish::version`].
     pub version: u64,
     /// `metadata.generation` of the Preview that it was made from.
-    pub generation: i64,
+    pub generation: Option<i64>,
     /// Name of the Deployment.
     pub deployment: String,
     /// Name of the Service of a Preview without a target.
@@ -66,11 +68,12 @@ pub struct Applied {
 }
 
 impl CloneOutcome {
-    /// The wish that could not be fulfilled for now.
-    pub fn failed(error: &WriteError) -> Self {
+    /// The wish for `preview` that could not be fulfilled for now.
+    pub fn failed(preview: &Preview, error: &WriteError) -> Self {
         let message = format!("the clone cannot be made for now: {error}");
         // No wish has this version, so it is tried again.
-        Self::Refused { version: 0, reason: reason::API_ERROR.to_owned(), message }
+        let generation = preview.metadata.generation;
+        Self::Refused { version: 0, generation, reason: reason::API_ERROR.to_owned(), message }
     }
 
     /// Of the wish that it answers.
@@ -78,6 +81,15 @@ impl CloneOutcome {
         match self {
             Self::Applied(applied) => applied.version,
             Self::Refused { version, .. } | Self::Absent { version } => *version,
+        }
+    }
+
+    /// `metadata.generation` of the Preview that it answers.
+    pub fn generation(&self) -> Option<i64> {
+        match self {
+            Self::Applied(applied) => applied.generation,
+            Self::Refused { generation, .. } => *generation,
+            Self::Absent { .. } => None,
         }
     }
 
@@ -162,7 +174,10 @@ pub async fn bring(client: Client, wish: Wish) -> Result<CloneOutcome, WriteErro
     let done = if wish.present { present(&client, &wish).await } else { absent(&client, &wish).await };
     match done {
         Ok(outcome) => Ok(outcome),
-        Err(Stop::No(reason, message)) => Ok(CloneOutcome::Refused { version, reason, message }),
+        Err(Stop::No(reason, message)) => {
+            let generation = wish.preview.metadata.generation;
+            Ok(CloneOutcome::Refused { version, generation, reason, message })
+        }
         Err(Stop::Write(error)) => Err(error),
     }
 }
@@ -196,7 +211,7 @@ async fn present(client: &Client, wish: &Wish) -> Result<CloneOutcome, Stop> {
     }
     Ok(CloneOutcome::Applied(Applied {
         version: wish.version,
-        generation: preview.metadata.generation.unwrap_or_default(),
+        generation: preview.metadata.generation,
         deployment: children.deployment.name_any(),
         service: children.service.as_ref().map(ResourceExt::name_any),
         settled,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use byway_api::{NodeRoutes, NodeRoutesSpec, NodeRoutesStatus, names};
+use byway_api::{NodeRoutes, NodeRoutesStatus, NodeTable, names};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -51,7 +51,8 @@ pub(crate) struct Agents {
 struct Known {
     uid: String,
     generation: i64,
-    spec: Arc<NodeRoutesSpec>,
+    agent_pod_uid: Option<String>,
+    table: Arc<NodeTable>,
     /// What the API server has.
     said: NodeRoutesStatus,
     /// What is being written.
@@ -133,6 +134,9 @@ impl Agents {
         let uid = object.metadata.uid.unwrap_or_default();
         let generation = object.metadata.generation.unwrap_or_default();
         let said = object.status.unwrap_or_default();
+        let agent_pod_uid = object.spec.agent_pod_uid.clone();
+        // The controller writes it: nonsense is a defect, and a node that never answers shows it.
+        let read = || object.spec.read().ok().map(Arc::new);
         match self.nodes.get_mut(&name).filter(|known| known.uid == uid) {
             Some(known) if known.generation == generation => {
                 if !known.saying {
@@ -141,13 +145,15 @@ impl Agents {
             }
             Some(known) => {
                 known.generation = generation;
-                known.spec = object.spec.into();
+                let Some(table) = read() else { return };
+                (known.agent_pod_uid, known.table) = (agent_pod_uid, table);
                 known.since = std::time::Instant::now();
             }
             None => {
-                let (spec, since) = (object.spec.into(), std::time::Instant::now());
+                let Some(table) = read() else { return };
+                let (since, routed) = (std::time::Instant::now(), HashSet::new());
                 let known =
-                    Known { uid, generation, spec, said, saying: false, since, routed: HashSet::new() };
+                    Known { uid, generation, agent_pod_uid, table, said, saying: false, since, routed };
                 self.nodes.insert(name.clone(), known);
             }
         }
@@ -158,7 +164,7 @@ impl Agents {
         let Some(known) = self.nodes.get_mut(node).filter(|it| !it.saying) else { return };
         let Some(instance) = self.shared.instances().get(node).cloned() else { return };
         // Only the agent that is named may write.
-        if known.spec.agent_pod_uid.as_ref() != Some(&instance.pod_uid) {
+        if known.agent_pod_uid.as_ref() != Some(&instance.pod_uid) {
             return;
         }
         let agent = self.shared.manners().get(node).cloned().unwrap_or_default();
@@ -169,15 +175,15 @@ impl Agents {
         if !late.is_zero() {
             return self.again(node, late);
         }
-        let status = agent.word(&known.spec, instance, known.generation);
+        let status = agent.word(&known.table, instance, known.generation);
         if status == known.said {
             return;
         }
         known.saying = true;
-        let (uid, spec) = (known.uid.clone(), known.spec.clone());
+        let uid = known.uid.clone();
         let api: Api<NodeRoutes> = Api::all(self.client.clone());
         let (notes, most, node) = (self.notes.clone(), self.most.clone(), node.to_owned());
-        let fresh = word::fresh_backends(&spec, &mut known.routed);
+        let fresh = word::fresh_backends(&known.table, &mut known.routed);
         let shared = self.shared.clone();
         tokio::spawn(async move {
             let _permit = most.acquire_owned().await;

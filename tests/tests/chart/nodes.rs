@@ -118,9 +118,7 @@ fn uninstall_without_controller(site: &Site) {
         "name": "byway-orphan-1", "namespace": DEMO, "labels": { "byway.dev/preview": "orphan" }, "ownerReferences": [owner],
     });
     site.cluster.apply(&clone.to_string()).unwrap();
-    let routes = json!({
-        "apiVersion": "byway.dev/v1alpha1", "kind": "NodeRoutes", "metadata": { "name": "a-node" }, "spec": {},
-    });
+    let routes = byway_tests::node_routes("a-node", None, &json!({}));
     site.cluster.apply(&routes.to_string()).unwrap();
     // Held by somebody.
     let hold = |finalizers: &str| {

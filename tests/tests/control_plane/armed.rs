@@ -1,6 +1,6 @@
 //! `byway.dev/armed`: pods that are steered ahead of any preview.
 
-use byway_tests::eventually;
+use byway_tests::{eventually, table_of};
 use serde_json::{Value, json};
 
 use crate::stage::{PATIENCE, Space, shared, workload};
@@ -9,9 +9,10 @@ use crate::stage::{PATIENCE, Space, shared, workload};
 fn targets(space: &Space<'_>) -> Vec<Value> {
     let prefix = format!("{}/", space.name);
     let all = space.kube().list("NodeRoutes", "", "").unwrap();
-    let targets = all.iter().filter_map(|it| it["spec"]["targets"].as_array()).flatten();
-    let ours = |it: &&Value| it["name"].as_str().is_some_and(|name| name.starts_with(&prefix));
-    targets.filter(ours).cloned().collect()
+    let targets =
+        all.iter().filter_map(table_of).filter_map(|it| it["targets"].as_array().cloned()).flatten();
+    let ours = |it: &Value| it["name"].as_str().is_some_and(|name| name.starts_with(&prefix));
+    targets.filter(ours).collect()
 }
 
 /// Waits until so many pods are armed, with these ports, and nothing else is steered.

@@ -1,7 +1,7 @@
 //! What becomes of a Preview from its creation to its end.
 
 use byway_api::names;
-use byway_tests::eventually;
+use byway_tests::{eventually, table_of};
 use serde_json::{Value, json};
 
 use crate::stage::{PATIENCE, condition, is_true, phase, shared};
@@ -275,6 +275,7 @@ fn full_name(pod: &Value) -> String {
 }
 
 fn environment(object: &Value, key: &str) -> Value {
-    let environments = object["spec"]["environments"].as_array().unwrap();
+    let table = table_of(object).unwrap();
+    let environments = table["environments"].as_array().unwrap();
     environments.iter().find(|it| it["key"] == key).unwrap()["ips"].clone()
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use byway_sim::{ApiProxy, Controller, Kube, Sim};
-use byway_tests::{Cluster, eventually};
+use byway_tests::{Cluster, eventually, table_of};
 use serde_json::{Value, json};
 
 /// Longest wait for what should take a moment, on processors that others use as well.
@@ -14,7 +14,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Nodes of the shared stage that any pod may be on.
 const OPEN: usize = 3;
 /// Nodes of the shared stage for tests that do something to their agents, see [`own_nodes`].
-const OWN: usize = 16;
+const OWN: usize = 17;
 
 /// A cluster, and what is simulated on it.
 pub(crate) struct Stage {
@@ -201,9 +201,10 @@ impl Space<'_> {
         let full = format!("{}/{name}", self.name);
         let all = self.kube().list("NodeRoutes", "", "").unwrap();
         let of = |object: &Value| {
-            let previews = object["spec"]["previews"].as_array()?;
+            let table = table_of(object)?;
+            let previews = table["previews"].as_array()?;
             let entry = previews.iter().find(|it| it["name"] == *full)?.clone();
-            let targets = object["spec"]["targets"].as_array()?.iter();
+            let targets = table["targets"].as_array()?.iter();
             let targets =
                 targets.filter(|it| it["previews"].as_array().is_some_and(|it| it.contains(&json!(full))));
             Some(Routed { entry, targets: targets.cloned().collect(), object: object.clone() })

@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use byway_tests::{Agent, Cluster, Image, Scratch, eventually, find_program, needs_root};
+use byway_tests::{Agent, Cluster, Image, Scratch, eventually, find_program, needs_root, node_routes};
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -50,14 +50,12 @@ fn an_agent_in_a_pod_steers_pods_of_its_node() {
         let (name, uid, ips) = (&pod.name, &pod.uid, &pod.ips);
         json!({ "name": name, "podUid": uid, "ips": ips, "ports": [8080], "previews": ["demo/redesign"] })
     };
-    let routes = json!({
-        "apiVersion": "byway.dev/v1alpha1", "kind": "NodeRoutes", "metadata": { "name": here },
-        "spec": {
-            "agentPodUid": Pod::get(&cluster, &namespace, "agent").uid,
-            "previews": [{ "name": "demo/redesign", "revision": "r1", "key": "pr-1", "backends": [{ "ips": preview.ips }] }],
-            "targets": [target(&app), target(&on_host)],
-        },
+    let table = json!({
+        "previews": [{ "name": "demo/redesign", "revision": "r1", "key": "pr-1", "backends": [{ "ips": preview.ips }] }],
+        "targets": [target(&app), target(&on_host)],
     });
+    let agent = Pod::get(&cluster, &namespace, "agent").uid;
+    let routes = node_routes(&here, Some(&agent), &table);
     cluster.apply(&routes.to_string()).unwrap();
     let status = || -> Option<Value> {
         serde_json::from_str(&cluster.ask(["get", "noderoutes", &here, "-o", "jsonpath={.status}"]).ok()?)

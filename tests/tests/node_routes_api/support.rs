@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use byway_tests::{AgentBuilder, App, Cluster, Http, Pod, Running, Scratch, Stage, eventually};
+use byway_tests::{AgentBuilder, App, Cluster, Http, Pod, Running, Scratch, Stage, eventually, node_routes};
 use serde_json::{Value, json};
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -74,7 +74,7 @@ impl Api {
         })
     }
 
-    /// The usual spec: one preview of the app.
+    /// The usual table, with its agent: one preview of the app.
     pub(crate) fn spec(&self, agent: &str, revision: &str) -> Value {
         json!({
             "agentPodUid": agent,
@@ -85,10 +85,7 @@ impl Api {
 
     /// Makes the object be so, as the controller does. Its generation.
     pub(crate) fn publish(&self, spec: &Value) -> Result<i64> {
-        let object = json!({
-            "apiVersion": "byway.dev/v1alpha1", "kind": "NodeRoutes",
-            "metadata": { "name": self.name() }, "spec": spec,
-        });
+        let object = node_routes(self.name(), spec["agentPodUid"].as_str(), spec);
         self.cluster.apply(&object.to_string())?;
         self.object()?["metadata"]["generation"].as_i64().context("no generation")
     }

@@ -221,7 +221,8 @@ fn play_kubelet(namespace: &str) {
 fn play_agent(token: &Path, uid: &str) {
     let Ok(routes) = ask(Who::Bearer(token), &["get", "noderoutes", NODE, "-o", "json"], "") else { return };
     let mut routes: Value = serde_json::from_str(&routes).unwrap();
-    let previews = routes["spec"]["previews"].as_array().into_iter().flatten();
+    let table = byway_tests::table_of(&routes).unwrap();
+    let previews = table["previews"].as_array().into_iter().flatten();
     let live: Vec<_> = previews.map(|it| json!({ "name": it["name"], "revision": it["revision"] })).collect();
     routes["status"] = json!({
         "instance": { "podUid": uid, "startedAt": "2030-01-01T00:00:00Z" },

@@ -144,9 +144,7 @@ pub(crate) fn bind(cluster: &Cluster, namespace: &str, user: &str, kind: &str, r
 /// Until both policies deny what they are there to deny.
 fn wait_for_policies(cluster: &Cluster) {
     bind(cluster, "default", "nobody", "ClusterRole", "byway-edit");
-    let routes = json!({
-        "apiVersion": "byway.dev/v1alpha1", "kind": "NodeRoutes", "metadata": { "name": "probe" }, "spec": {},
-    });
+    let routes = byway_tests::node_routes("probe", None, &json!({}));
     cluster.apply(&routes.to_string()).unwrap();
     let (dry, object) = ("--dry-run=server", preview("default", "probe", &Value::Null));
     let status = [

@@ -40,8 +40,7 @@ impl Pod {
 
 /// The routes of a node, with the agent that may acknowledge them.
 fn routes(name: &str, agent: Option<&str>) {
-    let spec = agent.map_or_else(|| json!({ "targets": [] }), |uid| json!({ "agentPodUid": uid }));
-    apply(Who::Admin, "", &object(name, json!({ "spec": spec }))).unwrap();
+    apply(Who::Admin, "", &byway_tests::node_routes(name, agent, &json!({}))).unwrap();
 }
 
 fn object(name: &str, parts: Value) -> Value {
@@ -86,7 +85,7 @@ fn an_agent_writes_nothing_but_the_status() {
     routes(&pod.name, Some(&pod.uid));
     let token = pod.token();
     let sly = json!({
-        "metadata": { "labels": { "a": "b" } }, "spec": { "agentPodUid": "x" }, "status": { "previews": [] },
+        "metadata": { "labels": { "a": "b" } }, "spec": { "agentPodUid": "x", "table": "{}" }, "status": { "previews": [] },
     });
     let denied = apply(Who::Bearer(&token), "", &object(&pod.name, sly.clone())).unwrap_err();
     assert!(denied.contains("cannot patch resource \"noderoutes\""), "{denied}");

@@ -56,7 +56,7 @@ fn what_was_in_force_is_read_again_with_what_this_version_cannot_read() {
 fn damage_is_passed_over() {
     let dir = Dir::new("damage");
     let state = State::new(&dir.0, "node-1").unwrap();
-    let good = json!({ "apiVersion": "byway.dev/v1alpha1", "kind": "NodeRoutes", "metadata": { "name": "node-1" }, "spec": {} });
+    let good = json!({ "apiVersion": "byway.dev/v1alpha1", "kind": "NodeTable", "metadata": { "name": "node-1" }, "spec": {} });
     let good = good.to_string();
     fs::write(dir.file(), &good).unwrap();
     assert!(state.read().is_some());

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use byway_api::{
-    Failure, Instance, NodeRoutesSpec, NodeRoutesStatus, PreviewRequests, Refusal, RouteStatus,
-    TargetFailure, TargetTraffic,
+    Failure, Instance, NodeRoutesStatus, NodeTable, PreviewRequests, Refusal, RouteStatus, TargetFailure,
+    TargetTraffic,
 };
 
 /// How an agent behaves. By default it acknowledges everything at once.
@@ -45,33 +45,28 @@ impl Because {
 }
 
 impl Agent {
-    pub(super) fn word(
-        &self,
-        spec: &NodeRoutesSpec,
-        instance: Instance,
-        generation: i64,
-    ) -> NodeRoutesStatus {
-        let previews = if self.failure.is_some() { &[][..] } else { &spec.previews };
-        let routes = |preview: &str| spec.previews.iter().any(|it| it.name == preview);
-        let has = |target: &str| spec.targets.iter().any(|it| it.name == target);
+    pub(super) fn word(&self, table: &NodeTable, instance: Instance, generation: i64) -> NodeRoutesStatus {
+        let previews = if self.failure.is_some() { &[][..] } else { &table.previews };
+        let routes = |preview: &str| table.previews.iter().any(|it| it.name == preview);
+        let has = |target: &str| table.targets.iter().any(|it| it.name == target);
         NodeRoutesStatus {
             instance: Some(instance),
             observed_generation: Some(generation),
             failure: self.failure.clone().map(|it| Failure { reason: it.reason, message: it.message }),
-            previews: previews.iter().map(|it| self.of_preview(&it.name, &it.revision, spec)).collect(),
+            previews: previews.iter().map(|it| self.of_preview(&it.name, &it.revision, table)).collect(),
             targets: self.traffic.iter().filter(|it| has(&it.target)).cloned().collect(),
             requests: self.requests.iter().filter(|it| routes(&it.preview)).cloned().collect(),
         }
     }
 
-    fn of_preview(&self, name: &str, revision: &str, spec: &NodeRoutesSpec) -> RouteStatus {
+    fn of_preview(&self, name: &str, revision: &str, table: &NodeTable) -> RouteStatus {
         let (name, revision) = (name.to_owned(), revision.to_owned());
         if let Some(because) = self.refuses.get(&name) {
             let Because { reason, message } = because.clone();
             let refused = Some(Refusal { revision, reason, message });
             return RouteStatus { name, revision: None, refused, failures: Vec::new() };
         }
-        let targets = spec.targets.iter().filter(|target| target.previews.contains(&name));
+        let targets = table.targets.iter().filter(|target| target.previews.contains(&name));
         let failures = targets.filter_map(|target| {
             let Because { reason, message } = self.fails_on.get(&target.name)?.clone();
             Some(TargetFailure { target: target.name.clone(), reason, message })
@@ -82,8 +77,8 @@ impl Agent {
 }
 
 /// First addresses of backends that were not in `routed`, which is brought up to date.
-pub(super) fn fresh_backends(spec: &NodeRoutesSpec, routed: &mut HashSet<String>) -> Vec<String> {
-    let backends = spec.previews.iter().flat_map(|preview| &preview.backends);
+pub(super) fn fresh_backends(table: &NodeTable, routed: &mut HashSet<String>) -> Vec<String> {
+    let backends = table.previews.iter().flat_map(|preview| &preview.backends);
     let now: HashSet<String> = backends.filter_map(|it| it.ips.first()).map(ToString::to_string).collect();
     let fresh = now.difference(routed).cloned().collect();
     *routed = now;

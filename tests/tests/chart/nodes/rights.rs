@@ -1,6 +1,6 @@
 //! The agent's pod as the chart makes it, with one capability taken away: what it cannot do then.
 
-use byway_tests::eventually;
+use byway_tests::{eventually, node_routes};
 use serde_json::{Value, json};
 
 use super::kernel;
@@ -109,16 +109,13 @@ impl Agent {
         let (steered, agent) = (of(DEMO), of(NAMESPACE));
         let ips: Vec<&Value> =
             steered["status"]["podIPs"].as_array().unwrap().iter().map(|ip| &ip["ip"]).collect();
-        let routes = json!({
-            "apiVersion": "byway.dev/v1alpha1", "kind": "NodeRoutes", "metadata": { "name": name },
-            "spec": {
-                "agentPodUid": agent["metadata"]["uid"],
-                "previews": [{ "name": "demo/a", "revision": "r1", "key": "pr-1", "backends": [{ "ips": ["10.9.9.9"] }] }],
-                "targets": [{
-                    "name": name, "podUid": steered["metadata"]["uid"], "ips": ips, "ports": [8080], "previews": ["demo/a"],
-                }],
-            },
+        let table = json!({
+            "previews": [{ "name": "demo/a", "revision": "r1", "key": "pr-1", "backends": [{ "ips": ["10.9.9.9"] }] }],
+            "targets": [{
+                "name": name, "podUid": steered["metadata"]["uid"], "ips": ips, "ports": [8080], "previews": ["demo/a"],
+            }],
         });
+        let routes = node_routes(&name, agent["metadata"]["uid"].as_str(), &table);
         site.cluster.apply(&routes.to_string()).unwrap();
         Self { name }
     }
