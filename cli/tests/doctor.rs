@@ -175,7 +175,7 @@ fn what_an_agent_says_of_its_node_is_passed_on() {
     let (kube, node) = (&stage().kube, stage().sim.node(0));
     let namespace = kube.namespace("nodes", &json!({})).unwrap();
     assert_eq!(level(&asked(&namespace, &DoctorArgs::default()), "Agents"), Some(Level::Ok));
-    kube.apply(&json!({ "apiVersion": "byway.dev/v1alpha1", "kind": "NodeRoutes", "metadata": { "name": node }, "spec": {} }))
+    kube.apply(&json!({ "apiVersion": "byway.dev/v1alpha1", "kind": "NodeRoutes", "metadata": { "name": node }, "spec": { "table": "{}" } }))
         .unwrap();
     let failure = json!({ "reason": "NoBtf", "message": "use a kernel that has it" });
     kube.merge_status("NodeRoutes", "", node, &json!({ "status": { "failure": failure } })).unwrap();

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 
 use super::{super::Change, Follower, read};
 
-fn object(uid: &str, generation: i64, version: u64, spec: &Value) -> DynamicObject {
-    named("node-1", uid, generation, version, spec)
+fn object(uid: &str, generation: i64, version: u64, table: &Value) -> DynamicObject {
+    named("node-1", uid, generation, version, table)
 }
 
-fn named(name: &str, uid: &str, generation: i64, version: u64, spec: &Value) -> DynamicObject {
+fn named(name: &str, uid: &str, generation: i64, version: u64, table: &Value) -> DynamicObject {
+    let spec = json!({ "table": table.to_string() });
     let object = json!({
         "apiVersion": "byway.dev/v1alpha1", "kind": "NodeRoutes",
         "metadata": { "name": name, "uid": uid, "generation": generation, "resourceVersion": version.to_string() },
