@@ -97,7 +97,7 @@ impl Wanted {
     /// object that was made anew is another one.
     fn patch(&self) -> Value {
         let mut status = json!({
-            "instance": null, "observedGeneration": null, "failure": null, "previews": null, "targets": null,
+            "instance": null, "observedGeneration": null, "failure": null, "live": null, "previews": null, "targets": null,
             "requests": null,
         });
         let Ok(Value::Object(fields)) = serde_json::to_value(&self.status) else { return Value::Null };

@@ -14,6 +14,9 @@ use crate::absent::is_default;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod written;
+
+use written::Written;
 
 /// What the controller wants steered on this node.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,26 +67,20 @@ impl NodeRoutes {
 
 /// What the agent of this node has programmed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(from = "Written", into = "Written")]
 pub struct NodeRoutesStatus {
     /// Who wrote this; a status of another instance claims nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Instance>,
     /// `metadata.generation` of the spec that this status answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Why the agent steers nothing on this node at all, e.g. `NoBtf`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// One entry per preview that the agent has seen.
-    #[serde(default)]
+    /// One entry per preview that the agent has seen, in the order of their names.
     pub previews: Vec<RouteStatus>,
     /// What cannot be matched on targets. Written when a target is first seen so, then once a minute at most.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<TargetTraffic>,
     /// What came to previews, since this instance knows them. Written when the first request comes, then once a minute
     /// at most.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<PreviewRequests>,
 }
 
@@ -179,7 +176,7 @@ pub struct Instance {
 }
 
 /// What is live of one preview.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteStatus {
     /// `NAMESPACE/NAME` of the Preview.

@@ -76,7 +76,10 @@ const TABLE: &[(&[&str], &str)] = &[
     // Warnings
     (&["InitContainers"], "set spec.skipInitContainers to true to leave them out"),
     (&["SchedulingGates"], "lift the scheduling gates of the pods"),
-    (&["OldConnections"], "set spec.incoming.existingConnections to drainIdle, or restart the clients' pools"),
+    (
+        &["OldConnections"],
+        "set spec.incoming.existingConnections to drainIdle, or restart the clients' pools",
+    ),
     (&["RestartPolicy"], "use a target that runs on"),
     (&["NoStableIdentity"], "set what the app needs in spec.env, or with --env"),
     (&["UnknownFields"], "upgrade Byway"),

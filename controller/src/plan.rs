@@ -165,10 +165,7 @@ fn route(standing: &Standing, ports: &[u16], backends: &[&PreviewPodRow], rules:
     route.expires_at = standing.expires_at;
     route.response_header = incoming.response_header;
     route.allow_keyless = rules.allow_keyless;
-    route.backends = backends
-        .iter()
-        .map(|it| Backend { name: Some(it.pod.name.to_string()), ips: it.pod.ips.clone() })
-        .collect();
+    route.backends = backends.iter().map(|it| Backend { name: None, ips: it.pod.ips.clone() }).collect();
     // Values that cannot fail to serialise; without a revision nobody could acknowledge it.
     let text = serde_json::to_vec(&route).unwrap_or_default();
     route.revision = names::hash(&[text], 12);

@@ -59,7 +59,7 @@ pub use kernel::{Loaded, agent_listens, dials, netstat};
 pub use load::{Load, Outcome, Plan};
 pub use net::{Net, Pod};
 pub use netns::Netns;
-pub use node_routes::{node_routes, table_of};
+pub use node_routes::{node_routes, status_of, table_of};
 pub use process::{Running, eventually, started_at};
 pub use programs::{built, cache_dir, find_program, http2_bin, http2_program, images};
 pub use routes::{Preview, Routes};

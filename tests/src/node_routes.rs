@@ -1,5 +1,6 @@
 //! NodeRoutes objects, whose table is a text.
 
+use byway_api::NodeRoutesStatus;
 use serde_json::{Value, json};
 
 /// The object of a node whose agent is the pod `agent`.
@@ -13,6 +14,16 @@ pub fn node_routes(node: &str, agent: Option<&str>, table: &Value) -> Value {
         object["spec"]["agentPodUid"] = uid.into();
     }
     object
+}
+
+/// The status of such an object, with an entry of each preview.
+#[must_use]
+pub fn status_of(mut object: Value) -> Value {
+    let mut status = object["status"].take();
+    if let Ok(read) = serde_json::from_value::<NodeRoutesStatus>(status.clone()) {
+        status["previews"] = serde_json::to_value(read.previews).unwrap_or_default();
+    }
+    status
 }
 
 /// The table in such an object.

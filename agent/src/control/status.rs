@@ -20,6 +20,7 @@ impl Control {
             }),
             failures: Vec::new(),
         }));
+        previews.sort_by(|a, b| a.name.cmp(&b.name));
         NodeRoutesStatus {
             previews,
             failure: self.failure.clone(),

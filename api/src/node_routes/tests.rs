@@ -7,19 +7,27 @@ fn what_is_written_is_read_again() {
     object.status = Some(NodeRoutesStatus {
         instance: Some(Instance { pod_uid: "u".into(), started_at: "2030-01-01T00:00:00Z".parse().unwrap() }),
         observed_generation: Some(3),
-        previews: vec![RouteStatus {
-            name: "staging/good".into(),
-            revision: Some("a1".into()),
-            refused: None,
-            failures: vec![TargetFailure {
-                target: "staging/app-0".into(),
-                reason: "NoBtf".into(),
-                message: "x".into(),
-            }],
-        }],
+        previews: vec![
+            RouteStatus { name: "staging/a".into(), revision: Some("a1".into()), ..RouteStatus::default() },
+            RouteStatus {
+                name: "staging/b".into(),
+                revision: Some("b1".into()),
+                refused: None,
+                failures: vec![TargetFailure {
+                    target: "staging/app-0".into(),
+                    reason: "NoBtf".into(),
+                    message: "x".into(),
+                }],
+            },
+            RouteStatus { name: "staging/c".into(), revision: Some("c1".into()), ..RouteStatus::default() },
+        ],
         ..NodeRoutesStatus::default()
     });
     let text = serde_json::to_string(&object).unwrap();
+    assert!(
+        text.contains(r#""live":"staging/a a1\nstaging/c c1\n","previews":[{"name":"staging/b""#),
+        "{text}"
+    );
     assert_eq!(serde_json::from_str::<NodeRoutes>(&text).unwrap(), object);
 }
 

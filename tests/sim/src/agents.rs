@@ -228,7 +228,8 @@ pub(crate) fn notes() -> (UnboundedSender<Note>, UnboundedReceiver<Note>) {
 /// A merge patch removes only what is null in it.
 fn in_full(status: &NodeRoutesStatus) -> Value {
     let mut full = json!({
-        "instance": null, "observedGeneration": null, "failure": null, "previews": null, "targets": null,
+        "instance": null, "observedGeneration": null, "failure": null, "live": null, "previews": null,
+        "targets": null, "requests": null,
     });
     if let Ok(Value::Object(fields)) = serde_json::to_value(status) {
         for (name, value) in fields {

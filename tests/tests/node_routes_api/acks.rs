@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use byway_tests::{Stage, eventually, needs_root};
+use byway_tests::{Stage, eventually, needs_root, status_of};
 use serde_json::{Value, json};
 
 use crate::support::{Api, SOON};
@@ -100,10 +100,10 @@ fn only_the_agent_that_is_named_speaks() {
     // The successor steers before it is named.
     let second = api.agent("agent-2").start_with_api(api.kubeconfig()).unwrap();
     std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(api.object().unwrap()["status"], status);
+    assert_eq!(status_of(api.object().unwrap()), status);
     assert_eq!(second.metric("byway_agent_acks_total", "").unwrap(), 0.0);
     let mine: Value = serde_json::from_str(&second.get("/status").unwrap().text()).unwrap();
-    assert_eq!(mine["previews"][0]["revision"], "r1", "but whoever asks is told");
+    assert_eq!(mine["live"], "demo/redesign r1\n", "but whoever asks is told");
     api.publish(&api.spec("agent-2", "r1")).unwrap();
     api.wait_status("no word", |status| status["instance"]["podUid"] == "agent-2").unwrap();
     let acks = first.metric("byway_agent_acks_total", "").unwrap();

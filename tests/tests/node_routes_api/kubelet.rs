@@ -7,7 +7,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use byway_tests::{Agent, Cluster, Image, Scratch, eventually, find_program, needs_root, node_routes};
+use byway_tests::{
+    Agent, Cluster, Image, Scratch, eventually, find_program, needs_root, node_routes, status_of,
+};
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -58,8 +60,8 @@ fn an_agent_in_a_pod_steers_pods_of_its_node() {
     let routes = node_routes(&here, Some(&agent), &table);
     cluster.apply(&routes.to_string()).unwrap();
     let status = || -> Option<Value> {
-        serde_json::from_str(&cluster.ask(["get", "noderoutes", &here, "-o", "jsonpath={.status}"]).ok()?)
-            .ok()
+        let object = cluster.ask(["get", "noderoutes", &here, "-o", "json"]).ok()?;
+        Some(status_of(serde_json::from_str(&object).ok()?))
     };
     let acknowledged = eventually(SOON, || status().filter(|s| s["observedGeneration"] == 1));
     let acknowledged = acknowledged.unwrap_or_else(|| panic!("{}", log(&cluster, &namespace)));

@@ -12,7 +12,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use byway_tests::{AgentBuilder, App, Cluster, Http, Pod, Running, Scratch, Stage, eventually, node_routes};
+use byway_tests::{
+    AgentBuilder, App, Cluster, Http, Pod, Running, Scratch, Stage, eventually, node_routes, status_of,
+};
 use serde_json::{Value, json};
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -102,7 +104,7 @@ impl Api {
     pub(crate) fn wait_status(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
         let until = Instant::now() + SOON;
         loop {
-            let status = self.object()?["status"].take();
+            let status = status_of(self.object()?);
             if holds(&status) {
                 return Ok(status);
             }

@@ -1,6 +1,6 @@
 //! The agent's pod as the chart makes it, with one capability taken away: what it cannot do then.
 
-use byway_tests::{eventually, node_routes};
+use byway_tests::{eventually, node_routes, status_of};
 use serde_json::{Value, json};
 
 use super::kernel;
@@ -122,8 +122,8 @@ impl Agent {
 
     /// Once it has said something about its routes.
     fn status(&self, site: &Site) -> Option<Value> {
-        let said = site.cluster.ask(["get", "noderoutes", &self.name, "-o", "jsonpath={.status}"]).ok()?;
-        let status: Value = serde_json::from_str(&said).ok()?;
+        let object = site.cluster.ask(["get", "noderoutes", &self.name, "-o", "json"]).ok()?;
+        let status = status_of(serde_json::from_str(&object).ok()?);
         (status["observedGeneration"] == 1 || !status["failure"].is_null()).then_some(status)
     }
 
