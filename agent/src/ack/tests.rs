@@ -50,5 +50,5 @@ fn what_no_longer_holds_is_taken_away() {
     assert_eq!(patch["status"]["targets"], json!(null));
     assert_eq!(patch["status"]["requests"], json!(null));
     assert_eq!(patch["status"]["instance"]["startedAt"], "2026-01-01T00:00:00.5Z");
-    assert_eq!(patch["status"]["previews"], json!([{ "name": "a/b", "revision": "1" }]));
+    assert_eq!((&patch["status"]["live"], &patch["status"]["previews"]), (&json!("a/b 1\n"), &json!(null)));
 }

@@ -49,11 +49,14 @@ impl Agent {
         let previews = if self.failure.is_some() { &[][..] } else { &table.previews };
         let routes = |preview: &str| table.previews.iter().any(|it| it.name == preview);
         let has = |target: &str| table.targets.iter().any(|it| it.name == target);
+        let mut previews: Vec<_> =
+            previews.iter().map(|it| self.of_preview(&it.name, &it.revision, table)).collect();
+        previews.sort_by(|a, b| a.name.cmp(&b.name));
         NodeRoutesStatus {
             instance: Some(instance),
             observed_generation: Some(generation),
             failure: self.failure.clone().map(|it| Failure { reason: it.reason, message: it.message }),
-            previews: previews.iter().map(|it| self.of_preview(&it.name, &it.revision, table)).collect(),
+            previews,
             targets: self.traffic.iter().filter(|it| has(&it.target)).cloned().collect(),
             requests: self.requests.iter().filter(|it| routes(&it.preview)).cloned().collect(),
         }
