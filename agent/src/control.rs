@@ -198,8 +198,8 @@ impl Control {
     /// Begins to detach everything; [`Control::is_detached`] says when it is done. The routes stay in force for the
     /// connections that are open.
     pub(crate) fn detach_all(&mut self) {
-        for attached in std::mem::take(&mut self.attached).into_values() {
-            self.detach(attached);
+        for mut attached in std::mem::take(&mut self.attached).into_values() {
+            self.detach(&mut attached);
         }
     }
 
@@ -233,11 +233,11 @@ impl Control {
             .map(|(name, _)| name.clone())
             .collect();
         for name in stale {
-            if let Some(attached) = self.attached.remove(&name) {
+            if let Some(mut attached) = self.attached.remove(&name) {
                 tracing::info!(target = name, "detaching");
                 attached.attachment.target.routes.store(Arc::default());
                 self.forget_routes(&attached);
-                self.detach(attached);
+                self.detach(&mut attached);
             }
         }
         self.failed.retain(|name, _| self.snapshot.targets.contains_key(name));
@@ -268,8 +268,8 @@ impl Control {
         }
     }
 
-    fn detach(&mut self, mut attached: Attached) {
-        self.end_old(&mut attached);
+    fn detach(&mut self, attached: &mut Attached) {
+        self.end_old(attached);
         self.departing.push(Arc::downgrade(&attached.attachment.target));
         self.detaching.spawn(attached.attachment.detach());
     }
@@ -288,8 +288,7 @@ impl Control {
                 let mut all = self.attached.iter();
                 all.find(|(_, a)| a.attachment.target.netns.id == netns).map(|(name, _)| name.clone())
             };
-            let attachment = self.attacher.attach(wanted, processes, holder)?;
-            tracing::info!(target = wanted.name, ports = ?wanted.ports, netns = attachment.target.netns.id.ino, "attached");
+            let attachment = self.attacher.prepare(wanted, processes, holder)?;
             let attached = Attached {
                 attachment,
                 wanted: wanted.clone(),
@@ -304,7 +303,12 @@ impl Control {
         let previews: Vec<Arc<Preview>> =
             previews.iter().map(|i| self.snapshot.previews[*i].clone()).collect();
         let (tables, requests) = (&self.attacher.tables, &mut self.requests);
-        Ok(attached.set_routes(tables, requests, &previews, &self.snapshot.origins)?)
+        attached.set_routes(tables, requests, &previews, &self.snapshot.origins)?;
+        if attached.attachment.begin()? {
+            let netns = attached.attachment.target.netns.id.ino;
+            tracing::info!(target = wanted.name, ports = ?wanted.ports, netns, "attached");
+        }
+        Ok(())
     }
 
     fn end_old(&self, attached: &mut Attached) {
