@@ -46,6 +46,8 @@ pub(crate) struct Control {
     snapshot: Snapshot,
     /// When the targets that failed are tried again.
     retry_at: Instant,
+    /// Nothing is attached any more.
+    stops: bool,
     /// Detaches under way.
     detaching: JoinSet<()>,
     /// Targets whose last connections may still be open.
@@ -79,6 +81,7 @@ impl Control {
             attached: BTreeMap::new(),
             failed: BTreeMap::new(),
             retry_at: Instant::now(),
+            stops: false,
             detaching: JoinSet::new(),
             departing: Vec::new(),
             traffic: Traffic::default(),
@@ -110,7 +113,9 @@ impl Control {
     /// Whether anything did.
     pub(crate) fn tick(&mut self) -> bool {
         let gone = self.let_go();
-        self.look_at_old();
+        if !self.stops {
+            self.look_at_old();
+        }
         let expired = self.snapshot.next_expiry.is_some_and(|at| at <= Timestamp::now());
         if gone || expired {
             self.program();
@@ -195,17 +200,18 @@ impl Control {
         !gone.is_empty()
     }
 
-    /// Begins to detach everything; [`Control::is_detached`] says when it is done. The routes stay in force for the
-    /// connections that are open.
+    /// Begins to detach everything; [`Control::is_detached`] says when it is done. Routes are followed on for the
+    /// connections that are open: their requests are decided as those of the successor.
     pub(crate) fn detach_all(&mut self) {
-        for mut attached in std::mem::take(&mut self.attached).into_values() {
-            self.detach(&mut attached);
-        }
+        self.stops = true;
+        let mut attached = std::mem::take(&mut self.attached);
+        attached.values_mut().for_each(|attached| self.detach(attached));
+        self.attached = attached;
     }
 
-    /// Whether the last listener is closed. To be asked until it is: pods that go meanwhile are let go.
-    pub(crate) fn is_detached(&mut self) -> bool {
-        self.let_go();
+    /// Whether the last listener is closed. To be asked until it is, with [`Control::tick`]: pods that go meanwhile are
+    /// let go.
+    pub(crate) fn is_detached(&self) -> bool {
         self.detaching.is_empty()
     }
 
@@ -234,10 +240,12 @@ impl Control {
             .collect();
         for name in stale {
             if let Some(mut attached) = self.attached.remove(&name) {
-                tracing::info!(target = name, "detaching");
                 attached.attachment.target.routes.store(Arc::default());
                 self.forget_routes(&attached);
-                self.detach(&mut attached);
+                if !self.stops {
+                    tracing::info!(target = name, "detaching");
+                    self.detach(&mut attached);
+                }
             }
         }
         self.failed.retain(|name, _| self.snapshot.targets.contains_key(name));
@@ -283,6 +291,8 @@ impl Control {
         if let Some(attached) = self.attached.get_mut(&wanted.name) {
             self.attacher.change_ports(&mut attached.attachment, &wanted.ports)?;
             attached.wanted = wanted.clone();
+        } else if self.stops {
+            return Ok(());
         } else {
             let holder = |netns| {
                 let mut all = self.attached.iter();
