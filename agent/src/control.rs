@@ -46,6 +46,8 @@ pub(crate) struct Control {
     snapshot: Snapshot,
     /// When the targets that failed are tried again.
     retry_at: Instant,
+    /// Nothing is attached any more.
+    stops: bool,
     /// Detaches under way.
     detaching: JoinSet<()>,
     /// Targets whose last connections may still be open.
@@ -79,6 +81,7 @@ impl Control {
             attached: BTreeMap::new(),
             failed: BTreeMap::new(),
             retry_at: Instant::now(),
+            stops: false,
             detaching: JoinSet::new(),
             departing: Vec::new(),
             traffic: Traffic::default(),
@@ -110,7 +113,9 @@ impl Control {
     /// Whether anything did.
     pub(crate) fn tick(&mut self) -> bool {
         let gone = self.let_go();
-        self.look_at_old();
+        if !self.stops {
+            self.look_at_old();
+        }
         let expired = self.snapshot.next_expiry.is_some_and(|at| at <= Timestamp::now());
         if gone || expired {
             self.program();
@@ -195,17 +200,18 @@ impl Control {
         !gone.is_empty()
     }
 
-    /// Begins to detach everything; [`Control::is_detached`] says when it is done. The routes stay in force for the
-    /// connections that are open.
+    /// Begins to detach everything; [`Control::is_detached`] says when it is done. Routes are followed on for the
+    /// connections that are open: their requests are decided as those of the successor.
     pub(crate) fn detach_all(&mut self) {
-        for attached in std::mem::take(&mut self.attached).into_values() {
-            self.detach(attached);
-        }
+        self.stops = true;
+        let mut attached = std::mem::take(&mut self.attached);
+        attached.values_mut().for_each(|attached| self.detach(attached));
+        self.attached = attached;
     }
 
-    /// Whether the last listener is closed. To be asked until it is: pods that go meanwhile are let go.
-    pub(crate) fn is_detached(&mut self) -> bool {
-        self.let_go();
+    /// Whether the last listener is closed. To be asked until it is, with [`Control::tick`]: pods that go meanwhile are
+    /// let go.
+    pub(crate) fn is_detached(&self) -> bool {
         self.detaching.is_empty()
     }
 
@@ -233,11 +239,13 @@ impl Control {
             .map(|(name, _)| name.clone())
             .collect();
         for name in stale {
-            if let Some(attached) = self.attached.remove(&name) {
-                tracing::info!(target = name, "detaching");
+            if let Some(mut attached) = self.attached.remove(&name) {
                 attached.attachment.target.routes.store(Arc::default());
                 self.forget_routes(&attached);
-                self.detach(attached);
+                if !self.stops {
+                    tracing::info!(target = name, "detaching");
+                    self.detach(&mut attached);
+                }
             }
         }
         self.failed.retain(|name, _| self.snapshot.targets.contains_key(name));
@@ -268,8 +276,8 @@ impl Control {
         }
     }
 
-    fn detach(&mut self, mut attached: Attached) {
-        self.end_old(&mut attached);
+    fn detach(&mut self, attached: &mut Attached) {
+        self.end_old(attached);
         self.departing.push(Arc::downgrade(&attached.attachment.target));
         self.detaching.spawn(attached.attachment.detach());
     }
@@ -283,13 +291,14 @@ impl Control {
         if let Some(attached) = self.attached.get_mut(&wanted.name) {
             self.attacher.change_ports(&mut attached.attachment, &wanted.ports)?;
             attached.wanted = wanted.clone();
+        } else if self.stops {
+            return Ok(());
         } else {
             let holder = |netns| {
                 let mut all = self.attached.iter();
                 all.find(|(_, a)| a.attachment.target.netns.id == netns).map(|(name, _)| name.clone())
             };
-            let attachment = self.attacher.attach(wanted, processes, holder)?;
-            tracing::info!(target = wanted.name, ports = ?wanted.ports, netns = attachment.target.netns.id.ino, "attached");
+            let attachment = self.attacher.prepare(wanted, processes, holder)?;
             let attached = Attached {
                 attachment,
                 wanted: wanted.clone(),
@@ -304,7 +313,12 @@ impl Control {
         let previews: Vec<Arc<Preview>> =
             previews.iter().map(|i| self.snapshot.previews[*i].clone()).collect();
         let (tables, requests) = (&self.attacher.tables, &mut self.requests);
-        Ok(attached.set_routes(tables, requests, &previews, &self.snapshot.origins)?)
+        attached.set_routes(tables, requests, &previews, &self.snapshot.origins)?;
+        if attached.attachment.begin()? {
+            let netns = attached.attachment.target.netns.id.ino;
+            tracing::info!(target = wanted.name, ports = ?wanted.ports, netns, "attached");
+        }
+        Ok(())
     }
 
     fn end_old(&self, attached: &mut Attached) {

@@ -67,7 +67,7 @@ pub fn steer(netns: &Path, pid: u32, listens_on: u16, ports: &[u16], ready: impl
         max_age_ns: MAX_AGE.as_nanos() as u64,
         max_backlog: MAX_BACKLOG,
     };
-    let _link = template.attach(&netns, constants)?;
+    let _link = Template::attach(template.steer(constants)?, &netns)?;
     ready();
     loop {
         sleep(MAX_AGE / 10);

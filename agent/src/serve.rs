@@ -61,7 +61,7 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
         let mut routes = Routes { waiting: source.remembered(), source, ack, health };
         let Some(mut steering) = start(args, &node, &mut routes, &mut signals).await? else { return Ok(()) };
         follow(&mut steering, &mut routes, &mut signals).await?;
-        drain(args, steering, &routes.health, &mut signals).await;
+        drain(args, steering, &mut routes, &mut signals).await;
         Ok(())
     })
 }
@@ -190,19 +190,33 @@ async fn follow(steering: &mut Steering, routes: &mut Routes, signals: &mut Sign
     }
 }
 
-/// Detaches, and serves what was accepted until it has ended or the deadline has come.
-async fn drain(args: &ServeArgs, mut steering: Steering, health: &Health, signals: &mut Signals) {
+/// Detaches, and serves what was accepted until it has ended or the deadline has come. Its requests are decided by the
+/// newest routes; to acknowledge those is the successor's.
+async fn drain(args: &ServeArgs, mut steering: Steering, routes: &mut Routes, signals: &mut Signals) {
     tracing::info!("stopping: new connections reach the app, those accepted are served on");
     let Steering { control, admission, .. } = &mut steering;
     admission.drain();
-    health.set_not_ready("stopping");
+    routes.health.set_not_ready("stopping");
     control.detach_all();
     let begun = Instant::now();
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut why = "the drain deadline has come";
     while !control.is_detached() || (admission.open() > 0 && begun.elapsed() < args.drain_deadline) {
         tokio::select! {
             () = signals.stop() => {}
-            () = sleep(TICK) => continue,
+            change = routes.source.changed() => {
+                match change {
+                    Ok(Change::Document(document)) => control.apply(document),
+                    Ok(Change::Seen) => {}
+                    Err(error) => tracing::error!("{error}; the last good routes stay in force"),
+                }
+                continue;
+            }
+            _ = tick.tick() => {
+                control.tick();
+                continue;
+            }
         }
         // Who signals the whole group is heard twice: once here, once through the watchdog.
         if begun.elapsed() > SAME_SIGNAL {

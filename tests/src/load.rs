@@ -36,6 +36,8 @@ pub struct Outcome {
     pub connections: u64,
     /// The longest time from the start of a connect to its success.
     pub slowest_connect: Duration,
+    /// The longest time from a request, or the connect before it, to the end of its answer or of its connection.
+    pub slowest: Duration,
     /// How long it took.
     pub took: Duration,
 }
@@ -128,8 +130,10 @@ impl Plan {
             }
             let key = self.keys[n % self.keys.len()].as_deref();
             let to = self.to[n / self.keys.len() % self.to.len()];
+            let begun = Instant::now();
             let asked = self.ask(&mut open, to, key, &body, outcome);
             let mut outcome = lock(outcome);
+            outcome.slowest = outcome.slowest.max(begun.elapsed());
             match asked {
                 Ok(response) if self.body > 0 && response.body == body => outcome.answer("echo"),
                 Ok(response) if self.body > 0 => {

@@ -62,7 +62,7 @@ pub fn http2_program(program: &str) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Where these programs are: a folder in the cache for exactly these versions and this server.
+/// Where these programs are: a folder in the cache for exactly these versions, this server and this client.
 ///
 /// # Errors
 ///
@@ -71,6 +71,7 @@ pub fn http2_bin() -> Result<PathBuf> {
     let mut sum = Sha256::new();
     sum.update(include_str!("../apps/http2/go.sum"));
     sum.update(include_str!("../apps/http2/server/main.go"));
+    sum.update(include_str!("../apps/http2/client/main.go"));
     let sum: String = sum.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     Ok(cache_dir()?.join(format!("http2/{sum}")))
 }

@@ -14,6 +14,8 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
+use super::outbox::Scratch;
+
 /// Longest wait for what was sent before a reset to leave the socket.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -28,6 +30,32 @@ pub(super) async fn close(client: &mut TcpStream) {
     shutdown(client);
     let mut sink = tokio::io::sink();
     let _ = tokio::time::timeout(FLUSH, tokio::io::copy(client, &mut sink)).await;
+}
+
+/// As [`close`], for a client that goes on speaking of what it receives, as in HTTP/2: until it has closed too, or
+/// takes nothing more.
+#[derive(Default)]
+pub(super) struct Farewell(Option<(Pin<Box<Sleep>>, usize)>);
+
+impl Farewell {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, client: &mut TcpStream) -> Poll<()> {
+        let (timer, before) = self.0.get_or_insert_with(|| {
+            shutdown(client);
+            (Box::pin(sleep(FLUSH)), usize::MAX)
+        });
+        loop {
+            while timer.as_mut().poll(cx).is_ready() {
+                let now = unsent(client).unwrap_or(0);
+                if now == 0 || now == *before {
+                    return Poll::Ready(());
+                }
+                (*timer, *before) = (Box::pin(sleep(FLUSH)), now);
+            }
+            if matches!(ready!(Scratch::take().poll_read(cx, client)), Ok([]) | Err(_)) {
+                return Poll::Ready(());
+            }
+        }
+    }
 }
 
 /// Has the close of `stream` send a reset.

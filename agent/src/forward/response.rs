@@ -190,8 +190,10 @@ impl Exchange<'_> {
                             self.pass(cx, bytes, sent, at, Some(before))?;
                             sent = at;
                         }
-                        // Of pipelined requests the last answer is the one to say so: all are served.
-                        let draining = self.connection.admission.draining();
+                        // Of pipelined requests the last answer is the one to say so: all are served. One that comes
+                        // before its request has ended does not: the rest would be lost.
+                        let draining =
+                            self.connection.admission.draining() && !matches!(self.up, Up::Body(_));
                         let last = draining && self.waiting.len() == 1 && head.body != Body::Tunnel;
                         insert = Some(Insert { at: line, place: self.answering(), last });
                         self.last |= last;

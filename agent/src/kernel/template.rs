@@ -64,14 +64,9 @@ impl Template {
         Ok(Self { object, maps, ack_backlog: offsets.ack_backlog, qlen: offsets.qlen })
     }
 
-    /// Loads the program and attaches it to the namespace; closing what comes back detaches it.
-    pub(crate) fn attach(
-        &self,
-        netns: impl AsFd,
-        constants: SteerConstants,
-    ) -> Result<OwnedFd, TemplateError> {
-        let program = self.steer(constants)?;
-        Ok(sys::link_create(program.as_fd(), netns.as_fd(), BPF_SK_LOOKUP)?)
+    /// Attaches the program to the namespace; closing what comes back detaches it.
+    pub(crate) fn attach(program: impl AsFd, netns: impl AsFd) -> io::Result<OwnedFd> {
+        sys::link_create(program.as_fd(), netns.as_fd(), BPF_SK_LOOKUP)
     }
 
     /// Loads the observer for interfaces whose frames have so many bytes before the IP header.
@@ -80,7 +75,8 @@ impl Template {
         self.load(OBSERVE, BPF_PROG_TYPE_SCHED_CLS, 0, &globals)
     }
 
-    fn steer(&self, c: SteerConstants) -> Result<OwnedFd, TemplateError> {
+    /// Loads the program of one target.
+    pub(crate) fn steer(&self, c: SteerConstants) -> Result<OwnedFd, TemplateError> {
         let globals: [(&str, &[u8]); 8] = [
             ("NS", &c.ns.to_ne_bytes()),
             ("SLOT", &c.slot.to_ne_bytes()),

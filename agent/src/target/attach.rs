@@ -85,18 +85,31 @@ pub(crate) struct Attacher {
     pub(crate) takes_paths: bool,
 }
 
-/// A target with its program attached.
+/// A target, and its program.
 pub(crate) struct Attachment {
     pub(crate) target: Arc<Target>,
     pub(crate) ports: Vec<u16>,
+    /// Loaded, and not attached yet.
+    pub(super) program: Option<OwnedFd>,
     /// Closing it detaches the program.
-    pub(super) link: OwnedFd,
+    pub(super) link: Option<OwnedFd>,
+}
+
+impl Attachment {
+    /// Attaches the program, if it is not: new connections are the agent's from here on, so the routes must be there.
+    /// Whether that was now.
+    pub(crate) fn begin(&mut self) -> io::Result<bool> {
+        let Some(program) = &self.program else { return Ok(false) };
+        self.link = Some(Template::attach(program, &self.target.netns)?);
+        self.program = None;
+        Ok(true)
+    }
 }
 
 impl Attacher {
-    /// Attaches a target. It has no routes yet, so everything goes to the app. `holder` names the target that a
-    /// namespace is attached as already.
-    pub(crate) fn attach<'a>(
+    /// Prepares a target, which has no routes yet: see [`Attachment::begin`]. `holder` names the target that a namespace
+    /// is attached as already.
+    pub(crate) fn prepare<'a>(
         &self,
         wanted: &Wanted,
         processes: impl FnOnce() -> &'a Processes,
@@ -153,6 +166,7 @@ impl Attacher {
             max_age_ns: self.max_age.as_nanos() as u64,
             max_backlog: self.backlog_of_a_worker(workers),
         };
+        let program = self.template.steer(constants)?;
         let target = Arc::new(Target {
             name: wanted.name.clone(),
             slot,
@@ -164,9 +178,7 @@ impl Attacher {
             phase: watch::Sender::new(Phase::Accepting),
         });
         self.workers.serve(&target, listeners);
-        let link =
-            self.template.attach(&target.netns, constants).inspect_err(|_| target.advance(Phase::Gone))?;
-        Ok(Attachment { target, ports: wanted.ports.clone(), link })
+        Ok(Attachment { target, ports: wanted.ports.clone(), program: Some(program), link: None })
     }
 
     /// Counts the listeners of the namespace anew, where many have come and gone.

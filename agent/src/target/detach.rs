@@ -14,32 +14,34 @@ const HALF_OPEN: Duration = Duration::from_secs(64);
 const POLL: Duration = Duration::from_millis(200);
 
 impl Attachment {
-    /// Detaches the program, goes on accepting until no handshake is half open, and closes the listeners.
-    /// Connections that were accepted go on.
-    pub(crate) async fn detach(self) {
-        let Self { target, ports, link } = self;
-        drop(link);
+    /// Detaches the program. What comes back goes on accepting until no handshake is half open, and closes the
+    /// listeners. Connections that were accepted go on.
+    pub(crate) fn detach(&mut self) -> impl Future<Output = ()> + use<> {
+        (self.program, self.link) = (None, None);
+        let (target, ports) = (self.target.clone(), self.ports.clone());
         let begun = Instant::now();
-        // What begins from now on is the app's, and under load there is always some of it.
-        sleep(POLL).await;
-        let half_open = || target.netns.run(|| listening::half_open(&ports)).unwrap_or_default();
-        let mut ours = half_open();
-        while begun.elapsed() < HALF_OPEN && target.netns.is_current() {
-            if begun.elapsed() >= SETTLE && ours.is_empty() {
-                break;
-            }
+        async move {
+            // What begins from now on is the app's, and under load there is always some of it.
             sleep(POLL).await;
-            if !ours.is_empty() {
-                let now = half_open();
-                ours.retain(|handshake| now.contains(handshake));
+            let half_open = || target.netns.run(|| listening::half_open(&ports)).unwrap_or_default();
+            let mut ours = half_open();
+            while begun.elapsed() < HALF_OPEN && target.netns.is_current() {
+                if begun.elapsed() >= SETTLE && ours.is_empty() {
+                    break;
+                }
+                sleep(POLL).await;
+                if !ours.is_empty() {
+                    let now = half_open();
+                    ours.retain(|handshake| now.contains(handshake));
+                }
             }
+            target.advance(Phase::Closed);
         }
-        target.advance(Phase::Closed);
     }
 
     /// Lets go of a pod that has gone.
-    pub(crate) fn abandon(self) {
-        drop(self.link);
+    pub(crate) fn abandon(mut self) {
+        (self.program, self.link) = (None, None);
         self.target.let_go();
     }
 }

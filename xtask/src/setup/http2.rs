@@ -1,5 +1,5 @@
 //! Programs that speak HTTP/2 and gRPC, for the tests: gRPC's own interoperability client and server, h2spec, and a
-//! server of Go's. Built from the Go modules that `tests/apps/http2/go.mod` pins.
+//! server and a client of Go's. Built from the Go modules that `tests/apps/http2/go.mod` pins.
 
 use std::fs;
 
@@ -8,10 +8,11 @@ use anyhow::{Context, Result};
 use super::go;
 use crate::progress::Step;
 
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("grpc-client", "google.golang.org/grpc/interop/client"),
     ("grpc-server", "google.golang.org/grpc/interop/server"),
     ("h2spec", "github.com/summerwind/h2spec/cmd/h2spec"),
+    ("http2-client", "./client"),
     ("http2-server", "./server"),
 ];
 

@@ -25,6 +25,7 @@ pub(super) struct Wire {
     /// Of what comes to be written first, how many bytes have been sent before.
     said: usize,
     end: Arc<End>,
+    farewell: ending::Farewell,
 }
 
 enum Socket {
@@ -59,13 +60,25 @@ impl End {
 
 impl Wire {
     pub(super) fn client(socket: TcpStream, heard: Vec<u8>) -> Self {
-        Self { socket: Socket::Client(socket), heard: heard.into(), said: 0, end: Arc::default() }
+        Self {
+            socket: Socket::Client(socket),
+            heard: heard.into(),
+            said: 0,
+            end: Arc::default(),
+            farewell: ending::Farewell::default(),
+        }
     }
 
     /// The preface has been sent.
     pub(super) fn server(server: Server, heard: Vec<u8>) -> Self {
         let said = super::PREFACE.len();
-        Self { socket: Socket::Server(server), heard: heard.into(), said, end: Arc::default() }
+        Self {
+            socket: Socket::Server(server),
+            heard: heard.into(),
+            said,
+            end: Arc::default(),
+            farewell: ending::Farewell::default(),
+        }
     }
 
     pub(super) fn end(&self) -> Arc<End> {
@@ -143,7 +156,11 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_shutdown(cx)
+        let Self { socket, farewell, .. } = &mut *self;
+        match socket {
+            Socket::Client(client) => farewell.poll(cx, client).map(Ok),
+            Socket::Server(_) => self.stream().poll_shutdown(cx),
+        }
     }
 }
 
