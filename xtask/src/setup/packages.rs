@@ -35,7 +35,7 @@ const TOOLS: &[Tool] = &[
     tool("runc", "runc", &[Nodes]),
     tool("host-local", "containernetworking-plugins", &[Nodes]),
     tool("nft", "nftables", &[Nodes]),
-    tool("iptables", "iptables", &[Nodes]),
+    tool("iptables", "iptables", &[Test, Nodes]),
     tool("busybox", "busybox-static", &[Nodes]),
 ];
 
