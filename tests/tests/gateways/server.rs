@@ -55,6 +55,11 @@ fn serve(mut stream: TcpStream, version: Version, used: &AtomicUsize) -> Result<
         if std::mem::take(&mut first) {
             used.fetch_add(1, Relaxed);
         }
+        if request.path.starts_with("/early") {
+            stream.write_all(&answer(version, &request, &[]))?;
+            body(&mut reader, &request)?;
+            continue;
+        }
         let body = body(&mut reader, &request)?;
         stream.write_all(&answer(version, &request, &body))?;
     }
@@ -90,7 +95,10 @@ fn head(reader: &mut BufReader<TcpStream>) -> Result<Option<Request>> {
 fn body(reader: &mut BufReader<TcpStream>, request: &Request) -> Result<Vec<u8>> {
     let mut body = vec![0; request.length];
     reader.read_exact(&mut body)?;
-    while request.chunked {
+    if !request.chunked {
+        return Ok(body);
+    }
+    loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         let size = usize::from_str_radix(line.trim_end(), 16).map_err(std::io::Error::other)?;
@@ -99,10 +107,9 @@ fn body(reader: &mut BufReader<TcpStream>, request: &Request) -> Result<Vec<u8>>
         reader.read_exact(&mut body[at..])?;
         reader.read_exact(&mut [0; 2])?;
         if size == 0 {
-            break;
+            return Ok(body);
         }
     }
-    Ok(body)
 }
 
 /// A path is `/FORM/REPEAT`: the form of the answer, and how often its text is repeated where there is no body to

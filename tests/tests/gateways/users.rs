@@ -41,9 +41,21 @@ pub(crate) fn content(version: Version, id: &str, repeat: usize) -> Vec<u8> {
     format!("{version:?} {id}\n").repeat(repeat).into_bytes()
 }
 
-/// Has all users ask, until `answers` have come, and says how many were of which version: app, first and second.
-/// Panics on the first one that is wrong.
-pub(crate) fn ask(pod: &Pod, gateway: SocketAddr, answers: usize) -> [usize; 3] {
+/// A keyed request was answered by the app, and all else is right.
+#[derive(Debug)]
+pub(crate) struct PassedOn;
+
+impl std::error::Error for PassedOn {}
+
+impl std::fmt::Display for PassedOn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a keyed request was answered by the app")
+    }
+}
+
+/// Has all users ask, until `answers` have come, and says how many were of which version: app, first and second. The
+/// first one that is wrong is the error.
+pub(crate) fn ask(pod: &Pod, gateway: SocketAddr, answers: usize) -> Result<[usize; 3]> {
     let left = Arc::new(AtomicUsize::new(answers));
     let users: Vec<_> = (0..USERS)
         .map(|number| {
@@ -52,19 +64,26 @@ pub(crate) fn ask(pod: &Pod, gateway: SocketAddr, answers: usize) -> [usize; 3] 
                 let mut user = User::new(number, gateway);
                 let mut answered = 0;
                 while left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
-                    user.ask().unwrap_or_else(|e| panic!("user {number}, a {:?}: {e:#}", user.version));
+                    if let Err(error) = user.ask() {
+                        left.store(0, Relaxed);
+                        return Err(error.context(format!("user {number}, a {:?}", user.version)));
+                    }
                     answered += 1;
                 }
-                (user.version, answered)
+                Ok((user.version, answered))
             })
         })
         .collect();
     let mut sums = [0; 3];
-    for user in users {
-        let (version, answered) = user.join().unwrap();
+    let ended: Vec<_> = users.into_iter().map(|user| user.join().expect("no panic")).collect();
+    // What is worse goes first.
+    let (passed_on, wrong): (Vec<_>, Vec<_>) =
+        ended.into_iter().partition(|end| end.as_ref().err().is_none_or(anyhow::Error::is::<PassedOn>));
+    for end in wrong.into_iter().chain(passed_on) {
+        let (version, answered) = end?;
         sums[version as usize] += answered;
     }
-    sums
+    Ok(sums)
 }
 
 struct User {
@@ -97,16 +116,24 @@ impl User {
             self.give_up()?;
         }
         let id = self.id();
-        let form = ["length", "length", "chunked", "none"][self.random(4) as usize];
+        let form = match self.random(200) {
+            0 => "early", // the answer comes before the body has been read, and costs nginx its connection
+            1..100 => "length",
+            100..150 => "chunked",
+            _ => "none",
+        };
         let repeat = if self.random(50) == 0 { 2000 } else { self.random(30) as usize };
         let path = format!("/{form}/{repeat}");
         let (method, body, chunked) = self.body(&id);
         self.send(method, &path, &id, &body, chunked)?;
         let http = self.http.as_mut().context("no connection")?;
         let answer = http.response(method).with_context(|| format!("{id}: {method} {path}"))?;
+        if form == "early" && !body.is_empty() {
+            self.http = None; // nginx closes then, and does not say so
+        }
         let wanted = match (method, form) {
             ("HEAD", _) | (_, "none") => Vec::new(),
-            _ if body.is_empty() => content(self.version, &id, repeat),
+            _ if body.is_empty() || form == "early" => content(self.version, &id, repeat),
             _ => body,
         };
         self.check(&id, &answer, &wanted).with_context(|| format!("{id}: {method} {path}"))
@@ -193,6 +220,9 @@ impl User {
         let version = format!("{:?}", self.version);
         let said = (answer.header("x-version"), answer.header("x-id"), answer.header("x-byway-preview"));
         let wanted = (Some(version.as_str()), Some(id), self.version.preview());
+        if said == (Some("App"), Some(id), None) && self.version != Version::App {
+            return Err(PassedOn.into());
+        }
         ensure!(said == wanted, "wanted {wanted:?}, got {said:?} with status {}", answer.status);
         let text = String::from_utf8_lossy(&answer.body);
         let start: String = text.chars().take(200).collect();
