@@ -48,32 +48,65 @@ pub fn built(program: &str) -> PathBuf {
     env::var_os(variable).map_or_else(|| release.join(program), PathBuf::from)
 }
 
-/// A program of gRPC or HTTP/2 that the tests run, built from the modules that `tests/apps/http2/go.mod` pins.
-///
-/// # Errors
-///
-/// When it is not there.
-pub fn http2_program(program: &str) -> Result<PathBuf> {
-    let file = http2_bin()?.join(program);
-    file.is_file().then_some(&file).with_context(|| {
-        let folder = file.parent().unwrap_or(&file).display();
-        format!("{folder} has no {program}: run `cargo xtask setup test`")
-    })?;
-    Ok(file)
+/// A module of Go with programs that the tests talk to: `tests/apps/` has a folder for each, which pins its versions.
+#[derive(Clone, Copy, Debug)]
+pub enum Peers {
+    /// gRPC and HTTP/2.
+    Http2,
+    /// WebSocket.
+    WebSocket,
 }
 
-/// Where these programs are: a folder in the cache for exactly these versions, this server and this client.
-///
-/// # Errors
-///
-/// As [`cache_dir`].
-pub fn http2_bin() -> Result<PathBuf> {
-    let mut sum = Sha256::new();
-    sum.update(include_str!("../apps/http2/go.sum"));
-    sum.update(include_str!("../apps/http2/server/main.go"));
-    sum.update(include_str!("../apps/http2/client/main.go"));
-    let sum: String = sum.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    Ok(cache_dir()?.join(format!("http2/{sum}")))
+impl Peers {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Http2, Self::WebSocket];
+
+    /// The name of its folder.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Http2 => "http2",
+            Self::WebSocket => "websocket",
+        }
+    }
+
+    /// A program of it.
+    ///
+    /// # Errors
+    ///
+    /// When it was not built.
+    pub fn program(self, name: &str) -> Result<PathBuf> {
+        let file = self.bin()?.join(name);
+        file.is_file().then_some(&file).with_context(|| {
+            let folder = file.parent().unwrap_or(&file).display();
+            format!("{folder} has no {name}: run `cargo xtask setup test`")
+        })?;
+        Ok(file)
+    }
+
+    /// Where its programs are: a folder in the cache for exactly these versions and sources.
+    ///
+    /// # Errors
+    ///
+    /// As [`cache_dir`].
+    pub fn bin(self) -> Result<PathBuf> {
+        let sources: &[&str] = match self {
+            Self::Http2 => &[
+                include_str!("../apps/http2/go.sum"),
+                include_str!("../apps/http2/server/main.go"),
+                include_str!("../apps/http2/client/main.go"),
+            ],
+            Self::WebSocket => &[
+                include_str!("../apps/websocket/go.sum"),
+                include_str!("../apps/websocket/server/main.go"),
+                include_str!("../apps/websocket/client/main.go"),
+            ],
+        };
+        let mut sum = Sha256::new();
+        sources.iter().for_each(|source| sum.update(source));
+        let sum: String = sum.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        Ok(cache_dir()?.join(self.folder()).join(sum))
+    }
 }
 
 /// The archives that `cargo xtask image` made.

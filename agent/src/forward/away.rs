@@ -32,6 +32,8 @@ pub(super) struct Errand {
     /// It may be sent again: its method is idempotent (RFC 9110, 9.2.2) and it has no body.
     pub(super) repeatable: bool,
     pub(super) has_body: bool,
+    /// The client may send the body or not, so after an early answer nobody knows what follows.
+    pub(super) expects_continue: bool,
     /// Another request may follow on the client's connection.
     pub(super) keep_alive: bool,
     /// Over a connection that has served before.
@@ -92,6 +94,7 @@ impl<'a> Away<'a> {
             sent: false,
             repeatable: idempotent && !has_body,
             has_body,
+            expects_continue: head.expects_continue,
             keep_alive: head.keep_alive,
             reused,
         });

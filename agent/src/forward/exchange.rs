@@ -266,6 +266,19 @@ impl<'a> Exchange<'a> {
         self.down = Down::Raw;
     }
 
+    /// A server that is not home has answered, and the rest of the body is still on its way to it.
+    pub(super) fn lingers(&self) -> bool {
+        self.away.is_active() && self.waiting.is_empty()
+    }
+
+    /// The server that was asked has answered, and has all that was meant for it. It may be asked again if `keep`.
+    pub(super) fn come_back(&mut self, keep: bool) {
+        self.away.come_back(keep && !self.last && self.client_ended == Ended::No);
+        if self.client_ended == Ended::PassedOn {
+            ending::shutdown(self.home.stream());
+        }
+    }
+
     /// Who is asked now.
     pub(super) fn active_place(&self) -> &Place {
         self.away.place().unwrap_or(&self.place)

@@ -42,6 +42,9 @@ impl Exchange<'_> {
                 return Ok(None); // the client has been told that there will be no more answers
             }
             if matches!(self.up, Up::Wait) && self.waiting.is_empty() && !self.last {
+                if self.lingers() {
+                    self.come_back(true); // now it has the whole body
+                }
                 self.up = Up::Head;
             }
             if !self.inbox.is_empty() && self.takes_more() {

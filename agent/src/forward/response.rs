@@ -14,7 +14,7 @@ use byway_http::{Body, BodyScan, Doubt, ServerPreface, parse_response, server_pr
 use super::{
     Place, ending,
     exchange::{Down, Ended, Exchange, Stop, Up},
-    outbox::Scratch,
+    outbox::{Outbox, Scratch},
     splice,
 };
 
@@ -83,6 +83,12 @@ impl Exchange<'_> {
             };
             match read {
                 Poll::Pending => return Ok(None),
+                Poll::Ready(_) if self.lingers() => {
+                    // It has closed, or says what nobody asked for: what is left of the body is for nobody.
+                    self.last = true;
+                    self.come_back(false);
+                    self.finished = true;
+                }
                 Poll::Ready(Ok([])) if away => {
                     if let Some(stop) = self.away_ended(cx, &io::ErrorKind::UnexpectedEof.into())? {
                         return Ok(Some(stop));
@@ -126,6 +132,7 @@ impl Exchange<'_> {
                 Ok(None)
             }
             Down::Head if self.away.try_again() => {
+                self.to_server = Outbox::default(); // of the head that the closed one did not take
                 self.partial.clear();
                 self.down_scan.reset();
                 Ok(None)
@@ -290,14 +297,17 @@ impl Exchange<'_> {
         self.down = Down::Head;
         let away = self.away.is_active();
         if away {
-            let request_keeps = self.away.errand().is_some_and(|e| e.keep_alive);
-            self.last |= !request_keeps;
-            // A request whose body is still on its way cannot be told from the next one.
-            self.last |= !matches!(self.up, Up::Wait);
-            self.away.come_back(clean && !self.last && self.client_ended == Ended::No);
-            if self.client_ended == Ended::PassedOn {
-                ending::shutdown(self.home.stream());
+            let (keeps, certain) =
+                self.away.errand().map_or((false, false), |e| (e.keep_alive, !e.expects_continue));
+            self.last |= !keeps;
+            // What it has not taken of the body is for nobody else.
+            if !matches!(self.up, Up::Wait) || !self.to_server.is_empty() {
+                if clean && certain && !self.last {
+                    return true; // it lingers
+                }
+                self.last = true;
             }
+            self.come_back(clean);
         }
         self.finished = self.last;
         away || self.finished

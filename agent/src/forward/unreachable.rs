@@ -41,7 +41,7 @@ impl Exchange<'_> {
     /// The body of a request that is away cannot be followed to its end.
     pub(super) fn reject(&mut self, cx: &mut Context<'_>, doubt: Doubt) -> io::Result<()> {
         self.away.reset();
-        if !matches!(self.down, Down::Head) || self.away.give_up().is_none() {
+        if self.lingers() || !matches!(self.down, Down::Head) || self.away.give_up().is_none() {
             return Err(io::Error::other(doubt.explain())); // the answer has begun: it cannot be taken back
         }
         self.answer(cx, "400 Bad Request", doubt.code(), doubt.explain(), true)

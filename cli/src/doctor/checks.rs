@@ -147,7 +147,7 @@ pub const CHECKS: &[Check] = &[
     of_target(
         "Mesh",
         "does a service mesh stand before the target?",
-        "docs/isolation.md and docs/propagation.md say what a mesh changes",
+        "docs/meshes.md says what a mesh changes",
         mesh::mesh,
     ),
     of_target(

@@ -92,23 +92,6 @@ fn a_preview_that_dies_in_a_body_becomes_a_502() {
 }
 
 #[test]
-fn an_early_answer_of_the_preview_reaches_a_client_that_still_sends() {
-    let Some(stage) = Stage::new() else { return };
-    server::named(&stage.app, "APP");
-    let preview = server::listen(&stage.preview);
-    let _agent = stage.agent();
-    let mut raw = stage.raw();
-    raw.send([POST.as_bytes(), &[b'x'; 1000]].concat()).unwrap();
-    let mut preview = accept(&preview);
-    preview.receive_exact(POST.len() + 1000, SOON);
-    preview.send("HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno").unwrap();
-    raw.send([b'x'; 10_000]).unwrap();
-    let received = raw.receive(SOON);
-    assert!(received.bytes.ends_with(b"\r\n\r\nno"), "{received:?}");
-    assert_eq!(received.end, End::Fin);
-}
-
-#[test]
 fn an_answer_before_a_reset_of_the_app_is_not_lost() {
     let Some(stage) = Stage::new() else { return };
     let (app, preview) = (server::listen(&stage.app), server::listen(&stage.preview));

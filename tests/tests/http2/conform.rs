@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use byway_tests::{Scratch, http2_program};
+use byway_tests::{Peers, Scratch};
 
 use crate::{PORT, Stage};
 
@@ -22,7 +22,7 @@ fn no_case_of_h2spec_fails_because_of_the_agent() {
 fn failures(stage: &Stage) -> BTreeSet<String> {
     let scratch = Scratch::new("h2spec").unwrap();
     let report = scratch.path().join("report.xml");
-    let mut command = stage.client.command(http2_program("h2spec").unwrap());
+    let mut command = stage.client.command(Peers::Http2.program("h2spec").unwrap());
     command.args(["-h", &stage.app.ipv4.to_string(), "-p", &PORT.to_string(), "-o", "5", "-j"]).arg(&report);
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);

@@ -1,7 +1,7 @@
 //! gRPC's own interoperability tests (<https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md>), as
 //! far as they need neither TLS nor a cloud.
 
-use byway_tests::{Pod, Running, http2_program};
+use byway_tests::{Peers, Pod, Running};
 
 use crate::{KEY, PORT, Stage, decided, opaque};
 
@@ -23,7 +23,7 @@ const CASES: [&str; 14] = [
 ];
 
 fn serve(pod: &Pod) -> Running {
-    let mut command = pod.command(http2_program("grpc-server").unwrap());
+    let mut command = pod.command(Peers::Http2.program("grpc-server").unwrap());
     let mut server = Running::spawn("grpc", command.arg(format!("-port={PORT}"))).unwrap();
     server.wait_listening(PORT).unwrap();
     server
@@ -34,7 +34,7 @@ fn every_case_passes_keyed_and_unkeyed() {
     let Some(stage) = Stage::new() else { return };
     let _servers = [serve(&stage.app), serve(&stage.preview)];
     let agent = stage.agent();
-    let client = http2_program("grpc-client").unwrap();
+    let client = Peers::Http2.program("grpc-client").unwrap();
     let server = format!("-server_host={}", stage.app.ipv4);
     let port = format!("-server_port={PORT}");
     let key = format!("-additional_metadata={}:{}", KEY.0, KEY.1);

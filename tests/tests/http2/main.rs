@@ -14,7 +14,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use byway_tests::{Agent, Net, Pod, Preview, Routes, Running, http2_program};
+use byway_tests::{Agent, Net, Peers, Pod, Preview, Routes, Running};
 
 pub(crate) const PORT: u16 = 8080;
 /// Longer than anything takes on a busy machine.
@@ -56,7 +56,7 @@ impl Stage {
 
     /// Go's own server, of both versions of HTTP.
     pub(crate) fn go(&self, pod: &Pod, name: &str) -> Running {
-        let program = http2_program("http2-server").unwrap();
+        let program = Peers::Http2.program("http2-server").unwrap();
         let mut server = Running::spawn(name, pod.command(program).args([name, "[::]:8080"])).unwrap();
         server.wait_listening(PORT).unwrap();
         server

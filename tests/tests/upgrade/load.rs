@@ -4,7 +4,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use byway_tests::{Running, eventually, http2_program};
+use byway_tests::{Peers, Running, eventually};
 
 use crate::clients::{self, Told};
 use crate::{GO, GRPC, KEY, SOON, Stage, transfers, tunnels};
@@ -73,13 +73,13 @@ fn programs(stage: &Stage) -> Vec<Running> {
         Running::spawn(name, stage.client.command(program).args(args)).unwrap()
     };
     let url = format!("http://{}", stage.to(GO));
-    let go = http2_program("http2-client").unwrap();
+    let go = Peers::Http2.program("http2-client").unwrap();
     let mut all: Vec<_> =
         ["1", "2"].into_iter().map(|version| start("go", &go, &[version, &url, KEY, SECONDS])).collect();
 
     let server = format!("-server_host={}", stage.app.ipv4);
     let (port, key) = (format!("-server_port={GRPC}"), format!("-additional_metadata=x-byway-key:{KEY}"));
-    let grpc = http2_program("grpc-client").unwrap();
+    let grpc = Peers::Http2.program("grpc-client").unwrap();
     for keyed in [None, Some(&*key)] {
         // Ten a second on one connection, and a connection for each.
         for (case, many) in [("rpc", "-soak_iterations=280"), ("channel", "-soak_iterations=140")] {

@@ -14,7 +14,7 @@ mod tunnels;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use byway_tests::{Agent, Net, Pod, Preview, Routes, Running, http2_program};
+use byway_tests::{Agent, Net, Peers, Pod, Preview, Routes, Running};
 
 /// Longer than anything takes on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
@@ -55,7 +55,7 @@ impl Stage {
         for (pod, name) in self.pods() {
             server::serve(pod, name);
             all.push(self.go(pod, name));
-            let mut grpc = pod.command(http2_program("grpc-server").unwrap());
+            let mut grpc = pod.command(Peers::Http2.program("grpc-server").unwrap());
             all.push(Running::spawn("grpc", grpc.arg(format!("-port={GRPC}"))).unwrap());
         }
         all.iter_mut().skip(1).step_by(2).for_each(|grpc| grpc.wait_listening(GRPC).unwrap());
@@ -63,7 +63,7 @@ impl Stage {
     }
 
     fn go(&self, pod: &Pod, name: &str) -> Running {
-        let mut command = pod.command(http2_program("http2-server").unwrap());
+        let mut command = pod.command(Peers::Http2.program("http2-server").unwrap());
         let mut server = Running::spawn(name, command.args([name, &format!("[::]:{GO}")])).unwrap();
         server.wait_listening(GO).unwrap();
         server

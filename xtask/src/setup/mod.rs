@@ -4,9 +4,9 @@
 //! nothing that was not asked for: each command names the groups that it needs.
 
 mod go;
-mod http2;
 mod kube;
 mod packages;
+mod peers;
 pub(crate) mod toolchain;
 
 use std::env;
@@ -58,7 +58,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     if groups.contains(&Group::Test) {
         eprintln!("✓ go");
-        eprintln!("✓ gRPC's interoperability tests and h2spec in {}", byway_tests::http2_bin()?.display());
+        for peers in byway_tests::Peers::ALL {
+            eprintln!("✓ programs of {} in {}", peers.folder(), peers.bin()?.display());
+        }
     }
     if groups.contains(&Group::Kube) {
         eprintln!("✓ Kubernetes {} in {}", byway_tests::kube_version(), byway_tests::kube_bin()?.display());
@@ -71,7 +73,7 @@ pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
     packages::ensure(groups)?;
     if groups.contains(&Group::Test) {
         go::ensure()?;
-        http2::ensure()?;
+        peers::ensure()?;
     }
     if groups.contains(&Group::Build) {
         toolchain::ensure()?;

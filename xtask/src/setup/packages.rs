@@ -30,12 +30,12 @@ const TOOLS: &[Tool] = &[
     tool("python3", "python3", &[Test, Kube, Nodes, Helm]),
     tool("h2load", "nghttp2-client", &[Test, Bench]),
     tool("wrk", "wrk", &[Test, Bench]),
-    tool("haproxy", "haproxy", &[Bench]),
+    tool("haproxy", "haproxy", &[Test, Bench]),
     tool("containerd", "containerd", &[Nodes]),
     tool("runc", "runc", &[Nodes]),
     tool("host-local", "containernetworking-plugins", &[Nodes]),
     tool("nft", "nftables", &[Nodes]),
-    tool("iptables", "iptables", &[Nodes]),
+    tool("iptables", "iptables", &[Test, Nodes]),
     tool("busybox", "busybox-static", &[Nodes]),
 ];
 

@@ -1,0 +1,112 @@
+//! Gateways that keep a few connections to the app and send the requests of all users over them: each request gets to
+//! the version that its own key asks for, and each answer to the user who asked.
+
+mod server;
+mod users;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use byway_tests::{Agent, Net, Pod, Preview, Routes, Running, Scratch, needs_root};
+use serde_json::Value;
+use server::Server;
+use users::{PassedOn, Version};
+
+/// Where the app and its previews listen.
+const PORT: u16 = 8080;
+/// Where the gateway listens.
+const GATEWAY: u16 = 8000;
+/// Answers that are looked at.
+const ANSWERS: usize = 100_000;
+const APPS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/apps/gateways");
+
+#[test]
+fn nginx_mixes_users_and_no_answer_is_swapped() {
+    mixes_users("nginx", "nginx.conf", |net| net.ipv4.into(), &["-c", "nginx.conf", "-p", "."]);
+}
+
+#[test]
+fn haproxy_mixes_users_and_no_answer_is_swapped() {
+    mixes_users("haproxy", "haproxy.cfg", |net| net.ipv6.into(), &["-db", "-f", "haproxy.cfg"]);
+}
+
+fn mixes_users(program: &str, config: &str, family: fn(&Pod) -> std::net::IpAddr, args: &[&str]) {
+    if needs_root() {
+        return;
+    }
+    let net = Net::new().unwrap();
+    let pods = net.pods(["app", "first", "second", "gateway", "users"]).unwrap();
+    let [app, first, second, gateway, users] = &pods[..] else { unreachable!() };
+    let servers = [(app, Version::App), (first, Version::First), (second, Version::Second)]
+        .map(|(pod, version)| Server::start(pod, version));
+    let preview =
+        |version: Version, pod| Preview::new(version.preview().unwrap(), version.key()).backend(pod);
+    let routes = Routes::new()
+        .preview(preview(Version::First, first))
+        .preview(preview(Version::Second, second))
+        .target(app, &[PORT], &["demo/first", "demo/second"]);
+    let agent = Agent::builder(&net).args(["--max-backlog", "4096"]).start(&routes).unwrap();
+
+    let upstream = SocketAddr::new(family(app), PORT);
+    let listen = SocketAddr::new(family(gateway), GATEWAY);
+
+    // A machine that gives the agent no processor for long has the kernel pass connections on to the app. That is as it
+    // should be, and says nothing of who got which answer.
+    let answers = (0..3).find_map(|_| {
+        let _gateway = start(program, config, gateway, listen, upstream, args);
+        let begun = Instant::now();
+        match users::ask(users, listen, ANSWERS) {
+            Ok(answers) => {
+                eprintln!("{program}: {answers:?} answers in {:.1?}", begun.elapsed());
+                Some(answers)
+            }
+            Err(error) if error.is::<PassedOn>() && passed_on(&agent) => {
+                eprintln!("!!! the kernel passed connections on, so once more: {error:#}");
+                None
+            }
+            Err(error) => panic!("{error:#}\n{}", Agent::debug_routes()),
+        }
+    });
+    let answers = answers.expect("a machine that is less busy");
+    let upstreams = agent.metric("byway_agent_connections_accepted_total", "").unwrap();
+    let used: usize = servers.iter().map(Server::connections).sum();
+    eprintln!("{program}: {upstreams} connections, and {used} behind the agent");
+    assert_eq!(answers.iter().sum::<usize>(), ANSWERS);
+    assert!(answers.iter().all(|&n| n > ANSWERS / 10), "{answers:?}");
+    // A connection that carries the requests of one version only is used once behind the agent.
+    assert!(used as f64 > 2.0 * upstreams, "{used} connections behind {upstreams}: users were not mixed");
+    assert_eq!(agent.metric("byway_agent_connections_opaque_total", "").unwrap(), 0.0);
+}
+
+/// Whether connections went to the app by themselves.
+fn passed_on(agent: &Agent) -> bool {
+    let output =
+        Command::new(Agent::binary()).args(["debug", "routes", "--output", "json"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let agents = report["agents"].as_array().expect("a list");
+    let ours = agents.iter().find(|it| it["pid"] == agent.pid()).expect("the agent");
+    let steered = ours["targets"][0]["steered"].as_object().expect("counts");
+    steered.iter().any(|(reason, n)| reason != "Steered" && reason != "Dial" && n.as_u64() != Some(0))
+}
+
+fn start(
+    program: &str,
+    config: &str,
+    pod: &Pod,
+    listen: SocketAddr,
+    app: SocketAddr,
+    args: &[&str],
+) -> Running {
+    let folder = Scratch::new(program).unwrap();
+    let text = fs::read_to_string(Path::new(APPS).join(config)).unwrap();
+    let text = text.replace("@LISTEN@", &listen.to_string()).replace("@APP@", &app.to_string());
+    fs::write(folder.path().join(config), text).unwrap();
+    let mut command = pod.command(program);
+    command.args(args).current_dir(folder.path());
+    let mut running = Running::spawn(program, &mut command).unwrap().keeping(folder);
+    running.wait_listening(GATEWAY).unwrap();
+    running
+}

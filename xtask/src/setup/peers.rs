@@ -1,0 +1,38 @@
+//! Programs that the tests talk to, built from the Go modules that `tests/apps/` pins: gRPC's own interoperability
+//! client and server, h2spec, a server and a client of Go's, and a client and a server of WebSocket.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use byway_tests::Peers;
+
+use super::go;
+use crate::progress::Step;
+
+const PROGRAMS: [(Peers, &str, &str); 7] = [
+    (Peers::Http2, "grpc-client", "google.golang.org/grpc/interop/client"),
+    (Peers::Http2, "grpc-server", "google.golang.org/grpc/interop/server"),
+    (Peers::Http2, "h2spec", "github.com/summerwind/h2spec/cmd/h2spec"),
+    (Peers::Http2, "http2-client", "./client"),
+    (Peers::Http2, "http2-server", "./server"),
+    (Peers::WebSocket, "websocket-client", "./client"),
+    (Peers::WebSocket, "websocket-server", "./server"),
+];
+
+/// Builds the programs that are missing.
+pub(super) fn ensure() -> Result<()> {
+    for (peers, name, package) in PROGRAMS {
+        let bin = peers.bin()?;
+        if bin.join(name).is_file() {
+            continue;
+        }
+        fs::create_dir_all(&bin)?;
+        // A program is moved to its place once it is whole.
+        let fresh = bin.join(format!("{name}-{}", std::process::id()));
+        let folder = format!("tests/apps/{}", peers.folder());
+        Step::start(format!("Building {name}, once"))
+            .run(&mut go::build(&folder, package, &fresh, "-s -w")?)?;
+        fs::rename(&fresh, bin.join(name)).context("cannot keep what was built")?;
+    }
+    Ok(())
+}
