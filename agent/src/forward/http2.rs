@@ -8,6 +8,7 @@
 
 mod answer;
 mod away;
+mod bulk;
 mod exchange;
 mod greet;
 mod limits;

@@ -15,14 +15,37 @@ pub(super) enum Contestant {
     Haproxy,
     /// nginx, steered to by the agent's program.
     Nginx,
+    /// envoy, steered to by the agent's program.
+    Envoy,
+}
+
+/// What clients speak, and apps and proxies with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    /// Without TLS, and gRPC over it.
+    Http2,
+}
+
+impl Protocol {
+    pub(super) const ALL: [Self; 2] = [Self::Http1, Self::Http2];
+
+    /// Who takes part in a comparison.
+    pub(super) fn contestants(self) -> Vec<Contestant> {
+        use Contestant::{Direct, Envoy, Haproxy, Nginx};
+        let byway = Contestant::BYWAY;
+        match self {
+            Self::Http1 => vec![Direct, byway, Haproxy, Nginx],
+            Self::Http2 => vec![Direct, byway, Haproxy, Nginx, Envoy],
+        }
+    }
 }
 
 impl Contestant {
     pub(super) const BYWAY: Self = Self::Byway { routes: 1 };
-    pub(super) const ALL: [Self; 4] = [Self::Direct, Self::BYWAY, Self::Haproxy, Self::Nginx];
 
     pub(super) fn is_proxy(self) -> bool {
-        matches!(self, Self::Haproxy | Self::Nginx)
+        matches!(self, Self::Haproxy | Self::Nginx | Self::Envoy)
     }
 }
 
@@ -35,6 +58,7 @@ impl fmt::Display for Contestant {
             Self::Armed => f.pad("byway, armed"),
             Self::Haproxy => f.pad("haproxy"),
             Self::Nginx => f.pad("nginx"),
+            Self::Envoy => f.pad("envoy"),
         }
     }
 }

@@ -39,7 +39,7 @@ impl Endurance {
     }
 }
 
-pub(super) fn run(stage: &mut Stage, filter: &str) -> Result<Vec<Endurance>> {
+pub(super) fn run(stage: &mut Stage<'_>, filter: &str) -> Result<Vec<Endurance>> {
     let mut all = Vec::new();
     for name in ["endure-app-closes", "endure-client-closes"] {
         if !name.contains(filter) {
@@ -64,7 +64,7 @@ fn app_closes(ready: &Ready<'_>) -> Result<(Vec<f64>, u64)> {
     Ok((rates, 0)) // the load fails when more than a few fail
 }
 
-fn client_closes(stage: &Stage, ready: &Ready<'_>) -> Result<(Vec<f64>, u64)> {
+fn client_closes(stage: &Stage<'_>, ready: &Ready<'_>) -> Result<(Vec<f64>, u64)> {
     let (answered, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let stop = Arc::new(AtomicBool::new(false));
     let to = ready.address();

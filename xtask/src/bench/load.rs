@@ -3,15 +3,21 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use byway_tests::{Pod, Running, Scratch};
 use serde::Deserialize;
 
+use super::contestant::Protocol;
 use super::servers::LARGE;
 use super::sink::{header, read_head};
+use super::stage::Programs;
 use crate::{signals, workspace};
+
+pub(super) mod http2;
+pub(super) use http2::Asked;
 
 /// A kind of load.
 #[derive(Clone, Debug)]
@@ -22,12 +28,16 @@ pub(super) enum Load {
     Download,
     /// One large body, counted in megabytes.
     Upload,
+    /// h2load on this many connections, with so many streams at a time on each.
+    Streams { connections: u32, streams: u32, what: Asked },
+    /// Messages to and fro on streams of gRPC that stay open, one under way on each.
+    Messages { connections: u32, streams: u32 },
 }
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Done {
-    /// Requests, or megabytes.
+    /// Requests, messages, or megabytes.
     pub(super) amount: f64,
     pub(super) seconds: f64,
     /// Median latency in microseconds; 0 where it is not measured.
@@ -59,7 +69,8 @@ impl Load {
         &self,
         client: &Pod,
         app: SocketAddr,
-        sink: SocketAddr,
+        second: SocketAddr,
+        programs: &Programs,
         time: Duration,
     ) -> Result<Done> {
         match self {
@@ -67,7 +78,20 @@ impl Load {
                 wrk(client, app, *connections, path, *close, key.as_deref(), time)
             }
             Self::Download => client.run(|| download(app)),
-            Self::Upload => client.run(|| upload(sink)),
+            Self::Upload => client.run(|| upload(second)),
+            Self::Streams { connections, streams, what } => {
+                http2::streams(client, app, second, (*connections, *streams), what, time)
+            }
+            Self::Messages { connections, streams } => {
+                http2::messages(client, second, &programs.grpc, (*connections, *streams), time)
+            }
+        }
+    }
+
+    pub(super) fn protocol(&self) -> Protocol {
+        match self {
+            Self::Streams { .. } | Self::Messages { .. } => Protocol::Http2,
+            _ => Protocol::Http1,
         }
     }
 }
@@ -96,19 +120,24 @@ fn wrk(
         command.args(["-H", &format!("x-byway-key: {key}")]);
     }
     command.arg(format!("http://{app}{path}"));
-    let mut running = Running::spawn("wrk", &mut command)?;
-    let until = Instant::now() + time + Duration::from_secs(30);
-    while running.ended()?.is_none() {
-        ensure!(Instant::now() < until, "wrk does not end:\n{}", running.log());
-        signals::sleep(Duration::from_millis(10))?;
-    }
-    let log = running.log();
+    let log = finish("wrk", &mut command, time)?;
     let line = log.lines().rev().find(|line| line.starts_with('{'));
     let said: Said = serde_json::from_str(line.with_context(|| format!("wrk said:\n{log}"))?)?;
     if said.errors * 1000 > said.requests {
         bail!("{} of {} requests failed:\n{log}", said.errors, said.requests);
     }
     Ok(Done { amount: said.requests as f64, seconds: said.microseconds as f64 / 1e6, p50: said.p50 as f64 })
+}
+
+/// Runs a program that ends by itself after `time`; returns what it said.
+fn finish(name: &str, command: &mut Command, time: Duration) -> Result<String> {
+    let mut running = Running::spawn(name, command)?;
+    let until = Instant::now() + time + Duration::from_secs(30);
+    while running.ended()?.is_none() {
+        ensure!(Instant::now() < until, "{name} does not end:\n{}", running.log());
+        signals::sleep(Duration::from_millis(10))?;
+    }
+    Ok(running.log())
 }
 
 fn download(app: SocketAddr) -> Result<Done> {

@@ -30,7 +30,7 @@ impl Memory {
     pub(super) const CONNECTIONS: u32 = CONNECTIONS;
 }
 
-pub(super) fn run(stage: &mut Stage) -> Result<Memory> {
+pub(super) fn run(stage: &mut Stage<'_>) -> Result<Memory> {
     let step = Step::start(format!("{NAME} ({CONNECTIONS} idle connections)"));
     let ready = stage.ready(Contestant::BYWAY)?;
     let agent = ready.agent.as_ref().context("no agent")?;
@@ -44,7 +44,7 @@ pub(super) fn run(stage: &mut Stage) -> Result<Memory> {
 }
 
 /// Each has had one answer.
-fn connections(stage: &Stage, agent: &Agent, to: std::net::SocketAddr) -> Result<Vec<Http>> {
+fn connections(stage: &Stage<'_>, agent: &Agent, to: std::net::SocketAddr) -> Result<Vec<Http>> {
     let connections = (0..CONNECTIONS)
         .map(|_| {
             signals::check()?;

@@ -25,8 +25,9 @@ use clap::{Subcommand, ValueEnum};
 
 use crate::setup::{self, Group};
 use crate::{build, signals};
+use contestant::Protocol;
 use report::Report;
-use stage::Stage;
+use stage::{Programs, Stage};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -36,7 +37,7 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Requests per second, latency, CPU and memory: direct, with the agent, and with haproxy and nginx in its place
+    /// Requests per second, latency, CPU and memory: direct, with the agent, and with haproxy, nginx and (for HTTP/2) envoy in its place
     Datapath(Datapath),
     /// How long a route takes, and what the controller costs in a large cluster: simulated nodes on a real API server
     Control(control::Control),
@@ -84,23 +85,42 @@ fn datapath(args: &Datapath) -> Result<()> {
     );
     setup::ensure(&[Group::Build, Group::Bench])?;
     build::agent()?;
-    let steer = build::example("steer")?;
+    let programs = Programs {
+        steer: build::example("steer")?,
+        grpc: build::example("grpc")?,
+        envoy: setup::envoy::program()?,
+    };
     stage::raise_files()?;
     signals::watch()?;
-    let mut stage = Stage::set(&steer)?;
     let mut report = Report::default();
-    for row in rows::all().iter().filter(|row| row.name.contains(&args.rows)) {
-        report.rows.push(rows::run(&mut stage, row, args.rounds, Duration::from_secs(args.seconds))?);
-    }
-    if memory::NAME.contains(&args.rows) {
-        report.memory = Some(memory::run(&mut stage)?);
-    }
-    if args.long {
-        report.endurance = endure::run(&mut stage, &args.rows)?;
+    for protocol in Protocol::ALL {
+        measure(args, protocol, &programs, &mut report)?;
     }
     match args.output {
         Some(Output::Json) => println!("{}", report.json()),
         None => print!("{report}"),
+    }
+    Ok(())
+}
+
+/// The rows that speak one protocol, on a stage of their own.
+fn measure(args: &Datapath, protocol: Protocol, programs: &Programs, report: &mut Report) -> Result<()> {
+    let rows = rows::all().into_iter().filter(|row| row.load.protocol() == protocol);
+    let rows: Vec<_> = rows.filter(|row| row.name.contains(&args.rows)).collect();
+    let is_first = protocol == Protocol::Http1;
+    let memory = is_first && memory::NAME.contains(&args.rows);
+    if rows.is_empty() && !memory && !(is_first && args.long) {
+        return Ok(());
+    }
+    let mut stage = Stage::set(protocol, programs)?;
+    for row in &rows {
+        report.rows.push(rows::run(&mut stage, row, args.rounds, Duration::from_secs(args.seconds))?);
+    }
+    if memory {
+        report.memory = Some(memory::run(&mut stage)?);
+    }
+    if is_first && args.long {
+        report.endurance = endure::run(&mut stage, &args.rows)?;
     }
     Ok(())
 }

@@ -175,7 +175,11 @@ impl Report {
                     "rates": row.turns(s.who).iter().map(Turn::rate).collect::<Vec<_>>(),
                 })
             });
-            let unit = if row.unit == Unit::Requests { "requests/s" } else { "MB/s" };
+            let unit = match row.unit {
+                Unit::Requests => "requests/s",
+                Unit::Messages => "messages/s",
+                Unit::Megabytes => "MB/s",
+            };
             json!({ "row": row.name, "unit": unit, "contestants": contestants.collect::<Vec<_>>() })
         });
         let memory = self
@@ -239,6 +243,7 @@ impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (rate, per) = match self.unit {
             Unit::Requests => ("req/s", "µs CPU/req"),
+            Unit::Messages => ("msg/s", "µs CPU/msg"),
             Unit::Megabytes => ("MB/s", "µs CPU/MB"),
         };
         writeln!(

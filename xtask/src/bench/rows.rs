@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::contestant::Contestant;
-use super::load::Load;
+use super::load::{Asked, Load};
 use super::stage::{KEY, Stage, Turn};
 use crate::progress::Step;
 use crate::signals;
@@ -13,7 +13,7 @@ use crate::signals;
 /// One comparison.
 pub(super) struct Row {
     pub(super) name: &'static str,
-    load: Load,
+    pub(super) load: Load,
     contestants: Vec<Contestant>,
     goals: Vec<Goal>,
 }
@@ -47,6 +47,7 @@ pub(super) struct Results {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
     Requests,
+    Messages,
     Megabytes,
 }
 
@@ -78,11 +79,42 @@ pub(super) fn all() -> Vec<Row> {
     routes("routes-keyed", keyed(KEY), &[1, 100, 10_000], &[ManyLikeOne]);
     let armed = vec![Contestant::Direct, Contestant::BYWAY, Contestant::Armed];
     rows.push(Row { name: "armed-16-128", load: requests(16, "/"), contestants: armed, goals: Vec::new() });
+    rows.extend(http2());
     rows
 }
 
+/// Named after connections and the streams at a time on each.
+fn http2() -> Vec<Row> {
+    use Goal::{CostsLess, OfBestProxy};
+    let both = &[OfBestProxy(1.3), CostsLess];
+    let get = |connections, streams, path| streams_of(connections, streams, Asked::Get { path, key: None });
+    let grpc = |connections, streams| streams_of(connections, streams, Asked::Unary);
+    let messages = |connections, streams| Load::Messages { connections, streams };
+    let keyed = streams_of(16, 16, Asked::Get { path: "/", key: Some(KEY) });
+    vec![
+        row("h2-1x1-128", get(1, 1, "/"), &[CostsLess]),
+        row("h2-1x16-128", get(1, 16, "/"), &[CostsLess]),
+        row("h2-16x1-128", get(16, 1, "/"), both),
+        row("h2-16x16-128", get(16, 16, "/"), both),
+        row("h2-64x1-128", get(64, 1, "/"), &[CostsLess]),
+        row("h2-64x16-128", get(64, 16, "/"), &[CostsLess]),
+        row("h2-16x1-64k", get(16, 1, "/64k"), both),
+        row("h2-16x16-64k", get(16, 16, "/64k"), both),
+        row("h2-keyed-16x16-128", keyed, &[CostsLess]),
+        row("grpc-unary-16x1", grpc(16, 1), both),
+        row("grpc-unary-16x16", grpc(16, 16), both),
+        row("grpc-stream-16x1", messages(16, 1), both),
+        row("grpc-stream-16x16", messages(16, 16), both),
+    ]
+}
+
+fn streams_of(connections: u32, streams: u32, what: Asked) -> Load {
+    Load::Streams { connections, streams, what }
+}
+
 fn row(name: &'static str, load: Load, goals: &[Goal]) -> Row {
-    Row { name, load, contestants: Contestant::ALL.to_vec(), goals: goals.to_vec() }
+    let contestants = load.protocol().contestants();
+    Row { name, load, contestants, goals: goals.to_vec() }
 }
 
 fn requests(connections: u32, path: &'static str) -> Load {
@@ -94,18 +126,20 @@ fn keyed(key: &str) -> Load {
 }
 
 /// Gives everybody a turn, round by round.
-pub(super) fn run(stage: &mut Stage, row: &Row, rounds: u32, time: Duration) -> Result<Results> {
+pub(super) fn run(stage: &mut Stage<'_>, row: &Row, rounds: u32, time: Duration) -> Result<Results> {
     let step = Step::start(format!("{} ({rounds} rounds of {})", row.name, row.contestants.len()));
     let mut turns: Vec<_> = row.contestants.iter().map(|who| (*who, Vec::new())).collect();
     for _ in 0..rounds {
         for (who, turns) in &mut turns {
             signals::check()?;
-            turns.push(stage.ready(*who)?.turn(&row.load, time)?);
+            let turn = stage.ready(*who)?.turn(&row.load, time);
+            turns.push(turn.with_context(|| format!("{}, {who}", row.name))?);
         }
     }
     step.done();
     let unit = match row.load {
-        Load::Requests { .. } => Unit::Requests,
+        Load::Requests { .. } | Load::Streams { .. } => Unit::Requests,
+        Load::Messages { .. } => Unit::Messages,
         Load::Download | Load::Upload => Unit::Megabytes,
     };
     Ok(Results { name: row.name, unit, turns, goals: row.goals.clone() })

@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::Result;
 use byway_tests::{Pod, Running, Scratch};
 
-use super::stage::{APP_DIRECT_PORT, APP_PORT};
+use super::contestant::Protocol;
+use super::stage::{APP_DIRECT_PORT, APP_PORT, SECOND_DIRECT_PORT, SECOND_PORT};
 use crate::workspace;
 
 /// The size of the large file.
@@ -23,16 +24,20 @@ pub(super) fn files() -> Result<Scratch> {
 /// Starts the app or a preview, which call themselves `says`.
 ///
 /// It listens twice: on the steered port, and on one for proxies, whose connections must not be steered again.
-pub(super) fn app(pod: &Pod, says: &str, files: &Path) -> Result<Running> {
+pub(super) fn app(pod: &Pod, says: &str, files: &Path, protocol: Protocol) -> Result<Running> {
     let body = "x".repeat(128);
+    let listen = match protocol {
+        Protocol::Http1 => "reuseport backlog=4096",
+        Protocol::Http2 => "http2 reuseport backlog=4096",
+    };
     let http = format!(
         "sendfile on;
          tcp_nopush on;
          keepalive_timeout 1h;
          keepalive_requests 1000000000;
          server {{
-             listen {APP_PORT} reuseport backlog=4096;
-             listen {APP_DIRECT_PORT} reuseport backlog=4096;
+             listen {APP_PORT} {listen};
+             listen {APP_DIRECT_PORT} {listen};
              root {files};
              location = / {{ return 200 \"{body}\"; }}
              location = /who {{ return 200 \"{says} $server_port\"; }}
@@ -42,6 +47,16 @@ pub(super) fn app(pod: &Pod, says: &str, files: &Path) -> Result<Running> {
         files = files.display(),
     );
     nginx(pod, says, &http)
+}
+
+/// Starts the server of gRPC that belongs to it, on the second port in the same two ways.
+pub(super) fn grpc(pod: &Pod, says: &str, program: &Path) -> Result<Running> {
+    let mut command = pod.command(program);
+    command.args(["serve", says]).args([SECOND_PORT, SECOND_DIRECT_PORT].map(|port| port.to_string()));
+    let mut server = Running::spawn("grpc", &mut command)?;
+    server.wait_listening(SECOND_PORT)?;
+    server.wait_listening(SECOND_DIRECT_PORT)?;
+    Ok(server)
 }
 
 /// Starts nginx with two workers and this `http` section.

@@ -3,7 +3,7 @@
 //! node would count against the others.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use anyhow::{Context, Result, ensure};
 use byway_tests::{Agent, Http, Net, Pod, Preview, Routes, Running, Scratch};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::contestant::Contestant;
+use super::contestant::{Contestant, Protocol};
 use super::cpu::{self, Spent};
-use super::load::{Done, Load};
+use super::load::{Done, Load, http2};
 use super::proxies::{self, Proxy};
 use super::{servers, sink};
 use crate::progress::Step;
@@ -22,37 +22,48 @@ use crate::progress::Step;
 pub(super) const APP_PORT: u16 = 8080;
 /// Where proxies reach the app: not steered.
 pub(super) const APP_DIRECT_PORT: u16 = 8081;
-/// The steered port for uploads.
-pub(super) const SINK_PORT: u16 = 8090;
+/// The steered port for uploads; for gRPC on a stage of HTTP/2.
+pub(super) const SECOND_PORT: u16 = 8090;
 /// Where proxies reach that.
-pub(super) const SINK_DIRECT_PORT: u16 = 8091;
+pub(super) const SECOND_DIRECT_PORT: u16 = 8091;
 /// What the agent steers.
-const PORTS: [u16; 2] = [APP_PORT, SINK_PORT];
+const PORTS: [u16; 2] = [APP_PORT, SECOND_PORT];
 /// The preview's key.
 pub(super) const KEY: &str = "bench";
 
+/// Programs that were built or fetched.
+pub(super) struct Programs {
+    pub(super) steer: PathBuf,
+    pub(super) grpc: PathBuf,
+    pub(super) envoy: PathBuf,
+}
+
 /// Dropped from top to bottom: first the processes, then where they ran.
-pub(super) struct Stage {
-    haproxy: Proxy,
-    nginx: Proxy,
-    apps: [Server; 4],
+pub(super) struct Stage<'a> {
+    proxies: Vec<(Contestant, Proxy)>,
+    apps: Vec<(Contestant, Server)>,
     preview: Server,
     pub(super) client: Pod,
     net: Net,
     _files: Scratch,
+    protocol: Protocol,
+    programs: &'a Programs,
 }
 
 struct Server {
-    running: Running,
+    running: Vec<Running>,
     pod: Pod,
 }
 
 /// A contestant that is ready.
 pub(super) struct Ready<'a> {
-    stage: &'a Stage,
+    stage: &'a Stage<'a>,
     contestant: Contestant,
     pub(super) agent: Option<Agent>,
 }
+
+/// Asks who answers, with a key or without.
+type Ask<'a> = dyn FnMut(Option<&str>) -> Result<String> + 'a;
 
 /// What came of one turn.
 #[derive(Clone, Copy, Debug)]
@@ -68,43 +79,53 @@ impl Turn {
     }
 }
 
-impl Stage {
+impl<'a> Stage<'a> {
     /// Builds it and waits until all servers listen.
-    pub(super) fn set(steer: &Path) -> Result<Self> {
-        let step = Step::start("Making a node with six pods");
+    pub(super) fn set(protocol: Protocol, programs: &'a Programs) -> Result<Self> {
+        let contestants = protocol.contestants();
+        let step = Step::start("Making a node with pods");
         let net = Net::new()?;
         let (client, preview) = (net.pod("client")?, net.pod("preview")?);
         prepare_client(&client)?;
         let files = servers::files()?;
         step.done();
 
-        let step = Step::start("Starting four apps and a preview");
+        let step = Step::start(format!("Starting {} apps and a preview", contestants.len()));
         let serve = |pod: Pod, says: &str| -> Result<Server> {
-            let mut running = servers::app(&pod, says, files.path())?;
-            running.wait_listening(APP_PORT)?;
+            let mut app = servers::app(&pod, says, files.path(), protocol)?;
+            app.wait_listening(APP_PORT)?;
+            let mut running = vec![app];
+            if protocol == Protocol::Http2 {
+                running.push(servers::grpc(&pod, says, &programs.grpc)?);
+            }
             Ok(Server { running, pod })
         };
         let preview = serve(preview, "preview")?;
-        let [direct, byway, haproxy, nginx] = Contestant::ALL.map(|who| {
+        let mut apps = Vec::new();
+        for who in contestants {
             let pod = net.pod(&format!("app-{who}"))?;
-            sink::start(&pod, [SINK_PORT, SINK_DIRECT_PORT])?;
-            serve(pod, "app")
-        });
-        let apps = [direct?, byway?, haproxy?, nginx?];
+            if protocol == Protocol::Http1 {
+                sink::start(&pod, [SECOND_PORT, SECOND_DIRECT_PORT])?;
+            }
+            apps.push((who, serve(pod, "app")?));
+        }
         step.done();
 
-        let step = Step::start("Starting haproxy and nginx, and steering to them");
-        let haproxy = proxies::haproxy(&net, &apps[2].pod, preview.pod.ipv4, steer)?;
-        let nginx = proxies::nginx(&net, &apps[3].pod, preview.pod.ipv4, steer)?;
+        let step = Step::start("Starting the proxies, and steering to them");
+        let mut proxies = Vec::new();
+        for (who, app) in apps.iter().filter(|(who, _)| who.is_proxy()) {
+            let proxy = proxies::start(*who, protocol, &net, &app.pod, preview.pod.ipv4, programs);
+            proxies.push((*who, proxy.with_context(|| format!("{who} does not start"))?));
+        }
         step.done();
-        Ok(Self { haproxy, nginx, apps, preview, client, net, _files: files })
+        Ok(Self { proxies, apps, preview, client, net, _files: files, protocol, programs })
     }
 
     /// Has a contestant take its place, and proves that it is there.
     pub(super) fn ready(&self, contestant: Contestant) -> Result<Ready<'_>> {
         let agent = match contestant {
             Contestant::Byway { routes } => Some(self.agent(routes)?),
-            Contestant::Armed => Some(self.start(&Routes::new().armed(&self.apps[1].pod, &PORTS))?),
+            Contestant::Armed => Some(self.start(&Routes::new().armed(&self.app(contestant).pod, &PORTS))?),
             _ => None,
         };
         let ready = Ready { stage: self, contestant, agent };
@@ -121,7 +142,7 @@ impl Stage {
             document = document.preview(Preview::new(name, &key).backend(&self.preview.pod));
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let target = &self.apps[1].pod;
+        let target = &self.app(Contestant::BYWAY).pod;
         self.start(&document.target(target, &PORTS, &names))
     }
 
@@ -132,14 +153,14 @@ impl Stage {
         Ok(agent)
     }
 
+    /// Whoever takes part has one; the agent has the same whatever its routes.
     fn app(&self, contestant: Contestant) -> &Server {
-        let [direct, byway, haproxy, nginx] = &self.apps;
-        match contestant {
-            Contestant::Direct => direct,
-            Contestant::Byway { .. } | Contestant::Armed => byway,
-            Contestant::Haproxy => haproxy,
-            Contestant::Nginx => nginx,
-        }
+        let who = match contestant {
+            Contestant::Byway { .. } | Contestant::Armed => Contestant::BYWAY,
+            other => other,
+        };
+        let app = self.apps.iter().find(|(other, _)| *other == who);
+        &app.unwrap_or(&self.apps[0]).1
     }
 }
 
@@ -155,9 +176,10 @@ impl Ready<'_> {
     /// Puts a load on it.
     pub(super) fn turn(&self, load: &Load, time: Duration) -> Result<Turn> {
         let (before, seen) = (self.spent(), self.seen()?);
-        let done = load.run(&self.stage.client, self.address(), self.at(SINK_PORT), time)?;
+        let Stage { client, programs, .. } = self.stage;
+        let done = load.run(client, self.address(), self.at(SECOND_PORT), programs, time)?;
         let spent = self.spent() - before;
-        if let Load::Requests { .. } = load {
+        if let Load::Requests { .. } | Load::Streams { .. } = load {
             self.check_seen(self.seen()? - seen, done.amount)?;
         }
         Ok(Turn { done, spent })
@@ -168,15 +190,16 @@ impl Ready<'_> {
     }
 
     fn spent(&self) -> Spent {
-        let Stage { haproxy, nginx, preview, .. } = self.stage;
-        let between = match (self.contestant, &self.agent) {
-            (Contestant::Haproxy, _) => Some(haproxy.server.pid()),
-            (Contestant::Nginx, _) => Some(nginx.server.pid()),
-            (_, agent) => agent.as_ref().map(Agent::watchdog_pid),
+        let Stage { proxies, preview, .. } = self.stage;
+        let proxy = proxies.iter().find(|(who, _)| *who == self.contestant);
+        let between = match (proxy, &self.agent) {
+            (Some((_, proxy)), _) => Some(proxy.server.pid()),
+            (None, agent) => agent.as_ref().map(Agent::watchdog_pid),
         };
         let between = between.map(cpu::of_family).unwrap_or_default();
         let servers = [self.stage.app(self.contestant), preview];
-        let servers: Duration = servers.iter().map(|server| cpu::of_family(server.running.pid())).sum();
+        let servers = servers.iter().flat_map(|server| &server.running);
+        let servers: Duration = servers.map(|running| cpu::of_family(running.pid())).sum();
         Spent { between, total: between + servers }
     }
 
@@ -200,21 +223,45 @@ impl Ready<'_> {
 
     /// Asks who answers, without a key and with it.
     fn prove(&self) -> Result<()> {
-        let direct = format!("app {APP_PORT}");
-        let preview = format!("preview {APP_PORT}");
-        let (stable, keyed) = match self.contestant {
-            Contestant::Direct | Contestant::Armed | Contestant::Byway { routes: 0 } => {
-                (direct.clone(), direct)
-            }
-            Contestant::Byway { .. } => (direct, preview),
-            _ => (format!("app {APP_DIRECT_PORT}"), preview),
-        };
-        let mut http = Http::new(self.stage.client.connect(self.address())?);
-        for (headers, wanted) in [(&[][..], stable), (&[("x-byway-key", KEY)][..], keyed)] {
-            let answer = http.get("/who", headers)?.text();
-            ensure!(answer == wanted, "asked with {headers:?}, {answer:?} answers instead of {wanted:?}");
+        self.prove_at([APP_PORT, APP_DIRECT_PORT], &mut self.asking()?)?;
+        if self.stage.protocol == Protocol::Http2 {
+            let Stage { client, programs, .. } = self.stage;
+            let address = self.at(SECOND_PORT);
+            let mut ask = |key: Option<&str>| http2::who_of_grpc(client, address, &programs.grpc, key);
+            self.prove_at([SECOND_PORT, SECOND_DIRECT_PORT], &mut ask)?;
         }
         Ok(())
+    }
+
+    /// `direct` is where proxies reach the app.
+    fn prove_at(&self, [port, direct]: [u16; 2], ask: &mut Ask<'_>) -> Result<()> {
+        let app = format!("app {port}");
+        let preview = format!("preview {port}");
+        let (stable, keyed) = match self.contestant {
+            Contestant::Direct | Contestant::Armed | Contestant::Byway { routes: 0 } => (app.clone(), app),
+            Contestant::Byway { .. } => (app, preview),
+            _ => (format!("app {direct}"), preview),
+        };
+        for (key, wanted) in [(None, stable), (Some(KEY), keyed)] {
+            let answer = ask(key)?;
+            ensure!(answer == wanted, "asked with key {key:?}, {answer:?} answers instead of {wanted:?}");
+        }
+        Ok(())
+    }
+
+    /// A way to ask the app who it is: with HTTP/1.1 on one connection, that what is kept is seen, too.
+    fn asking(&self) -> Result<Box<Ask<'_>>> {
+        let (client, address) = (&self.stage.client, self.address());
+        Ok(match self.stage.protocol {
+            Protocol::Http1 => {
+                let mut http = Http::new(client.connect(address)?);
+                Box::new(move |key| {
+                    let headers: Vec<_> = key.iter().map(|key| ("x-byway-key", *key)).collect();
+                    Ok(http.get("/who", &headers)?.text())
+                })
+            }
+            Protocol::Http2 => Box::new(move |key| http2::who(client, address, key)),
+        })
     }
 }
 

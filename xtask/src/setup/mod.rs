@@ -3,6 +3,7 @@
 //! Quick and silent when nothing is missing, so that every other command can call it first. It installs
 //! nothing that was not asked for: each command names the groups that it needs.
 
+pub(crate) mod envoy;
 mod go;
 mod kube;
 mod packages;
@@ -62,6 +63,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             eprintln!("✓ programs of {} in {}", peers.folder(), peers.bin()?.display());
         }
     }
+    if groups.contains(&Group::Bench) {
+        eprintln!("✓ envoy in {}", envoy::program()?.display());
+    }
     if groups.contains(&Group::Kube) {
         eprintln!("✓ Kubernetes {} in {}", byway_tests::kube_version(), byway_tests::kube_bin()?.display());
     }
@@ -77,6 +81,9 @@ pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
     }
     if groups.contains(&Group::Build) {
         toolchain::ensure()?;
+    }
+    if groups.contains(&Group::Bench) {
+        envoy::ensure()?;
     }
     kube::ensure(groups)?;
     go::forget_cache()

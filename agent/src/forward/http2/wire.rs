@@ -16,7 +16,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::super::{Server, ending};
+use super::{
+    super::{Server, ending},
+    bulk::{Ahead, Behind},
+};
 
 pub(super) struct Wire {
     socket: Socket,
@@ -24,6 +27,8 @@ pub(super) struct Wire {
     heard: Bytes,
     /// Of what comes to be written first, how many bytes have been sent before.
     said: usize,
+    ahead: Ahead,
+    behind: Behind,
     end: Arc<End>,
     farewell: ending::Farewell,
 }
@@ -58,38 +63,32 @@ impl End {
     }
 }
 
+impl Socket {
+    fn stream(&mut self) -> Pin<&mut TcpStream> {
+        Pin::new(match self {
+            Self::Client(stream) => stream,
+            Self::Server(server) => server.stream(),
+        })
+    }
+}
+
 impl Wire {
     pub(super) fn client(socket: TcpStream, heard: Vec<u8>) -> Self {
-        Self {
-            socket: Socket::Client(socket),
-            heard: heard.into(),
-            said: 0,
-            end: Arc::default(),
-            farewell: ending::Farewell::default(),
-        }
+        Self::new(Socket::Client(socket), heard, 0)
     }
 
     /// The preface has been sent.
     pub(super) fn server(server: Server, heard: Vec<u8>) -> Self {
-        let said = super::PREFACE.len();
-        Self {
-            socket: Socket::Server(server),
-            heard: heard.into(),
-            said,
-            end: Arc::default(),
-            farewell: ending::Farewell::default(),
-        }
+        Self::new(Socket::Server(server), heard, super::PREFACE.len())
+    }
+
+    fn new(socket: Socket, heard: Vec<u8>, said: usize) -> Self {
+        let (ahead, behind, end, farewell) = Default::default();
+        Self { socket, heard: heard.into(), said, ahead, behind, end, farewell }
     }
 
     pub(super) fn end(&self) -> Arc<End> {
         self.end.clone()
-    }
-
-    fn stream(&mut self) -> Pin<&mut TcpStream> {
-        Pin::new(match &mut self.socket {
-            Socket::Client(stream) => stream,
-            Socket::Server(server) => server.stream(),
-        })
     }
 
     /// Pretends to send what has been sent before.
@@ -99,8 +98,22 @@ impl Wire {
         (skipped > 0).then_some(skipped)
     }
 
-    fn note(&self, written: &Poll<io::Result<usize>>) {
-        self.end.is_full.store(written.is_pending(), Relaxed);
+    fn note<T>(&self, written: &Poll<io::Result<T>>) {
+        self.end.is_full.store(written.is_pending() || !self.behind.is_empty(), Relaxed);
+    }
+
+    /// Writes what waited for this turn.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.behind.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let drained = self.behind.poll_drain(cx, self.socket.stream());
+        self.note(&drained);
+        if matches!(drained, Poll::Ready(Err(_))) {
+            // Of whoever is told of a reset by a write, reading tells nothing any more.
+            self.end.was_reset.store(true, Relaxed);
+        }
+        drained
     }
 }
 
@@ -116,7 +129,11 @@ impl AsyncRead for Wire {
             self.heard.advance(len);
             return Poll::Ready(Ok(()));
         }
-        let read = ready!(self.stream().poll_read(cx, buffer));
+        if let Poll::Ready(Err(error)) = self.poll_drain(cx) {
+            return Poll::Ready(Err(error));
+        }
+        let wire = &mut *self;
+        let read = ready!(wire.ahead.poll_read(cx, wire.socket.stream(), buffer));
         if read.is_err() {
             self.end.was_reset.store(true, Relaxed);
         }
@@ -125,13 +142,8 @@ impl AsyncRead for Wire {
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if let Some(skipped) = self.skip(bytes.len()) {
-            return Poll::Ready(Ok(skipped));
-        }
-        let written = self.stream().poll_write(cx, bytes);
-        self.note(&written);
-        written
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -142,7 +154,8 @@ impl AsyncWrite for Wire {
         if let Some(skipped) = self.skip(parts.first().map_or(0, |first| first.len())) {
             return Poll::Ready(Ok(skipped));
         }
-        let written = self.stream().poll_write_vectored(cx, parts);
+        let wire = &mut *self;
+        let written = wire.behind.poll_write(cx, wire.socket.stream(), parts);
         self.note(&written);
         written
     }
@@ -152,22 +165,27 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_flush(cx)
+        let wire = &mut *self;
+        let flushed = wire.behind.poll_flush(cx, wire.socket.stream());
+        self.note(&flushed);
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
         let Self { socket, farewell, .. } = &mut *self;
         match socket {
             Socket::Client(client) => farewell.poll(cx, client).map(Ok),
-            Socket::Server(_) => self.stream().poll_shutdown(cx),
+            Socket::Server(_) => socket.stream().poll_shutdown(cx),
         }
     }
 }
 
 impl Drop for Wire {
     fn drop(&mut self) {
+        self.behind.last_words(&self.socket.stream());
         if self.end.reset.load(Relaxed) {
-            ending::reset(&self.stream());
+            ending::reset(&self.socket.stream());
         }
     }
 }
