@@ -88,7 +88,7 @@ fn an_update_replaces_pods_only_when_the_new_ones_are_routed_to() {
     assert_eq!(preview["metadata"]["generation"], 2);
     let only_the_new = || {
         let routes = space.routes("pr-1");
-        let is = |backends: &Value| *backends == json!([{ "name": full_name(&new), "ips": ips(&new) }]);
+        let is = |backends: &Value| *backends == json!([{ "ips": ips(&new) }]);
         (!routes.is_empty() && routes.iter().all(|it| is(&it.entry["backends"]))).then_some(())
     };
     assert!(eventually(PATIENCE, only_the_new).is_some(), "nothing routes to the old pod any more");
@@ -267,11 +267,6 @@ fn a_clone_that_somebody_edits_is_put_back_whole() {
 fn ips(pod: &Value) -> Value {
     let ips = pod["status"]["podIPs"].as_array().unwrap().iter();
     ips.map(|it| it["ip"].clone()).collect()
-}
-
-fn full_name(pod: &Value) -> String {
-    let meta = &pod["metadata"];
-    format!("{}/{}", meta["namespace"].as_str().unwrap(), meta["name"].as_str().unwrap())
 }
 
 fn environment(object: &Value, key: &str) -> Value {
