@@ -83,7 +83,7 @@ fn a_new_image_that_fails_leaves_the_old_pod_serving() {
     assert_eq!(phase(&preview), "Degraded", "requests still reach the old pod");
     assert!(is_true(&preview, "RoutesProgrammed"));
     let backends = space.routes("pr-1")[0].entry["backends"].clone();
-    assert_eq!(backends[0]["name"], format!("{}/{}", space.name, old["metadata"]["name"].as_str().unwrap()));
+    assert_eq!(backends[0]["ips"][0], old["status"]["podIP"]);
     space.preview("pr-1", json!({ "image": "app:fixed" }));
     space.wait_ready("pr-1");
 }
