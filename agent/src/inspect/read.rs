@@ -99,16 +99,28 @@ pub(super) fn report(node: Option<&str>) -> Result<Report> {
         Some(node) => agents_of(node)?,
         None => agents()?,
     };
-    // One that ends while it is read is not there.
-    let has_gone =
-        |agent: &Agent| agents().is_ok_and(|now| now.iter().all(|a| a.instance() != agent.instance()));
-    let agents = found
-        .iter()
-        .map(|agent| (agent, agent_report(agent)))
-        .filter(|(agent, report)| report.is_ok() || !has_gone(agent))
-        .map(|(_, report)| report)
-        .collect::<Result<Vec<_>>>()?;
+    let agents =
+        found.iter().filter_map(|agent| unless_gone(agent).transpose()).collect::<Result<Vec<_>>>()?;
     Ok(Report { agents })
+}
+
+/// One that ends while it is read is not there. Its maps go one by one, so it may take a moment until that is seen.
+fn unless_gone(agent: &Agent) -> Result<Option<AgentReport>> {
+    const TRIES: usize = 10;
+    const PAUSE: Duration = Duration::from_millis(20);
+    let has_gone = || agents().is_ok_and(|now| now.iter().all(|it| it.instance() != agent.instance()));
+    let mut tries = 0;
+    loop {
+        match agent_report(agent) {
+            Ok(report) => return Ok(Some(report)),
+            Err(_) if has_gone() => return Ok(None),
+            Err(error) if tries == TRIES => return Err(error),
+            Err(_) => {
+                tries += 1;
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
 }
 
 fn agent_report(agent: &Agent) -> Result<AgentReport> {
