@@ -86,16 +86,16 @@ pub struct What {
     #[arg(short, long, value_name = "IMAGE")]
     pub image: Option<String>,
     /// The key that requests carry; left out: one is made
-    #[arg(short, long, env = "BYWAY_KEY", hide_env_values = true, value_name = "KEY")]
+    #[arg(short, long, env = "BYWAY_KEY", hide_env_values = true, value_name = "KEY", value_parser = values::not_empty)]
     pub key: Option<String>,
     /// How long it lives, e.g. 90m, 1h30m or never; left out: 1h, and 15m for `run`, which lengthens it
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub ttl: Option<Ttl>,
     /// End it earlier, once no request with its key has come for so long, e.g. 30m
     #[arg(long, value_name = "TIME")]
     pub idle_ttl: Option<Ttl>,
     /// How many pods
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(0..=20))]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(0..=20))]
     pub replicas: Option<i32>,
     /// A port to steer, of the container; can be given several times. Left out: all that the target serves
     #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
@@ -197,7 +197,7 @@ pub struct LogsArgs {
     #[arg(short, long)]
     pub follow: bool,
     /// How many of the last lines of each container
-    #[arg(long, value_name = "LINES")]
+    #[arg(long, value_name = "LINES", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(0..))]
     pub tail: Option<i64>,
     /// Only this container; left out: all
     #[arg(short, long, value_name = "NAME")]
@@ -214,7 +214,7 @@ pub struct ExtendArgs {
     #[command(flatten)]
     pub which: Which,
     /// How long from now; left out: an hour at least, and as long as it had if it has ended
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub ttl: Option<Ttl>,
     /// What is printed
     #[arg(short, long, value_name = "FORMAT")]

@@ -116,15 +116,19 @@ pub fn failure(error: &Error) -> Failure {
 fn refused(status: &Status) -> Failure {
     let said = plain(status);
     match status.code {
-        401 => Failure::new(Exit::NotAllowed, "NotLoggedIn", format!("the API server does not know you: {said}"))
-            .fix("log in to the cluster again, and try `kubectl get namespaces`"),
-        403 => Failure::new(Exit::NotAllowed, "NotAllowed", said).fix(
-            "ask for the role `edit` in the namespace: it includes previews (docs/security.md says who may do what)",
-        ),
+        401 => {
+            Failure::new(Exit::NotAllowed, "NotLoggedIn", format!("the API server does not know you: {said}"))
+                .fix("log in to the cluster again, and try `kubectl get namespaces`")
+        }
+        403 => {
+            let fix = not_allowed(&status.message);
+            Failure::new(Exit::NotAllowed, "NotAllowed", said).fix(fix)
+        }
         // A resource that is not served is answered by a page, not by a status that names something.
         404 if status.details.as_ref().is_none_or(|it| it.name.is_empty()) => not_installed(),
         404 if status.details.as_ref().is_some_and(|it| it.kind == "namespaces") => {
-            Failure::new(Exit::NotFound, "NamespaceNotFound", said).fix("name another one with -n, or create it")
+            Failure::new(Exit::NotFound, "NamespaceNotFound", said)
+                .fix("name another one with -n, or create it")
         }
         404 => Failure::new(Exit::NotFound, "NotFound", said),
         // What does not fit the schema is an internal error to a server-side apply.
@@ -135,6 +139,19 @@ fn refused(status: &Status) -> Failure {
                 .fix("try again in a moment")
         }
         _ => Failure::new(Exit::Failed, "Failed", said),
+    }
+}
+
+/// What to do about it: rights, a limit and a quota are all refused as forbidden.
+fn not_allowed(message: &str) -> &'static str {
+    if message.contains("at the cluster scope") {
+        "leave out -A and name a namespace with -n, or ask for the right to see all of them"
+    } else if message.contains("exceeded quota") {
+        "end other previews of the namespace, or have its quota raised"
+    } else if message.contains("cannot ") {
+        "ask for the role `edit` in the namespace: it includes previews (docs/security.md says who may do what)"
+    } else {
+        "change what the message names: it is a rule of this cluster (docs/security.md says which ones Byway has)"
     }
 }
 

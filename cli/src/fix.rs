@@ -51,8 +51,11 @@ const TABLE: &[(&[&str], &str)] = &[
         "wait; if it lasts, read `kubectl preview logs`, and look at the readiness probe",
     ),
     (&["ScaledToZero"], "set spec.replicas, or --replicas"),
-    (&["ImagePullFailed"], "check the name of the image, and the pull secrets of the target"),
-    (&["CrashLoop"], "read why it ends: `kubectl preview logs --previous`"),
+    (
+        &["ImagePullFailed"],
+        "check the name of the image, and the pull secrets of the target; of one that is only on the nodes, set spec.imagePullPolicy to IfNotPresent",
+    ),
+    (&["CrashLoop"], "read why it ends: `kubectl preview logs NAME --previous`"),
     (&["ContainerConfig"], "create what the message names, e.g. a Secret or ConfigMap"),
     (&["Unschedulable"], "make room on the nodes, or lower the target's requests"),
     (&["QuotaExceeded"], "stop another preview, or ask for more than the namespace's ResourceQuota"),

@@ -67,6 +67,15 @@ pub(super) fn on_unreachable(text: &str) -> Result<OnUnreachable, String> {
     }
 }
 
+/// An unset variable in a script is a mistake, not a wish for what comes by default.
+pub(super) fn not_empty(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        Err("it is empty; leave it out to have one made".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
 pub(super) fn existing_connections(text: &str) -> Result<ExistingConnections, String> {
     match text {
         "leave" => Ok(ExistingConnections::Leave),

@@ -1,12 +1,13 @@
 //! `extend`: more time for previews.
 //!
-//! One that lives gets a longer ttl, and its pods stay as they are. One that has ended is renewed, which starts it again:
-//! a renewal of one that lives would replace its pods, to pull a mutable tag anew.
+//! One that lives gets a longer ttl, and its pods stay as they are. One that has ended is renewed, which starts it again.
+//! So is one whose ttl may not grow, for a limit of its namespace, though that replaces its pods: a mutable tag is pulled anew.
 
 use byway_api::{Preview, Ttl};
 use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::{Done, print_end};
@@ -33,13 +34,23 @@ pub(super) async fn run(global: &Global, args: &ExtendArgs) -> Done {
     for preview in found {
         let now = Timestamp::now();
         let is_over = words::state(&preview, now) == "expired";
+        let before = preview.spec.renewed_at.clone();
         let patch = change(&preview, args.ttl, is_over, now);
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let api = cluster.previews(&preview.namespace().unwrap_or_default());
-        let done = api.patch(&preview.name_any(), &params, &Patch::Merge(patch)).await;
-        let preview = done.map_err(|error| failure(&error))?;
-        let until = end(&preview).map_or_else(|| "for ever".to_owned(), |at| format!("until {at}"));
-        let again = if is_over { ", and is started again" } else { "" };
+        let anew = renewed(args.ttl.unwrap_or_default(), now);
+        let done = write(&api, &preview, patch, anew).await;
+        let mut preview = done.map_err(|error| failure(&error))?;
+        // The controller has not said so yet.
+        let end = end(&preview);
+        preview.status.get_or_insert_default().expires_at = end.map(Time);
+        let until = end.map_or_else(|| "for ever".to_owned(), |at| format!("until {at}"));
+        let again = match is_over {
+            true => ", and is started again",
+            false if preview.spec.renewed_at != before => {
+                ", and begins anew: its namespace limits the ttl, so an image with a mutable tag is pulled again"
+            }
+            false => "",
+        };
         let message = format!("preview {} lives {until}{again}", words::full_name(&preview));
         progress.tell(&Event::new(Step::Extended, message).of(&preview));
         extended.push(preview);
@@ -79,7 +90,7 @@ fn end(preview: &Preview) -> Option<Timestamp> {
 }
 
 /// The change by which a Preview that lives does so for `ttl` from now on.
-pub(super) fn longer(preview: &Preview, ttl: Ttl, now: Timestamp) -> Value {
+fn longer(preview: &Preview, ttl: Ttl, now: Timestamp) -> Value {
     let Ttl::For(length) = ttl else { return json!({ "spec": { "ttl": "never" } }) };
     let total = now.duration_since(since(preview, now)) + length;
     // Whole seconds, rounded up: it shall not be less than was asked for.
@@ -88,6 +99,32 @@ pub(super) fn longer(preview: &Preview, ttl: Ttl, now: Timestamp) -> Value {
         return renewed(ttl, now);
     }
     json!({ "spec": { "ttl": Ttl::For(total.max(SignedDuration::from_secs(60))) } })
+}
+
+/// Has a Preview that lives do so for `ttl` from now on.
+pub(super) async fn lengthen(
+    api: &Api<Preview>,
+    preview: &Preview,
+    ttl: Ttl,
+) -> Result<Preview, kube::Error> {
+    let now = Timestamp::now();
+    write(api, preview, longer(preview, ttl, now), renewed(ttl, now)).await
+}
+
+/// Makes the change, or the other one where a limit of the namespace is against the ttl.
+async fn write(
+    api: &Api<Preview>,
+    preview: &Preview,
+    change: Value,
+    other: Value,
+) -> Result<Preview, kube::Error> {
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match api.patch(&preview.name_any(), &params, &Patch::Merge(change)).await {
+        Err(kube::Error::Api(said)) if said.message.contains("ttl is ") => {
+            api.patch(&preview.name_any(), &params, &Patch::Merge(other)).await
+        }
+        done => done,
+    }
 }
 
 /// The change by which a Preview begins anew.

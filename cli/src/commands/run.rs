@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use byway_api::{Preview, Ttl};
 use jiff::{SignedDuration, Timestamp};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::{Api, ResourceExt as _};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -99,6 +99,13 @@ impl Run {
         progress.pause();
         let status = self.attend(&mut child, &preview, signals, progress).await?;
         let code = code(status);
+        if let Some(failure) = self.is_over().await {
+            // What the command has seen since then was the stable version.
+            if code == 0 {
+                return Err(failure);
+            }
+            progress.warn(&failure.to_string());
+        }
         if args.output.is_some() {
             progress.tell(
                 &Event::new(Step::Ended, format!("the command ended: {status}")).of(&preview).exit(code),
@@ -163,6 +170,18 @@ impl Run {
         }
     }
 
+    /// Whether the preview ended before the command did.
+    async fn is_over(&self) -> Option<Failure> {
+        let found = self.ready.api.get_opt(&self.ready.place.name).await.ok()?;
+        let ended = found.is_none_or(|it| words::state(&it, Timestamp::now()) == "expired");
+        let message = "the preview ended before the command did, whose last requests met the stable version";
+        ended.then(|| {
+            Failure::new(Exit::PreviewFailed, "Expired", message).fix(
+                "give a --ttl that covers the command; a warning above says why it could not be lengthened",
+            )
+        })
+    }
+
     /// Deletes the preview, if it is this run's, and sees to it that it is gone.
     async fn end(&self, progress: &mut Progress) -> Result<(), Failure> {
         let (api, name) = (&self.ready.api, &self.ready.place.name);
@@ -202,9 +221,7 @@ pub(super) async fn longer(
     preview: &Preview,
     from_now: Ttl,
 ) -> Result<Preview, kube::Error> {
-    let patch = super::extend::longer(preview, from_now, Timestamp::now());
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    api.patch(&preview.name_any(), &params, &Patch::Merge(patch)).await
+    super::extend::lengthen(api, preview, from_now).await
 }
 
 fn outlives() -> Ttl {

@@ -35,11 +35,11 @@ fn a_route_is_acknowledged_with_who_and_what() {
     targets.push(path);
     let generation = api.publish(&spec).unwrap();
     let status = api.wait_ack(generation).unwrap();
-    let redesign = &status["previews"][0];
+    let redesign = &status["previews"][1];
     assert_eq!(redesign["revision"], "r2");
     let failures: Vec<_> = redesign["failures"].as_array().unwrap().iter().map(reason).collect();
     assert_eq!(failures, ["demo/gone NoProcess", "demo/path NetnsNotAllowed"]);
-    let new = &status["previews"][1];
+    let new = &status["previews"][0];
     assert_eq!((&new["refused"]["reason"], &new["refused"]["revision"]), (&json!("TooNew"), &json!("n1")));
     assert!(api.is_steered(Stage::KEY), "{}", agent.log());
 

@@ -121,7 +121,7 @@ fn start(name: &str, up: &Up) -> Result<()> {
     }
     setup::ensure(if up.nodes == 0 { &[Group::Kube] } else { &[Group::Kube, Group::Nodes] })?;
     hold::start(name, up)?;
-    eprintln!("use it: eval \"$(cargo xtask cluster env)\"");
+    eprintln!("use it: eval \"$(cargo xtask cluster env --name {name})\"");
     eprintln!("logs:   {}", Record::find(name)?.logs.display());
     Ok(())
 }
