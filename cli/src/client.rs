@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use byway_api::Preview;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::Status;
 use kube::{Api, Client, Config, Error};
 
@@ -58,6 +58,15 @@ impl Cluster {
     }
 }
 
+/// As kubectl reads it: of the files that `KUBECONFIG` lists, those that are there.
+fn kubeconfig() -> Result<Kubeconfig, KubeconfigError> {
+    let list = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    let files = std::env::split_paths(&list).filter(|file| file.exists());
+    let read = files.map(Kubeconfig::read_from);
+    let all = read.reduce(|all, next| all?.merge(next?));
+    all.unwrap_or_else(Kubeconfig::read)
+}
+
 async fn configuration(global: &Global) -> Result<(Config, Option<String>), Failure> {
     let wrong = |error: &dyn std::error::Error| {
         Failure::new(
@@ -71,7 +80,7 @@ async fn configuration(global: &Global) -> Result<(Config, Option<String>), Fail
     let read = match &global.kubeconfig {
         Some(file) => Kubeconfig::read_from(file).map_err(|error| wrong(&error)).map(Some)?,
         None if global.context.is_some() || has_kubeconfig() => {
-            Some(Kubeconfig::read().map_err(|error| wrong(&error))?)
+            Some(kubeconfig().map_err(|error| wrong(&error))?)
         }
         None => None,
     };

@@ -19,6 +19,9 @@ use crate::words;
 
 /// So long a failure must last before it counts: the first pull of an image may fail, and the next one not.
 const GRACE: Duration = Duration::from_secs(5);
+/// So long it must stay ready: a container without a readiness probe is ready the moment that it starts, also one that
+/// ends the next.
+const SETTLE: Duration = Duration::from_secs(1);
 /// Between looks at what is being deleted.
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -63,17 +66,19 @@ pub async fn ready(
     let generation = preview.metadata.generation.unwrap_or_default();
     let deadline = Instant::now() + timeout;
     let (mut last, mut told) = (preview, Told::default());
-    let mut failing: Option<Instant> = None;
+    let (mut failing, mut ready): (Option<Instant>, Option<Instant>) = (None, None);
     let only = Config::default().fields(&format!("metadata.name={name}"));
     let mut seen = pin!(watcher(api.clone(), only).default_backoff());
     let mut is_there = true;
     progress.tell(&Event::waiting(&last));
     loop {
-        let until = failing.map_or(deadline, |since| deadline.min(since + GRACE));
+        let ends = [failing.map(|since| since + GRACE), ready.map(|since| since + SETTLE)];
+        let until = ends.into_iter().flatten().fold(deadline, Instant::min);
         let event = tokio::select! {
             event = seen.next() => event,
             () = tokio::time::sleep_until(until) => {
                 let failure = match judge(&last, generation) {
+                    Verdict::Ready => return Ok(last),
                     Verdict::Failing(reason, message) => has_failed(&reason, message),
                     _ => not_in_time(&last, timeout),
                 };
@@ -110,12 +115,16 @@ pub async fn ready(
         }
         told.tell(&last, generation, progress);
         match judge(&last, generation) {
-            Verdict::Ready => return Ok(last),
-            Verdict::Waiting => {
+            Verdict::Ready => {
                 failing = None;
+                ready.get_or_insert_with(Instant::now);
+            }
+            Verdict::Waiting => {
+                (failing, ready) = (None, None);
                 progress.tell(&Event::waiting(&last));
             }
             Verdict::Failing(..) => {
+                ready = None;
                 failing.get_or_insert_with(Instant::now);
                 progress.tell(&Event::waiting(&last));
             }

@@ -1,5 +1,7 @@
 //! The commands on previews that are there: status, list, extend, stop, explain, and those that need none.
 
+use std::path::Path;
+
 use byway_tests::{built, eventually};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -169,4 +171,12 @@ fn some_commands_need_no_preview() {
         version["unknown"].as_str().unwrap().contains("no controller"),
         "it is not in this cluster: {version}"
     );
+}
+
+#[test]
+fn files_of_kubeconfig_that_are_not_there_are_passed_over() {
+    let files = [Path::new("/nonexistent/config"), shared().cluster.kubeconfig()];
+    let list = std::env::join_paths(files).unwrap();
+    let out = command(Path::new(&list)).args(["list", "-A"]).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
 }

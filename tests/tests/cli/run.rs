@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use byway_sim::{Does, Pods};
-use byway_tests::eventually;
+use byway_tests::{built, eventually};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
@@ -52,6 +52,15 @@ fn the_command_knows_its_preview_and_gives_the_exit_code() {
     let ended = last.iter().find(|it| it["event"] == "ended").unwrap();
     assert_eq!(ended["exit"], 143);
     call(&space, &["run", "-t", "deployment/app", "-i", "app:2", "--", "no-such-program"]).exits(127);
+    nothing_is_left(&space);
+}
+
+#[test]
+fn a_preview_that_ends_before_the_command_fails_the_run() {
+    let space = space("over");
+    let script = format!("{} stop -n {} $BYWAY_PREVIEW", built("kubectl-preview").display(), space.name);
+    let out = call(&space, &sh(&["--name", "mine"], &script)).exits(6);
+    out.says(&["the preview ended before the command did"]);
     nothing_is_left(&space);
 }
 
