@@ -93,17 +93,9 @@ impl Wanted {
         self.object.status.as_ref() != Some(&self.status)
     }
 
-    /// A merge patch (RFC 7386) takes lists as a whole, and removes what is null. The UID is a precondition: an
-    /// object that was made anew is another one.
+    /// The UID is a precondition: an object that was made anew is another one.
     fn patch(&self) -> Value {
-        let mut status = json!({
-            "instance": null, "observedGeneration": null, "failure": null, "live": null, "previews": null, "targets": null,
-            "requests": null,
-        });
-        let Ok(Value::Object(fields)) = serde_json::to_value(&self.status) else { return Value::Null };
-        for (name, value) in fields {
-            status[name] = value;
-        }
+        let Ok(status) = self.status.merged() else { return Value::Null };
         json!({ "metadata": { "uid": self.object.uid }, "status": status })
     }
 }

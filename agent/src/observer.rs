@@ -10,7 +10,7 @@ use std::{
     os::fd::AsFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, atomic::Ordering::Relaxed},
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use aya::maps::{MapData, RingBuf};
@@ -21,7 +21,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 mod follower;
 
 use crate::{
-    tables::route_counter as counter,
+    tables::{route_counter as counter, unix_ms},
     target::{Counter, Target},
 };
 use follower::Follower;
@@ -112,8 +112,7 @@ fn count(target: &Target, key: &DialKey, head: &RequestHead<'_, '_>) {
         let counters = target.tables.route_counters(leg.index);
         counters[counter::MISSED].fetch_add(1, Relaxed);
         // Whoever sends such requests uses the preview, or tries to.
-        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64);
-        counters[counter::LAST_REQUEST].fetch_max(now, Relaxed);
+        counters[counter::LAST_REQUEST].fetch_max(unix_ms(), Relaxed);
     }
 }
 

@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
+    time::SystemTime,
 };
 
 use byway_abi::{
@@ -96,6 +97,11 @@ pub(crate) mod route_counter {
     pub(crate) const OPAQUE: usize = offset_of!(R, opaque) / 8;
     pub(crate) const MISSED: usize = offset_of!(R, missed) / 8;
     pub(crate) const LAST_REQUEST: usize = offset_of!(R, last_request_ms) / 8;
+}
+
+/// Now, as [`route_counter::LAST_REQUEST`] has it.
+pub(crate) fn unix_ms() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as u64)
 }
 
 impl Tables {

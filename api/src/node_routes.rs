@@ -59,8 +59,6 @@ impl NodeRoutesSpec {
 }
 
 impl NodeRoutes {
-    /// Group and version.
-    pub const API_VERSION: &str = "byway.dev/v1alpha1";
     /// Kind.
     pub const KIND: &str = "NodeRoutes";
 }

@@ -26,7 +26,7 @@ mod injected;
 mod labels;
 mod mesh;
 mod policies;
-mod ports;
+pub(crate) mod ports;
 mod refuse;
 mod selectors;
 mod source;

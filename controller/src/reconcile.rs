@@ -14,6 +14,7 @@ use kube::runtime::events::Recorder;
 use tokio::sync::mpsc;
 
 use crate::args::Settings;
+use crate::clone::ports::MOST;
 use crate::leader::Term;
 use crate::metrics::Metrics;
 use crate::plan::{self, Plan, Rules};
@@ -28,15 +29,14 @@ use crate::write::clone::{Around, CloneOutcome, Wish};
 use crate::write::{Desired, Echo, WriteError, clone, events, gate, preview};
 
 mod removal;
+mod tell;
+
+use tell::Report;
 
 /// Changes that come this close together are planned for once.
 const QUIET: Duration = Duration::from_millis(5);
 /// A clone that was refused is tried again so much later: what the refusal came from, e.g. a quota, tells nobody when it goes.
 const REFUSED: Duration = Duration::from_secs(20);
-/// What is only progress is written this much later than what was written before.
-const PROGRESS: SignedDuration = SignedDuration::from_secs(1);
-/// Mere counts of requests are written this much later than what was written before.
-const COUNTS: SignedDuration = SignedDuration::from_secs(60);
 /// Planning takes at most one part in so many of the time.
 const SHARE: u32 = 4;
 /// Updates between watches and this loop.
@@ -117,15 +117,6 @@ struct Reconciler {
     next: Option<Timestamp>,
     /// How long planning took last.
     took: Duration,
-}
-
-/// An event to report.
-#[derive(Clone)]
-struct Report {
-    preview: Arc<byway_api::Preview>,
-    phase: Phase,
-    reason: String,
-    message: String,
 }
 
 impl Reconciler {
@@ -251,7 +242,7 @@ impl Reconciler {
             unarmed.iter().filter(|(key, ports)| self.unarmed.get(*key) != Some(*ports))
         {
             let annotation = names::ARMED_ANNOTATION;
-            tracing::warn!(%kind, workload = %name, ports, "{annotation} has no effect: it takes between 1 and 32 TCP ports of containers and Services");
+            tracing::warn!(%kind, workload = %name, ports, "{annotation} has no effect: it takes between 1 and {MOST} TCP ports of containers and Services");
         }
         self.unarmed = unarmed;
     }
@@ -342,14 +333,14 @@ impl Reconciler {
             let before = standing.preview.status.as_ref();
             if self.told.must_write(&standing.name, &judged.status, before) {
                 // Nobody waits for progress, and where a target has many pods there is much of it.
-                let pause = before.map_or(SignedDuration::ZERO, |before| pause(before, &judged.status));
+                let pause = before.map_or(SignedDuration::ZERO, |before| tell::pause(before, &judged.status));
                 let later = self.told_at.get(&standing.uid).map(|at| *at + pause);
                 if let Some(later) = later.filter(|at| *at > now) {
                     soonest.push(later);
                     continue;
                 }
                 self.told_at.insert(standing.uid.clone(), now);
-                report(&mut self.reports, standing, &judged.status);
+                tell::report(&mut self.reports, standing, &judged.status);
                 self.told.sent(standing.name.clone(), judged.status.clone(), before.cloned());
                 self.statuses.want(standing.name.clone(), (standing.uid.clone(), Box::new(judged.status)));
             }
@@ -386,47 +377,5 @@ fn want_gates<'a>(
             opened.sent(name.clone(), (), None);
             gates.want(name.clone(), ());
         }
-    }
-}
-
-/// How long a status may wait for another that is written with it.
-fn pause(before: &PreviewStatus, now: &PreviewStatus) -> SignedDuration {
-    let counted = PreviewStatus {
-        traffic: now.traffic,
-        last_request_time: now.last_request_time.clone(),
-        ..before.clone()
-    };
-    if before.last_request_time.is_some() && counted == *now {
-        COUNTS
-    } else if is_progress(before, now) {
-        PROGRESS
-    } else {
-        SignedDuration::ZERO
-    }
-}
-
-/// Whether a status differs from the one before only in what is on its way: counts, reasons, messages.
-fn is_progress(before: &PreviewStatus, now: &PreviewStatus) -> bool {
-    fn said(it: &PreviewStatus) -> impl Iterator<Item = (&str, &str, Option<i64>)> {
-        it.conditions.iter().map(|it| (it.type_.as_str(), it.status.as_str(), it.observed_generation))
-    }
-    before.phase == now.phase && before.expires_at == now.expires_at && said(before).eq(said(now))
-}
-
-/// Reports a change of phase, and of what is wrong: of each step on the way there would be too many to be read.
-fn report(reports: &mut Desired<Ref, Report, ()>, standing: &Standing, status: &PreviewStatus) {
-    let ready = |status: &PreviewStatus| {
-        status.conditions.iter().find(|it| it.type_ == byway_api::conditions::READY).cloned()
-    };
-    let (Some(now), Some(phase)) = (ready(status), status.phase) else { return };
-    let before = standing.preview.status.as_ref();
-    let is_wrong = matches!(phase, Phase::Failed | Phase::Degraded);
-    let is_same = before.is_some_and(|before| {
-        before.phase == status.phase && (!is_wrong || ready(before).is_some_and(|it| it.reason == now.reason))
-    });
-    if !is_same {
-        let report =
-            Report { preview: standing.preview.clone(), phase, reason: now.reason, message: now.message };
-        reports.want(standing.name.clone(), report);
     }
 }

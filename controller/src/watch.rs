@@ -2,7 +2,6 @@
 //!
 //! Nothing is decided here. A watch that breaks is begun again with a back-off; meanwhile the tables keep what they have.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use byway_api::{NodeRoutes, Preview, TargetKind, names};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Node};
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicySpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{ApiResource, DeserializeGuard, DynamicObject, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Config, Event, watcher};
@@ -20,6 +19,7 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
 
+mod objects;
 mod pods;
 mod problem;
 pub mod scopes;
@@ -29,13 +29,13 @@ pub use pods::is_hard;
 pub use problem::create_failure;
 pub use scopes::{Scope, Scopes};
 
+use objects::{
+    armed_namespace, child, keyed_by_uid, node, node_routes, of, own_policy, preview, service, workload,
+};
+
 use crate::clone::ServiceRow;
 use crate::metrics::Metrics;
-use crate::publish::fingerprint;
-use crate::rows::{
-    AgentRow, ChildRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, TemplateRow, WorkloadRow,
-};
-use crate::status::in_order;
+use crate::rows::{AgentRow, ChildRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow};
 use crate::table::Change;
 
 /// What a watch has seen.
@@ -303,102 +303,4 @@ pub fn rollout_resource() -> ApiResource {
         kind: "Rollout".to_owned(),
         plural: "rollouts".to_owned(),
     }
-}
-
-fn of(meta: &ObjectMeta) -> Option<Ref> {
-    Some(Ref::new(meta.namespace.as_deref()?, meta.name.as_deref()?))
-}
-
-fn keyed_by_uid<V>(pod: &slim::Pod, row: impl Fn(&slim::Pod) -> Option<V>) -> Option<(Name, Option<V>)> {
-    Some((pod.metadata.uid.as_deref()?.into(), row(pod)))
-}
-
-/// One Preview that cannot be read must not blind the controller for all others.
-fn preview(guarded: DeserializeGuard<Preview>) -> Option<(Ref, Option<Arc<Preview>>)> {
-    match guarded.0 {
-        Ok(mut preview) => {
-            preview.metadata.managed_fields = None;
-            if let Some(status) = &mut preview.status {
-                in_order(&mut status.conditions);
-            }
-            Some((of(&preview.metadata)?, Some(Arc::new(preview))))
-        }
-        Err(error) => {
-            let name = of(&error.metadata)?;
-            tracing::error!(preview = %name, error = %error.error, "a Preview cannot be read; is this controller older than its CRD?");
-            Some((name, None))
-        }
-    }
-}
-
-fn child(object: &slim::Child) -> Option<(Ref, Option<ChildRow>)> {
-    let meta = &object.metadata;
-    let owner = meta.owner_references.iter().flatten().find(|it| it.kind == "Preview");
-    let row = owner.and_then(|owner| {
-        Some(ChildRow {
-            uid: meta.uid.as_deref()?.into(),
-            owner: owner.uid.as_str().into(),
-            generation: meta.generation.unwrap_or_default(),
-            failure: problem::replica_failure(&object.status.conditions),
-        })
-    });
-    Some((of(meta)?, row))
-}
-
-fn own_policy(object: &PartialObjectMeta<NetworkPolicy>) -> Option<(Ref, Option<i64>)> {
-    Some((of(&object.metadata)?, Some(object.metadata.generation.unwrap_or_default())))
-}
-
-fn node(object: PartialObjectMeta<Node>) -> Option<(Name, Option<Name>)> {
-    let meta = object.metadata;
-    Some((meta.name?.into(), meta.uid.map(Name::from)))
-}
-
-fn node_routes(object: NodeRoutes) -> Option<(Name, Option<PublishedRow>)> {
-    let status = object.status.unwrap_or_default();
-    Some((
-        object.metadata.name?.into(),
-        Some(PublishedRow { fingerprint: fingerprint(&object.spec), status }),
-    ))
-}
-
-fn armed_namespace(object: PartialObjectMeta<Namespace>) -> Option<(Name, Option<()>)> {
-    let meta = object.metadata;
-    let armed = meta.annotations.as_ref().is_some_and(is_armed);
-    Some((meta.name?.into(), armed.then_some(())))
-}
-
-fn is_armed(annotations: &BTreeMap<String, String>) -> bool {
-    annotations.get(names::ARMED_ANNOTATION).is_some_and(|value| value == "true")
-}
-
-fn workload(meta: &ObjectMeta, spec: &slim::WorkloadSpec) -> Option<WorkloadRow> {
-    // A clone is nobody's target, and its selector drops no labels.
-    if meta.labels.as_ref().is_some_and(|it| it.contains_key(names::PREVIEW_LABEL)) {
-        return None;
-    }
-    Some(WorkloadRow {
-        uid: meta.uid.as_deref()?.into(),
-        generation: meta.generation.unwrap_or_default(),
-        selector: spec.selector.clone(),
-        template: Box::new(template(meta, &spec.template)),
-    })
-}
-
-fn template(meta: &ObjectMeta, template: &slim::Template) -> TemplateRow {
-    let ports = template.spec.containers.iter().flat_map(|container| &container.ports);
-    let tcp = ports.filter(|port| port.protocol.as_deref().unwrap_or("TCP") == "TCP");
-    let numbers = tcp.filter_map(|port| u16::try_from(port.container_port).ok()).filter(|port| *port != 0);
-    TemplateRow {
-        armed: meta.annotations.as_ref().is_some_and(is_armed) || is_armed(&template.metadata.annotations),
-        labels: template.metadata.labels.clone(),
-        ports: numbers.collect(),
-    }
-}
-
-fn service(object: slim::Service) -> Option<(Ref, Option<ServiceRow>)> {
-    let name = of(&object.metadata)?;
-    let row =
-        ServiceRow { name: name.name.to_string(), selector: object.spec.selector, ports: object.spec.ports };
-    Some((name, Some(row)))
 }

@@ -78,6 +78,17 @@ impl Agent {
         self.serving
     }
 
+    /// What the serving process has in memory, in KiB.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn resident_kib(&self) -> Result<i64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.serving))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        Ok(line.context("it has ended")?.trim().trim_end_matches(" kB").parse()?)
+    }
+
     /// The process that watches.
     pub fn watchdog_pid(&self) -> u32 {
         self.running.pid()

@@ -41,7 +41,7 @@ fn a_node_full_of_pods_is_made_in_seconds_and_leaves_nothing() {
     }
     let started = Instant::now();
     let net = Net::new().unwrap();
-    let pods = net.pods((0..110).map(|n| format!("pod-{n}"))).unwrap();
+    let pods = net.pods::<110>(std::array::from_fn(|n| format!("pod-{n}"))).unwrap();
     let took = started.elapsed();
     assert!(took < Duration::from_secs(20), "{took:?}");
     eprintln!("110 pods in {took:?}");

@@ -20,7 +20,7 @@ fn a_node_full_of_targets() {
     const PODS: usize = 110;
     let stage = Stage::new().unwrap();
     let _app = stage.start_app().unwrap();
-    let pods = stage.net.pods((0..PODS).map(|n| format!("pod-{n}"))).unwrap();
+    let pods = stage.net.pods::<PODS>(std::array::from_fn(|n| format!("pod-{n}"))).unwrap();
     let apps: Vec<_> = pods.iter().map(|pod| App::start(pod, &pod.name, "[::]:8080").unwrap()).collect();
     let with = |pods: &[Pod]| {
         pods.iter().fold(stage.routes(), |routes, pod| routes.target(pod, &[8080], &["demo/redesign"]))

@@ -1,11 +1,15 @@
 //! What is counted of each request, and said of it in the log.
 
-use std::{sync::atomic::Ordering::Relaxed, time::SystemTime};
+use std::sync::atomic::Ordering::Relaxed;
 
 use byway_http::{AppReason, Decision, Doubt, RequestHead, Verdict};
 
 use super::{Connection, Place};
-use crate::{snapshot::Routes, tables::route_counter as counter, target::Counter};
+use crate::{
+    snapshot::Routes,
+    tables::{route_counter as counter, unix_ms},
+    target::Counter,
+};
 
 impl Connection {
     /// Counts a request that has been decided. `refused`: nobody gets it.
@@ -58,8 +62,7 @@ impl Connection {
     fn count_preview(&self, routes: &Routes, route: usize) {
         let Some(leg) = routes.legs.get(route) else { return };
         self.route_counter(leg.index, counter::REQUESTS).fetch_add(1, Relaxed);
-        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_millis() as u64);
-        self.route_counter(leg.index, counter::LAST_REQUEST).store(now, Relaxed);
+        self.route_counter(leg.index, counter::LAST_REQUEST).store(unix_ms(), Relaxed);
     }
 
     fn route_counter(&self, route: u32, what: usize) -> &std::sync::atomic::AtomicU64 {

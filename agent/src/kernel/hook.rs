@@ -16,6 +16,7 @@ use aya::programs::{
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 
 use super::{
+    chain,
     sys::{self, PrivateBpffs},
     template::{OBSERVE, Template, TemplateError},
 };
@@ -114,14 +115,4 @@ fn interfaces() -> io::Result<Vec<Interface>> {
         Some(Interface { name: it.interface_name, link_header, is_loopback })
     });
     Ok(found.collect())
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(e) = source {
-        text = format!("{text}: {e}");
-        source = e.source();
-    }
-    text
 }

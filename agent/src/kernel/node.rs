@@ -15,7 +15,7 @@ use aya::{
 };
 use byway_abi::maps;
 
-use super::{OBJECT, Offsets, btf::NoBtf, sys::PrivateBpffs};
+use super::{OBJECT, Offsets, btf::NoBtf, chain, sys::PrivateBpffs};
 
 /// Why the agent cannot steer on this node.
 #[derive(Debug, thiserror::Error)]
@@ -41,14 +41,8 @@ impl NodeError {
     }
 }
 
-fn refused(e: impl std::error::Error) -> NodeError {
-    let mut text = e.to_string();
-    let mut source = e.source();
-    while let Some(e) = source {
-        text = format!("{text}: {e}");
-        source = e.source();
-    }
-    NodeError::Refused(text)
+fn refused(error: impl std::error::Error) -> NodeError {
+    NodeError::Refused(chain(&error))
 }
 
 /// The loaded programs and maps; dropping it detaches and frees all.

@@ -31,6 +31,18 @@ fn what_is_written_is_read_again() {
     assert_eq!(serde_json::from_str::<NodeRoutes>(&text).unwrap(), object);
 }
 
+/// What a patch does not name would stay as it was.
+#[test]
+fn a_patch_of_the_status_names_all_its_fields() {
+    let schema = schemars::schema_for!(NodeRoutesStatus).to_value();
+    let mut known: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+    let patch = NodeRoutesStatus::default().merged().unwrap();
+    let mut named: Vec<&String> = patch.as_object().unwrap().keys().collect();
+    known.sort();
+    named.sort();
+    assert_eq!(named, known);
+}
+
 #[test]
 fn the_schema_is_one_that_a_cluster_takes() {
     for schema in [schemars::schema_for!(NodeRoutesSpec), schemars::schema_for!(NodeRoutesStatus)] {

@@ -17,6 +17,7 @@ use serde_json::json;
 use tokio::process::{Child, Command};
 
 use super::Done;
+use super::extend::lengthen;
 use super::guard::{Guard, RUN_ANNOTATION};
 use super::start::Ready;
 use crate::args::{Global, RunArgs};
@@ -162,7 +163,7 @@ impl Run {
                 signal = signals.next() => pass_on(child, signal),
                 _ = renew.tick() => {
                     // Once more may do: two more steps fit into its life.
-                    if let Err(error) = longer(&self.ready.api, preview, preview.spec.ttl).await {
+                    if let Err(error) = lengthen(&self.ready.api, preview, preview.spec.ttl).await {
                         progress.warn(&format!("cannot lengthen the preview's life: {}", failure(&error)));
                     }
                 }
@@ -213,15 +214,6 @@ pub(super) async fn delete(api: &Api<Preview>, name: &str, mark: &str) -> Result
         Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(true),
         Err(error) => Err(failure(&error)),
     }
-}
-
-/// Lets a Preview live this long from now. Its ttl is what changes: a renewal would replace pods of a mutable tag.
-pub(super) async fn longer(
-    api: &Api<Preview>,
-    preview: &Preview,
-    from_now: Ttl,
-) -> Result<Preview, kube::Error> {
-    super::extend::lengthen(api, preview, from_now).await
 }
 
 fn outlives() -> Ttl {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use byway_api::{Mode, Preview};
-use k8s_openapi::api::core::v1::{Container, ServicePort};
+use k8s_openapi::api::core::v1::{Container, ContainerPort, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::duplicates::protocol;
@@ -14,7 +14,7 @@ use super::{Refusal, Source, Surroundings, Warning, injected, mesh, source::targ
 mod tests;
 
 /// Most ports of one Preview, as in its schema.
-pub(super) const MOST: usize = 32;
+pub(crate) const MOST: usize = 32;
 
 /// The ports that the Preview names, else the TCP ports of the chosen container and those that Services send to.
 pub(super) fn steered(
@@ -50,8 +50,12 @@ pub(super) fn steered(
 
 /// The TCP ports that a container names.
 pub(super) fn of_container(container: &Container) -> impl Iterator<Item = u16> {
-    let ports = container.ports.iter().flatten().filter(|port| protocol(port) == "TCP");
-    ports.filter_map(|port| number(port.container_port))
+    tcp(container.ports.iter().flatten())
+}
+
+/// The TCP ports of those that containers name.
+pub(crate) fn tcp<'a>(ports: impl Iterator<Item = &'a ContainerPort>) -> impl Iterator<Item = u16> {
+    ports.filter(|port| protocol(port) == "TCP").filter_map(|port| number(port.container_port))
 }
 
 /// The TCP ports of the target's pods that Services send to.
@@ -89,16 +93,13 @@ fn service_ports<'a>(source: &'a Source, around: &Surroundings<'a>) -> impl Iter
     services.flat_map(|service| &service.ports)
 }
 
-fn is(port: &ServicePort, wanted: &str) -> bool {
+pub(crate) fn is(port: &ServicePort, wanted: &str) -> bool {
     port.protocol.as_deref().unwrap_or("TCP") == wanted
 }
 
 /// The port of the pod; of a name that no container has, none, as in Kubernetes.
 fn sent_to(source: &Source, port: &ServicePort) -> Option<u16> {
     match &port.target_port {
-        None => number(port.port),
-        Some(IntOrString::Int(0)) => number(port.port),
-        Some(IntOrString::Int(target)) => number(*target),
         Some(IntOrString::String(name)) => {
             // Native sidecars come last, and other init containers do not serve.
             let native = source.spec.init_containers.iter().flatten().filter(|c| is_native_sidecar(c));
@@ -107,6 +108,16 @@ fn sent_to(source: &Source, port: &ServicePort) -> Option<u16> {
                 ports.filter(|other| other.name.as_ref() == Some(name) && is(port, protocol(other)));
             named.next().and_then(|port| number(port.container_port))
         }
+        _ => sent_by_number(port),
+    }
+}
+
+/// The port of the pod, where the Service says it by its number.
+pub(crate) fn sent_by_number(port: &ServicePort) -> Option<u16> {
+    match &port.target_port {
+        None | Some(IntOrString::Int(0)) => number(port.port),
+        Some(IntOrString::Int(target)) => number(*target),
+        Some(IntOrString::String(_)) => None,
     }
 }
 

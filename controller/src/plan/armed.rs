@@ -2,15 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-
 use super::{Node, Plan};
 use crate::clone::ServiceRow;
+use crate::clone::ports::{MOST, is, sent_by_number};
 use crate::rows::{Name, Ref, TemplateRow};
 use crate::world::World;
-
-/// Most ports of a target, as in the schema.
-const MOST: usize = 32;
 
 /// Adds them. Also pods that are not ready yet: clients may connect the moment they are.
 pub(super) fn arm<'a>(world: &'a World, plan: &mut Plan, nodes: &mut BTreeMap<Name, Node<'a>>) {
@@ -47,16 +43,8 @@ fn ports<'a>(template: &TemplateRow, services: impl Iterator<Item = &'a ServiceR
         let mut wanted = service.selector.iter();
         !service.selector.is_empty() && wanted.all(|(key, value)| template.labels.get(key) == Some(value))
     };
-    for port in services.filter(selects).flat_map(|service| &service.ports) {
-        if port.protocol.as_deref().unwrap_or("TCP") != "TCP" {
-            continue;
-        }
-        let number = match &port.target_port {
-            None | Some(IntOrString::Int(0)) => Some(port.port),
-            Some(IntOrString::Int(number)) => Some(*number),
-            Some(IntOrString::String(_)) => None, // a name that a container gives, and so known already
-        };
-        ports.extend(number.and_then(|number| u16::try_from(number).ok()).filter(|number| *number != 0));
-    }
+    // One that a Service names is a container's, and so known already.
+    let sent = services.filter(selects).flat_map(|service| &service.ports).filter(|port| is(port, "TCP"));
+    ports.extend(sent.filter_map(sent_by_number));
     ports
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use kube::Api;
 use tokio::task::AbortHandle;
 
+use super::objects::keyed_by_uid;
 use super::slim::Pod;
-use super::{Update, Watch, config, keyed_by_uid, pods};
+use super::{Update, Watch, config, pods};
 use crate::rows::Name;
 
 /// Pods of a namespace.

@@ -187,7 +187,7 @@ impl Agents {
         let shared = self.shared.clone();
         tokio::spawn(async move {
             let _permit = most.acquire_owned().await;
-            let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": in_full(&status) }));
+            let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": status.merged().ok() }));
             let params =
                 PatchParams { field_manager: Some("byway-agent".to_owned()), ..PatchParams::default() };
             let done = api.patch_status(&node, &params, &patch).await;
@@ -223,20 +223,6 @@ impl Agents {
 /// Where notes go to, and where they come from.
 pub(crate) fn notes() -> (UnboundedSender<Note>, UnboundedReceiver<Note>) {
     mpsc::unbounded_channel()
-}
-
-/// A merge patch removes only what is null in it.
-fn in_full(status: &NodeRoutesStatus) -> Value {
-    let mut full = json!({
-        "instance": null, "observedGeneration": null, "failure": null, "live": null, "previews": null,
-        "targets": null, "requests": null,
-    });
-    if let Ok(Value::Object(fields)) = serde_json::to_value(status) {
-        for (name, value) in fields {
-            full[name] = value;
-        }
-    }
-    full
 }
 
 /// The name of the agent's pod on a node.

@@ -38,8 +38,8 @@ fn mixes_users(program: &str, config: &str, family: fn(&Pod) -> std::net::IpAddr
         return;
     }
     let net = Net::new().unwrap();
-    let pods = net.pods(["app", "first", "second", "gateway", "users"]).unwrap();
-    let [app, first, second, gateway, users] = &pods[..] else { unreachable!() };
+    let [app, first, second, gateway, users] =
+        &net.pods(["app", "first", "second", "gateway", "users"]).unwrap();
     let servers = [(app, Version::App), (first, Version::First), (second, Version::Second)]
         .map(|(pod, version)| Server::start(pod, version));
     let preview =

@@ -1,6 +1,5 @@
 //! What must hold however long it takes and however it is cut.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::thread;
 use std::time::Duration;
@@ -9,12 +8,6 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::{GET, GET_KEYED, Stage, server, until};
-
-fn resident_kib(pid: u32) -> i64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
 
 #[test]
 fn a_slow_client_does_not_fill_the_agent() {
@@ -29,7 +22,7 @@ fn a_slow_client_does_not_fill_the_agent() {
     let agent = stage.agent();
     for request in [GET, GET_KEYED] {
         let mut raw = stage.raw();
-        let before = resident_kib(agent.pid());
+        let before = agent.resident_kib().unwrap();
         raw.send(request).unwrap();
         let mut most = before;
         let (mut got, mut buffer) = (0, vec![0; 1 << 20]);
@@ -40,7 +33,7 @@ fn a_slow_client_does_not_fill_the_agent() {
             if got < 20 << 20 {
                 thread::sleep(Duration::from_millis(10)); // slow, until everything that can fill up is full
             }
-            most = most.max(resident_kib(agent.pid()));
+            most = most.max(agent.resident_kib().unwrap());
         }
         assert!(most - before < 4 << 10, "{before} KiB grew to {most}");
     }

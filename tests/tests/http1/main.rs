@@ -38,9 +38,8 @@ impl Stage {
             return None;
         }
         let net = Net::new().unwrap();
-        let mut pods = net.pods(["app", "preview", "other", "client"]).unwrap().into_iter();
-        let mut next = || pods.next().unwrap();
-        Some(Self { app: next(), preview: next(), other: next(), client: next(), net })
+        let [app, preview, other, client] = net.pods(["app", "preview", "other", "client"]).unwrap();
+        Some(Self { app, preview, other, client, net })
     }
 
     /// With servers that say their names.

@@ -1,6 +1,5 @@
 //! Long bodies, and readers that are slow or never come: what the agent holds stays small, and nobody else waits.
 
-use std::fs;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,12 +12,6 @@ const SIZE: usize = 64 << 20;
 /// More than both windows and what the allocator keeps of them.
 const MOST_KIB: i64 = 6 << 10;
 
-fn resident_kib(pid: u32) -> i64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 #[test]
 fn a_slow_client_does_not_fill_the_agent() {
     let Some(stage) = Stage::new() else { return };
@@ -29,7 +22,7 @@ fn a_slow_client_does_not_fill_the_agent() {
         let mut how = h2::client::Builder::new();
         how.initial_window_size(SIZE as u32).initial_connection_window_size(2 * SIZE as u32);
         for headers in [&[][..], &[KEY]] {
-            let (socket, before) = (peer::socket(&stage), resident_kib(agent.pid()));
+            let (socket, before) = (peer::socket(&stage), agent.resident_kib().unwrap());
             let (mut send, mut connection) = how.handshake::<_, Bytes>(socket).await.unwrap();
             let mut request = http::Request::get(format!("http://app/bytes?{SIZE}"));
             for (name, value) in headers {
@@ -48,7 +41,7 @@ fn a_slow_client_does_not_fill_the_agent() {
                     () = sleep(Duration::from_millis(5)) => {}
                 }
                 rounds += 1;
-                most = most.max(resident_kib(agent.pid()));
+                most = most.max(agent.resident_kib().unwrap());
             };
             assert_eq!(answer.body.len(), SIZE);
             assert!(most - before < MOST_KIB, "{before} KiB grew to {most}");
@@ -87,13 +80,13 @@ fn a_slow_server_does_not_fill_the_agent() {
         }
         let client = Client::connect(&stage).await;
         for headers in [&[][..], &[KEY]] {
-            let before = resident_kib(agent.pid());
+            let before = agent.resident_kib().unwrap();
             let (response, mut to) = client.begin("POST", "/", headers, false).await;
             let upload = tokio::spawn(async move { send_all(&mut to, vec![7; SIZE].into(), true).await });
             let mut most = before;
             while !upload.is_finished() {
                 sleep(Duration::from_millis(5)).await;
-                most = most.max(resident_kib(agent.pid()));
+                most = most.max(agent.resident_kib().unwrap());
             }
             upload.await.unwrap().unwrap();
             assert_eq!(Answer::read(response).await.unwrap().text(), SIZE.to_string());

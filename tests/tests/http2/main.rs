@@ -36,9 +36,8 @@ impl Stage {
             return None;
         }
         let net = Net::new().unwrap();
-        let mut pods = net.pods(["app", "preview", "client"]).unwrap().into_iter();
-        let mut next = || pods.next().unwrap();
-        Some(Self { app: next(), preview: next(), client: next(), net })
+        let [app, preview, client] = net.pods(["app", "preview", "client"]).unwrap();
+        Some(Self { app, preview, client, net })
     }
 
     pub(crate) fn to(&self) -> SocketAddr {

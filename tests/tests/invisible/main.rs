@@ -28,8 +28,7 @@ fn the_bytes_and_the_ends_are_those_without_the_agent() {
         return;
     }
     let net = Net::new().unwrap();
-    let pods = net.pods(["app", "preview", "client"]).unwrap();
-    let [app, preview, client] = &pods[..] else { unreachable!("three were asked for") };
+    let [app, preview, client] = &net.pods(["app", "preview", "client"]).unwrap();
     let ports: Vec<u16> = (FIRST_PORT..FIRST_PORT + LANES).collect();
     let listen = |port: &u16| {
         let listener = app.run(|| TcpListener::bind(("::", *port))).unwrap();

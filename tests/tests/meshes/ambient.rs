@@ -18,7 +18,7 @@ fn join(pod: &Pod) -> Running {
 #[test]
 fn what_ztunnel_sends_on_is_steered_and_keeps_its_origin() {
     let Some(stage) = Stage::new() else { return };
-    let [outside, member] = stage.net.pods(["outside", "member"]).unwrap().try_into().ok().unwrap();
+    let [outside, member] = stage.net.pods(["outside", "member"]).unwrap();
     let _app = App::start(&stage.app, "STABLE", "0.0.0.0:8080").unwrap();
     let _preview = App::start(&stage.preview, "PREVIEW", "0.0.0.0:8080").unwrap();
     let _tunnels = [&stage.app, &stage.client, &stage.preview, &member].map(join);

@@ -22,7 +22,7 @@ fn a_change_is_acknowledged_at_once() {
         return;
     }
     let mut api = Api::new().unwrap();
-    let pods = api.stage.net.pods((0..PODS).map(|n| format!("pod-{n}"))).unwrap();
+    let pods = api.stage.net.pods::<PODS>(std::array::from_fn(|n| format!("pod-{n}"))).unwrap();
     let names: Vec<String> = (0..PREVIEWS).map(|n| format!("demo/preview-{n}")).collect();
     let mut targets = Vec::new();
     for pod in &pods {

@@ -53,7 +53,7 @@ impl Stage {
             return None;
         }
         let net = Net::new().unwrap();
-        let [app, preview, client] = net.pods(["app", "preview", "client"]).unwrap().try_into().ok()?;
+        let [app, preview, client] = net.pods(["app", "preview", "client"]).unwrap();
         Some(Self { net, app, preview, client })
     }
 
