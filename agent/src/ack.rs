@@ -1,5 +1,5 @@
 //! The acknowledgement: the status of the node's own NodeRoutes, and nothing else of the Kubernetes API. It needs
-//! `patch` on noderoutes/status.
+//! `update` on noderoutes/status.
 //!
 //! It is written at once, and only by the agent that the spec names: while an upgrade runs, the successor steers
 //! before it is the one to speak. What comes while a write is under way is coalesced, and what the server has
@@ -7,13 +7,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use byway_api::{Instance, NodeRoutesStatus};
+use byway_api::{Instance, NodeRoutes, NodeRoutesStatus};
 use kube::{
-    Api,
-    api::{DynamicObject, Patch, PatchParams},
+    Client,
+    core::PartialObjectMeta,
     runtime::{utils::Backoff as _, watcher::DefaultBackoff},
 };
-use serde_json::{Value, json};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
@@ -27,8 +26,6 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Who writes, for the server's record of fields.
-const MANAGER: &str = "byway-agent";
 /// A server that takes longer is asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -57,13 +54,13 @@ struct Written {
 impl Ack {
     /// Starts the writer on the calling runtime.
     pub(crate) fn start(
-        api: Api<DynamicObject>,
+        client: Client,
         node: &str,
         instance: Option<Instance>,
         contact: Arc<Contact>,
     ) -> Self {
         let (wanted, orders) = watch::channel(None);
-        tokio::spawn(write(api, node.to_owned(), orders, contact));
+        tokio::spawn(write(client, node.to_owned(), orders, contact));
         Self { instance, wanted }
     }
 
@@ -93,21 +90,20 @@ impl Wanted {
         self.object.status.as_ref() != Some(&self.status)
     }
 
-    /// The UID is a precondition: an object that was made anew is another one.
-    fn patch(&self) -> Value {
-        let Ok(status) = self.status.merged() else { return Value::Null };
-        json!({ "metadata": { "uid": self.object.uid }, "status": status })
+    /// The version to replace: the newest that is known.
+    fn version(&self, written: &Written) -> u64 {
+        let ours = if self.object.uid == written.uid { written.version } else { 0 };
+        self.object.version.max(ours)
     }
 }
 
 /// Writes whenever what is wanted is not what the server has, until the other end is dropped.
 async fn write(
-    api: Api<DynamicObject>,
+    client: Client,
     node: String,
     mut orders: watch::Receiver<Option<Wanted>>,
     contact: Arc<Contact>,
 ) {
-    let how = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
     let mut written = Written::default();
     let mut backoff = DefaultBackoff::default();
     let mut failed = false;
@@ -119,31 +115,48 @@ async fn write(
             }
             continue;
         };
-        let patch = Patch::Merge(wanted.patch());
-        let error = match timeout(PATIENCE, api.patch_status(&node, &how, &patch)).await {
+        let answer = timeout(PATIENCE, replace(&client, &node, &wanted, wanted.version(&written)));
+        let (error, pause) = match answer.await {
             Ok(Ok(object)) => {
-                written =
-                    Written { uid: wanted.object.uid, version: version_of(&object), status: wanted.status };
+                written = Written {
+                    uid: wanted.object.uid,
+                    version: version_of(&object.metadata),
+                    status: wanted.status,
+                };
                 contact.count_ack();
                 backoff.reset();
                 failed = false;
                 continue;
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {PATIENCE:?}"),
+            // The object has changed meanwhile, or is another one: the next event tells.
+            Ok(Err(kube::Error::Api(status))) if status.is_conflict() => (None, PATIENCE),
+            Ok(Err(error)) => (Some(error.to_string()), backoff.next().unwrap_or_default()),
+            Err(_) => (Some(format!("no answer within {PATIENCE:?}")), backoff.next().unwrap_or_default()),
         };
-        contact.count_ack_error();
-        // While another agent is just being named, a refusal is as it should be: the next event tells.
-        if std::mem::replace(&mut failed, true) {
-            tracing::debug!(error, "cannot acknowledge");
-        } else {
-            tracing::warn!(error, "cannot acknowledge: trying again");
+        if let Some(error) = error {
+            contact.count_ack_error();
+            // While another agent is just being named, a refusal is as it should be: the next event tells.
+            if std::mem::replace(&mut failed, true) {
+                tracing::debug!(error, "cannot acknowledge");
+            } else {
+                tracing::warn!(error, "cannot acknowledge: trying again");
+            }
         }
         tokio::select! {
-            () = sleep(backoff.next().unwrap_or_default()) => {}
+            () = sleep(pause) => {}
             changed = orders.changed() => if changed.is_err() {
                 return;
             },
         }
     }
+}
+
+async fn replace(
+    client: &Client,
+    node: &str,
+    wanted: &Wanted,
+    version: u64,
+) -> kube::Result<PartialObjectMeta<NodeRoutes>> {
+    let request = wanted.status.replacing(node, &wanted.object.uid, &version.to_string());
+    client.request(request.map_err(kube::Error::BuildRequest)?).await
 }

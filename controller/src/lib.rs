@@ -8,6 +8,7 @@ pub mod admin;
 pub mod args;
 pub mod check;
 pub mod clone;
+pub mod connections;
 pub mod leader;
 pub mod metrics;
 pub mod plan;

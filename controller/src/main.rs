@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use byway_controller::args::{Cli, Command};
+use byway_controller::connections::Connections;
 use byway_controller::{admin, check, leader, metrics::Metrics, reconcile, uninstall};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,11 +50,15 @@ async fn lead(cli: Cli, config: kube::Config, client: kube::Client) -> Result<()
         let term = leadership.won().await?;
         metrics.set_leader(true);
         tracing::info!("leading");
-        let client = term.client(config)?;
-        let work = reconcile::run(client, cli.settings.clone(), metrics.clone(), term.clone());
+        let client = term.client(config.clone())?;
+        let connections = Connections::new(config)?;
+        let work = reconcile::run(client, connections, cli.settings.clone(), metrics.clone(), term.clone());
         tokio::select! {
             why = leadership.lost(&term) => Err(why),
-            () = work => Err(anyhow::anyhow!("the lease ended while this process was stopped")),
+            ended = work => Err(ended.err().map_or_else(
+                || anyhow::anyhow!("the lease ended while this process was stopped"),
+                anyhow::Error::from,
+            )),
         }
     };
     tokio::select! {

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::args::Settings;
 use crate::clone::ports::MOST;
+use crate::connections::Connections;
 use crate::leader::Term;
 use crate::metrics::Metrics;
 use crate::plan::{self, Plan, Rules};
@@ -42,19 +43,29 @@ const SHARE: u32 = 4;
 /// Updates between watches and this loop.
 const CHANNEL: usize = 4096;
 
-/// Runs until the term ends.
-pub async fn run(client: Client, settings: Settings, metrics: Arc<Metrics>, term: Term) {
+/// Runs until the term ends. `client` writes, `connections` are for what is watched.
+///
+/// # Errors
+///
+/// When there can be no connection.
+pub async fn run(
+    client: Client,
+    connections: Connections,
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    term: Term,
+) -> kube::Result<()> {
     let (updates, mut seen) = mpsc::channel(CHANNEL);
-    let watch = Watch { client: client.clone(), updates, metrics: metrics.clone() };
+    let watch = Watch { client: connections.client()?, updates, metrics: metrics.clone() };
     watch.start(&settings.namespace);
-    let mut reconciler = Reconciler::new(client, settings, metrics, Scopes::new(watch));
+    let mut reconciler = Reconciler::new(client, settings, metrics, Scopes::new(watch, connections));
     let mut planned_at: Option<Instant> = None;
     loop {
         let wake = reconciler.wake();
         let is_news = tokio::select! {
             update = seen.recv() => match update {
                 Some(update) => reconciler.take(update),
-                None => return,
+                None => return Ok(()),
             },
             is_news = reconciler.write_ended() => is_news,
             () = tokio::time::sleep_until(wake.into()) => true,
@@ -71,14 +82,14 @@ pub async fn run(client: Client, settings: Settings, metrics: Arc<Metrics>, term
             tokio::select! {
                 update = seen.recv() => match update {
                     Some(update) => drop(reconciler.take(update)),
-                    None => return,
+                    None => return Ok(()),
                 },
                 _ = reconciler.write_ended() => reconciler.write(),
                 () = &mut rested => break,
             }
         }
         if term.is_over() {
-            return; // whoever waits for the end of the term says why
+            return Ok(()); // whoever waits for the end of the term says why
         }
         reconciler.reconcile(Timestamp::now());
         planned_at = Some(Instant::now());

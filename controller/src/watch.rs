@@ -255,8 +255,7 @@ impl Watch {
             let change = match event {
                 Ok(event) => into_change(event, &row),
                 Err(error) => {
-                    self.metrics.watch_failed(what);
-                    tracing::warn!(watch = what, %error, "a watch broke and is begun again");
+                    self.broke(what, &error);
                     None
                 }
             };
@@ -266,6 +265,11 @@ impl Watch {
                 return;
             }
         }
+    }
+
+    fn broke(&self, what: &'static str, error: &dyn std::fmt::Display) {
+        self.metrics.watch_failed(what);
+        tracing::warn!(watch = what, %error, "a watch broke and is begun again");
     }
 }
 

@@ -1,7 +1,6 @@
 //! When a write is needed, and what it says.
 
-use byway_api::{Failure, Instance, NodeRoutesStatus, RouteStatus};
-use serde_json::json;
+use byway_api::{Instance, NodeRoutesStatus, RouteStatus};
 
 use super::{Wanted, Written};
 use crate::source::Object;
@@ -40,15 +39,13 @@ fn what_the_server_has_is_not_written_again() {
 }
 
 #[test]
-fn what_no_longer_holds_is_taken_away() {
-    let failure = Failure { reason: "NoBtf".to_owned(), message: "a kernel that has it".to_owned() };
-    let failed = NodeRoutesStatus { failure: Some(failure), ..status("1") };
-    assert_eq!(wanted(1, None, failed).patch()["status"]["failure"]["reason"], "NoBtf");
-    let patch = wanted(1, None, status("1")).patch();
-    assert_eq!(patch["metadata"], json!({ "uid": "u" }));
-    assert_eq!(patch["status"]["failure"], json!(null));
-    assert_eq!(patch["status"]["targets"], json!(null));
-    assert_eq!(patch["status"]["requests"], json!(null));
-    assert_eq!(patch["status"]["instance"]["startedAt"], "2026-01-01T00:00:00.5Z");
-    assert_eq!((&patch["status"]["live"], &patch["status"]["previews"]), (&json!("a/b 1\n"), &json!(null)));
+fn the_newest_version_is_replaced() {
+    let written = Written { uid: "u".to_owned(), version: 7, status: status("1") };
+    assert_eq!(wanted(5, None, status("2")).version(&written), 7, "ours, whose event is on its way");
+    assert_eq!(wanted(9, None, status("2")).version(&written), 9);
+    let anew = Wanted {
+        object: Object { uid: "v".to_owned(), version: 6, ..Object::default() },
+        status: status("1"),
+    };
+    assert_eq!(anew.version(&written), 6, "another object of that name");
 }

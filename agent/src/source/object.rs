@@ -2,7 +2,10 @@
 //! without a server.
 
 use byway_api::{NodeRoutes, NodeRoutesStatus, NodeTable, Target};
-use kube::{api::DynamicObject, runtime::watcher::Event};
+use kube::{
+    api::{DynamicObject, ObjectMeta},
+    runtime::watcher::Event,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -58,7 +61,7 @@ impl Follower {
             Event::InitDone => None,
             Event::Apply(object) => self.see(object, false),
             Event::Delete(object) if self.is_mine(&object) && !self.is_stale(&object) => {
-                self.version = version_of(&object);
+                self.version = version_of(&object.metadata);
                 self.gone()
             }
             Event::Delete(_) => None,
@@ -71,7 +74,7 @@ impl Follower {
     }
 
     fn is_stale(&self, object: &DynamicObject) -> bool {
-        version_of(object) < self.version
+        version_of(&object.metadata) < self.version
     }
 
     fn gone(&mut self) -> Option<Result<Change, BadDocument>> {
@@ -86,7 +89,7 @@ impl Follower {
         }
         self.listed |= listed;
         self.answered = true;
-        self.version = version_of(&object);
+        self.version = version_of(&object.metadata);
         let spec = object.data["spec"].take();
         let seen = Object {
             uid: object.metadata.uid.clone().unwrap_or_default(),
@@ -105,8 +108,8 @@ impl Follower {
 }
 
 /// The order of changes. Kubernetes promises since 1.35 that it is a number; what is none is newer than all.
-pub(crate) fn version_of(object: &DynamicObject) -> u64 {
-    object.metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(u64::MAX)
+pub(crate) fn version_of(metadata: &ObjectMeta) -> u64 {
+    metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(u64::MAX)
 }
 
 fn bad(what: impl std::fmt::Display) -> BadDocument {

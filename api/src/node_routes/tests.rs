@@ -31,16 +31,15 @@ fn what_is_written_is_read_again() {
     assert_eq!(serde_json::from_str::<NodeRoutes>(&text).unwrap(), object);
 }
 
-/// What a patch does not name would stay as it was.
 #[test]
-fn a_patch_of_the_status_names_all_its_fields() {
-    let schema = schemars::schema_for!(NodeRoutesStatus).to_value();
-    let mut known: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
-    let patch = NodeRoutesStatus::default().merged().unwrap();
-    let mut named: Vec<&String> = patch.as_object().unwrap().keys().collect();
-    known.sort();
-    named.sort();
-    assert_eq!(named, known);
+fn an_acknowledgement_is_of_one_state_of_an_object() {
+    let request = NodeRoutesStatus::default().replacing("node-1", "u", "17").unwrap();
+    assert_eq!(request.method(), "PUT");
+    let path = request.uri().to_string();
+    assert!(path.starts_with("/apis/byway.dev/v1alpha1/noderoutes/node-1/status?"), "{path}");
+    let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
+    assert_eq!((&body["metadata"]["uid"], &body["metadata"]["resourceVersion"]), (&"u".into(), &"17".into()));
+    assert!(NodeRoutesStatus::default().replacing("", "u", "17").is_err());
 }
 
 #[test]

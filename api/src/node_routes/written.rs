@@ -3,7 +3,6 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::{Failure, Instance, NodeRoutesStatus, PreviewRequests, RouteStatus, TargetTraffic};
 
@@ -70,24 +69,6 @@ impl From<Written> for NodeRoutesStatus {
 impl RouteStatus {
     fn is_live(&self) -> bool {
         self.refused.is_none() && self.failures.is_empty()
-    }
-}
-
-impl NodeRoutesStatus {
-    /// What a merge patch (RFC 7386) has to say of it: a list is taken as a whole, and what is null removed.
-    ///
-    /// # Errors
-    ///
-    /// As of any value that is written as JSON.
-    pub fn merged(&self) -> Result<Value, serde_json::Error> {
-        let mut all = json!({
-            "instance": null, "observedGeneration": null, "failure": null, "live": null, "previews": null,
-            "targets": null, "requests": null,
-        });
-        for (field, value) in serde_json::to_value(self)?.as_object_mut().into_iter().flatten() {
-            all[field] = value.take();
-        }
-        Ok(all)
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use kube::Api;
+use std::sync::Arc;
+
+use kube::{Api, Client};
 use tokio::task::AbortHandle;
 
 use super::objects::keyed_by_uid;
 use super::slim::Pod;
 use super::{Update, Watch, config, pods};
+use crate::connections::Connections;
 use crate::rows::Name;
 
 /// Pods of a namespace.
@@ -28,43 +31,56 @@ pub enum Pods {
     Named(Name),
 }
 
+/// The watch, in metrics and logs.
+const TARGET_PODS: &str = "target pods";
+
 /// The watches that run.
 pub struct Scopes {
     watch: Watch,
-    running: HashMap<Scope, AbortHandle>,
+    connections: Connections,
+    running: HashMap<Scope, Running>,
+}
+
+/// A watch, until it is dropped.
+struct Running {
+    task: AbortHandle,
+    _place: Arc<Client>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Scopes {
     /// None yet.
-    pub fn new(watch: Watch) -> Self {
-        Self { watch, running: HashMap::new() }
+    pub fn new(watch: Watch, connections: Connections) -> Self {
+        Self { watch, connections, running: HashMap::new() }
     }
 
     /// Watches what is wanted, and nothing else any more.
     pub fn want(&mut self, wanted: &BTreeSet<Scope>) {
-        self.running.retain(|scope, task| {
-            let keep = wanted.contains(scope);
-            if !keep {
-                task.abort();
-            }
-            keep
-        });
+        self.running.retain(|scope, _| wanted.contains(scope));
         for scope in wanted {
-            if !self.running.contains_key(scope) {
-                let task = self.start(scope.clone());
-                self.running.insert(scope.clone(), task);
+            if self.running.contains_key(scope) {
+                continue;
+            }
+            match self.connections.place() {
+                Ok(place) => drop(self.running.insert(scope.clone(), self.start(scope.clone(), place))),
+                Err(error) => self.watch.broke(TARGET_PODS, &error), // and is wanted again
             }
         }
     }
 
-    fn start(&self, scope: Scope) -> AbortHandle {
-        let api: Api<Pod> = Api::namespaced(self.watch.client.clone(), &scope.namespace);
+    fn start(&self, scope: Scope, place: Arc<Client>) -> Running {
+        let api: Api<Pod> = Api::namespaced(Client::clone(&place), &scope.namespace);
         let config = match &scope.pods {
             Pods::Selected(labels) => config().labels(labels),
             Pods::Named(name) => config().fields(&format!("metadata.name={name}")),
         };
         let row = |pod: Pod| keyed_by_uid(&pod, pods::target);
-        self.watch
-            .follow("target pods", api, config, row, move |change| Update::TargetPod(scope.clone(), change))
+        let wrap = move |change| Update::TargetPod(scope.clone(), change);
+        Running { task: self.watch.follow(TARGET_PODS, api, config, row, wrap), _place: place }
     }
 }

@@ -8,7 +8,9 @@ use anyhow::Result;
 use byway_api::{NodeRoutes, NodeRoutesStatus, NodeTable, names};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Patch, PatchParams, PostParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::PostParams;
+use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
@@ -33,8 +35,8 @@ pub(crate) enum Note {
     Seen(Box<Event<NodeRoutes>>),
     /// Time has passed.
     Again(String),
-    /// A write has ended, with what was written.
-    Written(String, Option<NodeRoutesStatus>),
+    /// A write has ended, with what was written and the version that it made.
+    Written(String, Option<(NodeRoutesStatus, u64)>),
 }
 
 /// The agents of some nodes.
@@ -50,6 +52,8 @@ pub(crate) struct Agents {
 
 struct Known {
     uid: String,
+    /// The newest that is known, also of writes.
+    version: u64,
     generation: i64,
     agent_pod_uid: Option<String>,
     table: Arc<NodeTable>,
@@ -130,6 +134,7 @@ impl Agents {
     }
 
     fn seen(&mut self, object: NodeRoutes) {
+        let version = version_of(&object.metadata);
         let Some(name) = object.metadata.name else { return };
         let uid = object.metadata.uid.unwrap_or_default();
         let generation = object.metadata.generation.unwrap_or_default();
@@ -137,7 +142,11 @@ impl Agents {
         let agent_pod_uid = object.spec.agent_pod_uid.clone();
         // The controller writes it: nonsense is a defect, and a node that never answers shows it.
         let read = || object.spec.read().ok().map(Arc::new);
-        match self.nodes.get_mut(&name).filter(|known| known.uid == uid) {
+        let mut known = self.nodes.get_mut(&name).filter(|known| known.uid == uid);
+        if let Some(known) = &mut known {
+            known.version = known.version.max(version);
+        }
+        match known {
             Some(known) if known.generation == generation => {
                 if !known.saying {
                     known.said = said;
@@ -152,8 +161,9 @@ impl Agents {
             None => {
                 let Some(table) = read() else { return };
                 let (since, routed) = (std::time::Instant::now(), HashSet::new());
+                let saying = false;
                 let known =
-                    Known { uid, generation, agent_pod_uid, table, said, saying: false, since, routed };
+                    Known { uid, version, generation, agent_pod_uid, table, said, saying, since, routed };
                 self.nodes.insert(name.clone(), known);
             }
         }
@@ -180,31 +190,33 @@ impl Agents {
             return;
         }
         known.saying = true;
-        let uid = known.uid.clone();
-        let api: Api<NodeRoutes> = Api::all(self.client.clone());
+        let request = status.replacing(node, &known.uid, &known.version.to_string());
+        let client = self.client.clone();
         let (notes, most, node) = (self.notes.clone(), self.most.clone(), node.to_owned());
         let fresh = word::fresh_backends(&known.table, &mut known.routed);
         let shared = self.shared.clone();
         tokio::spawn(async move {
             let _permit = most.acquire_owned().await;
-            let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": status.merged().ok() }));
-            let params =
-                PatchParams { field_manager: Some("byway-agent".to_owned()), ..PatchParams::default() };
-            let done = api.patch_status(&node, &params, &patch).await;
-            if done.is_ok() && !fresh.is_empty() {
+            let done = match request {
+                Ok(request) => client.request::<PartialObjectMeta<NodeRoutes>>(request).await.ok(),
+                Err(_) => None,
+            };
+            if done.is_some() && !fresh.is_empty() {
                 let node = node.clone();
                 shared.happened(|at| Happened::Acknowledged { node, backends: fresh, at });
             }
-            let _ = notes.send(Note::Written(node, done.is_ok().then_some(status))); // it may have ended
+            let done = done.map(|object| (status, version_of(&object.metadata)));
+            let _ = notes.send(Note::Written(node, done)); // it may have ended
         });
     }
 
-    fn written(&mut self, node: &str, done: Option<NodeRoutesStatus>) {
+    fn written(&mut self, node: &str, done: Option<(NodeRoutesStatus, u64)>) {
         let Some(known) = self.nodes.get_mut(node) else { return };
         known.saying = false;
         match done {
-            Some(status) => {
+            Some((status, version)) => {
                 known.said = status;
+                known.version = known.version.max(version);
                 self.look(node);
             }
             None => self.again(node, PAUSE),
@@ -218,6 +230,10 @@ impl Agents {
             let _ = notes.send(Note::Again(node)); // the simulation may have ended
         });
     }
+}
+
+fn version_of(metadata: &ObjectMeta) -> u64 {
+    metadata.resource_version.as_deref().and_then(|it| it.parse().ok()).unwrap_or_default()
 }
 
 /// Where notes go to, and where they come from.

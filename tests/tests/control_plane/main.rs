@@ -4,6 +4,7 @@
 mod agents;
 mod armed;
 mod claims;
+mod connections;
 mod crowd;
 mod leaders;
 mod lifecycle;

@@ -218,7 +218,7 @@ fn rights(namespace: &str) -> String {
                 "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": "byway-agent" },
                 "rules": [
                     { "apiGroups": ["byway.dev"], "resources": ["noderoutes"], "verbs": ["get", "list", "watch"] },
-                    { "apiGroups": ["byway.dev"], "resources": ["noderoutes/status"], "verbs": ["patch"] },
+                    { "apiGroups": ["byway.dev"], "resources": ["noderoutes/status"], "verbs": ["update"] },
                 ],
             },
             {

@@ -82,7 +82,7 @@ fn the_controller_may_do_this_and_nothing_else() {
 fn an_agent_may_do_this_and_nothing_else() {
     for namespace in [NAMESPACE, "default"] {
         let rights = rights("byway-agent", namespace);
-        assert_eq!(rights, ["noderoutes.byway.dev: get list watch", "noderoutes/status.byway.dev: patch"]);
+        assert_eq!(rights, ["noderoutes.byway.dev: get list watch", "noderoutes/status.byway.dev: update"]);
     }
 }
 

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use crate::stage::{NAMESPACE, Stage, each};
 
+/// What a change leaves to do, such as that its old pod goes, is no part of the next one.
+const REST: Duration = Duration::from_millis(500);
 /// Longest way of a route.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -23,7 +25,7 @@ pub(crate) fn measure(nodes: usize, previews: usize, samples: usize) -> Result<V
     each(nodes, |n| stage.pod("app", n, stage.sim.node(n)))?;
     each(previews, |n| stage.preview(&format!("pr-{n}"), "app", "app:0"))?;
     stage.wait_ready(previews, Duration::from_secs(600))?;
-    stage.wait_quiet()?;
+    stage.wait_quiet(REST)?;
     journal.try_iter().for_each(drop);
     let before = stage.operations()?;
     let mut all = Vec::new();
@@ -31,11 +33,11 @@ pub(crate) fn measure(nodes: usize, previews: usize, samples: usize) -> Result<V
         let preview = format!("pr-{}", sample % previews);
         stage.preview(&preview, "app", &format!("app:{sample}"))?;
         all.push(one(&journal, nodes).with_context(|| format!("change {sample}, of {preview}"))?);
+        stage.wait_quiet(REST)?;
         if sample % 10 == 0 {
             eprintln!("  {sample} of {samples} changes; the last took {:?}", all[all.len() - 1]);
         }
     }
-    stage.wait_quiet()?;
     let after = stage.operations()?;
     let per_change = |what: &str| {
         let of = |all: &std::collections::BTreeMap<String, u64>| all.get(what).copied().unwrap_or_default();
@@ -77,8 +79,6 @@ fn one(journal: &Receiver<Happened>, nodes: usize) -> Result<Duration> {
         {
             ensure!(done.insert(node), "an agent routes to a pod twice");
             if done.len() == nodes {
-                // The old pod goes, and its going is no part of the next change.
-                std::thread::sleep(Duration::from_millis(300));
                 return Ok(at.saturating_duration_since(ready));
             }
         }

@@ -12,6 +12,8 @@ use crate::stage::{NAMESPACE, Stage, each};
 
 /// Pods of a target.
 const PER_TARGET: usize = 20;
+/// It is at rest when it has done nothing for so long.
+const REST: Duration = Duration::from_secs(5);
 /// How long each state is looked at.
 const LOOK: Duration = Duration::from_secs(30);
 /// Pods that are replaced in a second of churn.
@@ -34,7 +36,7 @@ pub(crate) fn measure(nodes: usize, previews: usize, pods: usize) -> Result<Valu
     stage.wait_ready(previews, Duration::from_secs(1800))?;
     let ready = begun.elapsed().as_secs_f64();
     eprintln!("  all previews are ready ({ready:.0} s)");
-    stage.wait_quiet()?;
+    stage.wait_quiet(REST)?;
 
     let rest = look(&stage, |_| Ok(()))?;
     eprintln!("  at rest: {rest}");
@@ -56,13 +58,13 @@ pub(crate) fn measure(nodes: usize, previews: usize, pods: usize) -> Result<Valu
         )
     })?;
     eprintln!("  in churn: {churn}");
-    stage.wait_quiet()?;
+    stage.wait_quiet(REST)?;
 
     // One that starts reads all of it, and finds nothing to write.
     ensure!(stage.controller.stop()?.success(), "the controller does not end");
     let begun = Instant::now();
     stage.controller = Controller::builder(stage.cluster.kubeconfig()).lease(15).identity("next").lead()?;
-    stage.wait_quiet()?;
+    stage.wait_quiet(REST)?;
     let operations = stage.operations()?;
     let writes: u64 = operations.iter().filter(|(what, _)| *what != "clone").map(|(_, count)| count).sum();
     let (rss, peak) = memory(stage.controller.pid());

@@ -108,12 +108,12 @@ impl Stage {
         Ok(text.lines().filter_map(of).collect())
     }
 
-    /// Waits until the controller has had nothing to do for a while.
-    pub(crate) fn wait_quiet(&self) -> Result<()> {
+    /// Waits until the controller has had nothing to do for so long.
+    pub(crate) fn wait_quiet(&self, rest: Duration) -> Result<()> {
         let until = Instant::now() + Duration::from_secs(120);
         let mut before = self.operations()?;
         while Instant::now() < until {
-            thread::sleep(Duration::from_secs(5));
+            thread::sleep(rest);
             let now = self.operations()?;
             if now == before {
                 return Ok(());

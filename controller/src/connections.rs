@@ -1,0 +1,95 @@
+//! Connections that watches share.
+//!
+//! The library gives each watch a connection of its own (HTTP/1.1), which is some 100 KiB of buffers: with a watch for each
+//! target they would be most of this process. Over HTTP/2 a watch is a stream. A server that only speaks HTTP/1.1 gets
+//! what it got before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
+use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use kube::client::{Body, ClientBuilder, ConfigExt as _};
+use kube::{Client, Config};
+use tower::util::option_layer;
+use tower::{BoxError, ServiceExt};
+
+/// Watches on one connection. A server allows 100 streams at least (RFC 9113 §6.5.2 advises it, and it is what an API
+/// server takes by default); a stream above its limit would wait, and say nothing.
+const WATCHES: usize = 32;
+/// Bytes that a server may send ahead on a stream, and on a connection.
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// A connection on which nothing comes is asked whether it still stands, and given up after as long again. HTTP/1.1 begins
+/// each watch on another connection, here it would be the dead one.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Makes clients of the API server, and shares them out among watches.
+pub struct Connections {
+    config: Config,
+    connector: TimeoutConnector<HttpsConnector<HttpConnector>>,
+    shared: Vec<Arc<Client>>,
+}
+
+impl Connections {
+    /// None yet.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration is of no use, e.g. its certificates.
+    pub fn new(config: Config) -> anyhow::Result<Self> {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        let mut https =
+            HttpsConnectorBuilder::new().with_tls_config(config.rustls_client_config()?).https_or_http();
+        if let Some(name) = &config.tls_server_name {
+            https = https.with_server_name_resolver(FixedServerNameResolver::new(name.clone().try_into()?));
+        }
+        let mut connector = TimeoutConnector::new(https.enable_all_versions().wrap_connector(http));
+        connector.set_connect_timeout(config.connect_timeout);
+        connector.set_read_timeout(config.read_timeout);
+        connector.set_write_timeout(config.write_timeout);
+        Ok(Self { config, connector, shared: Vec::new() })
+    }
+
+    /// A connection with room for one more watch, which has its place for as long as it keeps this.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration is of no use, e.g. a token that cannot be read.
+    pub fn place(&mut self) -> kube::Result<Arc<Client>> {
+        self.shared.retain(|client| Arc::strong_count(client) > 1);
+        if let Some(client) = self.shared.iter().find(|client| Arc::strong_count(client) <= WATCHES) {
+            return Ok(client.clone());
+        }
+        let client = Arc::new(self.client()?);
+        self.shared.push(client.clone());
+        Ok(client)
+    }
+
+    /// A client with a connection of its own.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::place`].
+    pub fn client(&self) -> kube::Result<Client> {
+        let http: legacy::Client<_, Body> = legacy::Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .http2_keep_alive_timeout(KEEP_ALIVE)
+            .build(self.connector.clone());
+        let http = ServiceExt::<hyper::Request<_>>::map_err(http, BoxError::from);
+        let config = &self.config;
+        Ok(ClientBuilder::new(http, &config.default_namespace)
+            .with_layer(&config.base_uri_layer())
+            .with_layer(&option_layer(config.auth_layer()?))
+            .with_layer(&config.extra_headers_layer()?)
+            .build())
+    }
+}
