@@ -7,10 +7,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use byway_api::{Instance, NodeRoutes, NodeRoutesStatus};
+use byway_api::{Instance, NodeRoutesStatus};
 use kube::{
-    Client,
-    core::PartialObjectMeta,
+    Api,
+    api::{DynamicObject, PostParams},
     runtime::{utils::Backoff as _, watcher::DefaultBackoff},
 };
 use tokio::{
@@ -26,6 +26,8 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
+/// Who writes, for the server's record of fields.
+const MANAGER: &str = "byway-agent";
 /// A server that takes longer is asked again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -54,13 +56,13 @@ struct Written {
 impl Ack {
     /// Starts the writer on the calling runtime.
     pub(crate) fn start(
-        client: Client,
+        api: Api<DynamicObject>,
         node: &str,
         instance: Option<Instance>,
         contact: Arc<Contact>,
     ) -> Self {
         let (wanted, orders) = watch::channel(None);
-        tokio::spawn(write(client, node.to_owned(), orders, contact));
+        tokio::spawn(write(api, node.to_owned(), orders, contact));
         Self { instance, wanted }
     }
 
@@ -99,11 +101,12 @@ impl Wanted {
 
 /// Writes whenever what is wanted is not what the server has, until the other end is dropped.
 async fn write(
-    client: Client,
+    api: Api<DynamicObject>,
     node: String,
     mut orders: watch::Receiver<Option<Wanted>>,
     contact: Arc<Contact>,
 ) {
+    let how = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let mut written = Written::default();
     let mut backoff = DefaultBackoff::default();
     let mut failed = false;
@@ -115,8 +118,9 @@ async fn write(
             }
             continue;
         };
-        let answer = timeout(PATIENCE, replace(&client, &node, &wanted, wanted.version(&written)));
-        let (error, pause) = match answer.await {
+        let object = wanted.status.replacing(&node, &wanted.object.uid, wanted.version(&written));
+        let answer = api.replace_subresource("status", &node, &how, &object);
+        let (error, pause) = match timeout(PATIENCE, answer).await {
             Ok(Ok(object)) => {
                 written = Written {
                     uid: wanted.object.uid,
@@ -149,14 +153,4 @@ async fn write(
             },
         }
     }
-}
-
-async fn replace(
-    client: &Client,
-    node: &str,
-    wanted: &Wanted,
-    version: u64,
-) -> kube::Result<PartialObjectMeta<NodeRoutes>> {
-    let request = wanted.status.replacing(node, &wanted.object.uid, &version.to_string());
-    client.request(request.map_err(kube::Error::BuildRequest)?).await
 }

@@ -52,7 +52,7 @@ pub fn serve(args: &ServeArgs) -> Result<()> {
                 let contact = contact.unwrap_or_default();
                 let api = connect(&contact).await?;
                 let instance = args.pod_uid.clone().map(|pod_uid| Instance { pod_uid, started_at });
-                let ack = Ack::start(api.clone().into_client(), &node, instance, contact.clone());
+                let ack = Ack::start(api.clone(), &node, instance, contact.clone());
                 let source = ApiSource::start(api, &node, args.state_dir.as_deref(), contact)?;
                 (Source::Api(Box::new(source)), Some(ack))
             }

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use crate::NodeTable;
 use crate::absent::is_default;
 
-mod acknowledge;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,6 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::PostParams;
-use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
@@ -190,17 +189,15 @@ impl Agents {
             return;
         }
         known.saying = true;
-        let request = status.replacing(node, &known.uid, &known.version.to_string());
-        let client = self.client.clone();
+        let object = status.replacing(node, &known.uid, known.version);
+        let how = PostParams { field_manager: Some("byway-agent".to_owned()), ..PostParams::default() };
+        let api: Api<NodeRoutes> = Api::all(self.client.clone());
         let (notes, most, node) = (self.notes.clone(), self.most.clone(), node.to_owned());
         let fresh = word::fresh_backends(&known.table, &mut known.routed);
         let shared = self.shared.clone();
         tokio::spawn(async move {
             let _permit = most.acquire_owned().await;
-            let done = match request {
-                Ok(request) => client.request::<PartialObjectMeta<NodeRoutes>>(request).await.ok(),
-                Err(_) => None,
-            };
+            let done = api.replace_subresource("status", &node, &how, &object).await.ok();
             if done.is_some() && !fresh.is_empty() {
                 let node = node.clone();
                 shared.happened(|at| Happened::Acknowledged { node, backends: fresh, at });
