@@ -187,8 +187,7 @@ impl Snapshot {
                 targets.insert(target.name.clone(), (target, live));
             }
         }
-        let origins = spec.environments.iter().flat_map(|e| e.ips.iter().map(|ip| (*ip, e.key.clone())));
-        let origins: HashMap<IpAddr, Key> = origins.collect();
+        let origins: HashMap<IpAddr, Key> = spec.origins().collect();
         let same = before.map(|b| &b.origins).filter(|before| ***before == origins).cloned();
         Self {
             next_expiry: previews.iter().filter_map(|p| p.route.expires_at).min(),

@@ -24,12 +24,26 @@ pub struct NodeTable {
     /// The previews, in order of priority: where two match, the first one gets the request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub previews: Vec<PreviewRoute>,
-    /// The pods of each key's environment, so that what leaves them is keyed by its origin.
+    /// The pods of each key's environment that are not among the backends above: what leaves any of them is keyed by its
+    /// origin.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub environments: Vec<Environment>,
     /// The pods to steer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Target>,
+}
+
+impl NodeTable {
+    /// Whose calls are keyed by where they come from: pods that answer for a preview are of its key's environment.
+    pub fn origins(&self) -> impl Iterator<Item = (IpAddr, Key)> {
+        let answering = self.previews.iter().flat_map(|preview| {
+            let key: Option<Key> = preview.key.parse().ok(); // none: the preview is refused, and says so
+            let ips = preview.backends.iter().flat_map(|it| it.ips.iter().copied());
+            ips.filter_map(move |ip| Some((ip, key.clone()?)))
+        });
+        let others = self.environments.iter().flat_map(|it| it.ips.iter().map(|ip| (*ip, it.key.clone())));
+        answering.chain(others)
+    }
 }
 
 /// A [`NodeTable`] in a file.
@@ -120,7 +134,7 @@ pub struct Backend {
 pub struct Environment {
     /// The key.
     pub key: Key,
-    /// Addresses of the environment's preview pods.
+    /// Addresses of preview pods.
     pub ips: Vec<IpAddr>,
 }
 

@@ -1,7 +1,8 @@
 //! What one node should steer, as it grows. It refers to what previews share: the tables of a thousand nodes as values
 //! would be a hundred megabytes on each change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use byway_api::{Environment, NodeTable, PreviewRoute, Target, Unkeyed, names};
@@ -100,9 +101,16 @@ impl<'a> Node<'a> {
             let revision = revision.clone();
             PreviewRoute { revision, ..PreviewRoute::clone(route) }
         });
+        let answering = self.previews.iter().flat_map(|(route, _)| &route.backends).flat_map(|it| &it.ips);
+        let answering: HashSet<&IpAddr> = answering.collect();
+        let others = keys.iter().filter_map(|key| {
+            let mut environment = environments.get(key)?.clone();
+            environment.ips.retain(|ip| !answering.contains(ip));
+            (!environment.ips.is_empty()).then_some(environment)
+        });
         NodeTable {
             previews: previews.collect(),
-            environments: keys.iter().filter_map(|key| environments.get(key).cloned()).collect(),
+            environments: others.collect(),
             targets: self.pods.values().map(|pod| self.target(pod)).collect(),
         }
     }

@@ -1,6 +1,6 @@
 //! What becomes of a Preview from its creation to its end.
 
-use byway_api::names;
+use byway_api::{NodeTable, names};
 use byway_tests::{eventually, table_of};
 use serde_json::{Value, json};
 
@@ -64,7 +64,7 @@ fn a_preview_is_cloned_routed_gated_and_ready() {
         assert_eq!(routed.entry["key"], "only-here");
         assert_eq!(routed.entry["backends"][0]["ips"], ips(&pods[0]));
         assert_eq!(routed.entry["expiresAt"], status["expiresAt"]);
-        assert_eq!(environment(&routed.object, "only-here"), ips(&pods[0]));
+        assert_eq!(environment(&routed.object, "only-here"), addresses(&pods));
         assert_eq!(routed.targets[0]["ports"], json!([8080]));
         assert!(routed.targets[0].get("unkeyed").is_none());
     }
@@ -203,19 +203,17 @@ fn previews_with_one_key_are_one_environment() {
         space.wait_ready(name);
     }
     let pods = |name: &str| space.wait_pods(&format!("byway.dev/preview={name}"), 1).remove(0);
-    let mut both: Vec<Value> = [pods("front-pr"), pods("back-pr")]
-        .iter()
-        .flat_map(|pod| ips(pod).as_array().unwrap().clone())
-        .collect();
-    both.sort_by_key(ToString::to_string);
+    let both = addresses(&[pods("front-pr"), pods("back-pr")]);
     for name in ["front-pr", "back-pr"] {
         let object = &space.routes(name)[0].object;
-        let mut said = environment(object, "environment-7").as_array().unwrap().clone();
-        said.sort_by_key(ToString::to_string);
-        assert_eq!(said, both, "both sides know all pods of the environment");
+        assert_eq!(environment(object, "environment-7"), both, "both sides know all pods of the environment");
     }
     let object = &space.routes("other")[0].object;
-    assert_eq!(environment(object, "environment-77"), ips(&pods("other")), "and none of another one's");
+    assert_eq!(
+        environment(object, "environment-77"),
+        addresses(&[pods("other")]),
+        "and none of another one's"
+    );
 }
 
 #[test]
@@ -269,8 +267,23 @@ fn ips(pod: &Value) -> Value {
     ips.map(|it| it["ip"].clone()).collect()
 }
 
-fn environment(object: &Value, key: &str) -> Value {
-    let table = table_of(object).unwrap();
-    let environments = table["environments"].as_array().unwrap();
-    environments.iter().find(|it| it["key"] == key).unwrap()["ips"].clone()
+/// The addresses of a key's environment, in order.
+fn environment(object: &Value, key: &str) -> Vec<String> {
+    let table: NodeTable = serde_json::from_value(table_of(object).unwrap()).unwrap();
+    let origins = table.origins().filter(|(_, of)| of.as_str() == key);
+    in_order(origins.map(|(ip, _)| ip.to_string()))
+}
+
+/// The addresses of these pods, in order.
+fn addresses(pods: &[Value]) -> Vec<String> {
+    in_order(pods.iter().flat_map(|pod| {
+        let ips = ips(pod).as_array().cloned().unwrap_or_default();
+        ips.into_iter().map(|ip| ip.as_str().unwrap().to_owned())
+    }))
+}
+
+fn in_order(all: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all: Vec<String> = all.collect();
+    all.sort();
+    all
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use byway_tests::{Running, built, eventually};
 use serde_json::{Value, json};
 
-use crate::installed::{NAMESPACE, Who, apply, ask, cluster, controller_alone, preview};
+use crate::installed::{NAMESPACE, Who, apply, ask, cluster, controller_alone, preview, replace_status};
 
 const NODE: &str = "played";
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -231,7 +231,7 @@ fn play_agent(token: &Path, uid: &str) {
     routes["metadata"] = json!({ "name": NODE });
     // The policy lets it write once it is named.
     if routes["spec"]["agentPodUid"] == uid {
-        apply(Who::Bearer(token), "status", &routes).unwrap();
+        replace_status(Who::Bearer(token), routes).unwrap();
     }
 }
 

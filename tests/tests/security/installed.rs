@@ -130,6 +130,15 @@ pub(crate) fn apply(who: Who<'_>, subresource: &str, object: &Value) -> Result<S
     ask(who, &[&how[..], &[&subresource]].concat(), &object.to_string())
 }
 
+/// Replaces the status of a NodeRoutes, as agents do.
+pub(crate) fn replace_status(who: Who<'_>, mut routes: Value) -> Result<String, String> {
+    let name = routes["metadata"]["name"].as_str().unwrap().to_owned();
+    let version = ["get", "noderoutes", &name, "-o", "jsonpath={.metadata.resourceVersion}"];
+    routes["metadata"]["resourceVersion"] = ask(Who::Admin, &version, "")?.into();
+    let how = ["replace", "--validate=false", "--subresource=status", "-f", "-"];
+    ask(who, &how, &routes.to_string())
+}
+
 /// Binds a role to a user.
 pub(crate) fn bind(cluster: &Cluster, namespace: &str, user: &str, kind: &str, role: &str) {
     let binding = json!({

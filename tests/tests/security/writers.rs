@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use byway_tests::eventually;
 use serde_json::{Value, json};
 
-use crate::installed::{NAMESPACE, Who, apply, cluster, no_controller};
+use crate::installed::{NAMESPACE, Who, apply, cluster, no_controller, replace_status};
 
 /// What the policy says, whoever it stops.
 const DENIED: &str = "only the agent pod that spec.agentPodUid names";
@@ -52,7 +52,8 @@ fn object(name: &str, parts: Value) -> Value {
 }
 
 fn write(who: Who<'_>, routes: &str) -> Result<String, String> {
-    apply(who, "status", &object(routes, json!({ "status": { "previews": [{ "name": "a/b" }] } })))
+    let status = json!({ "previews": [{ "name": "a/b" }] });
+    replace_status(who, object(routes, json!({ "spec": { "table": "" }, "status": status })))
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn an_agent_writes_nothing_but_the_status() {
     let denied = apply(Who::Bearer(&token), "", &object(&pod.name, sly.clone())).unwrap_err();
     assert!(denied.contains("cannot patch resource \"noderoutes\""), "{denied}");
     // What comes along with a status is not taken.
-    apply(Who::Bearer(&token), "status", &object(&pod.name, sly)).unwrap();
+    replace_status(Who::Bearer(&token), object(&pod.name, sly)).unwrap();
     let get = ["get", "noderoutes", &pod.name, "-o", "jsonpath={.spec.agentPodUid} {.metadata.labels}"];
     assert_eq!(cluster().ask(get).unwrap(), format!("{} ", pod.uid));
 }
@@ -139,7 +140,7 @@ fn nobody_else_writes_a_status_whatever_their_roles() {
     // It has not even the role.
     let controller = cluster().kubeconfig_for(NAMESPACE, "byway-controller", None).unwrap();
     let denied = write(Who::Bearer(&controller), &pod.name).unwrap_err();
-    assert!(denied.contains("cannot patch resource \"noderoutes/status\""), "{denied}");
+    assert!(denied.contains("cannot update resource \"noderoutes/status\""), "{denied}");
 }
 
 /// A policy that asked only about the account it knows would let this one write everything.
