@@ -11,6 +11,7 @@ use byway_api::{Mode, Phase, PreviewStatus, names};
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use kube::runtime::events::Recorder;
+use nix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 
 use crate::args::Settings;
@@ -38,7 +39,8 @@ use tell::Report;
 const QUIET: Duration = Duration::from_millis(5);
 /// A clone that was refused is tried again so much later: what the refusal came from, e.g. a quota, tells nobody when it goes.
 const REFUSED: Duration = Duration::from_secs(20);
-/// Planning takes at most one part in so many of the time.
+/// Planning takes at most one part in so many of a processor's time. What it waits for a processor does not count: where
+/// others keep it waiting, waiting longer would only make routes late.
 const SHARE: u32 = 4;
 /// Updates between watches and this loop.
 const CHANNEL: usize = 4096;
@@ -126,7 +128,7 @@ struct Reconciler {
     whole: bool,
     /// When something changes by itself.
     next: Option<Timestamp>,
-    /// How long planning took last.
+    /// The processor's time that planning took last.
     took: Duration,
 }
 
@@ -228,7 +230,7 @@ impl Reconciler {
         if !self.world.is_synced() {
             return;
         }
-        let begun = Instant::now();
+        let (begun, spent) = (Instant::now(), processor_time());
         self.next = None;
         let standings = standings(&self.world, now);
         self.forget_gone(&standings);
@@ -244,8 +246,8 @@ impl Reconciler {
             self.want_statuses(&plan, &standings, now);
         }
         self.write();
-        self.took = begun.elapsed();
-        self.metrics.reconciled(self.took);
+        self.took = processor_time().saturating_sub(spent);
+        self.metrics.reconciled(begun.elapsed());
     }
 
     fn say_unarmed(&mut self, unarmed: BTreeMap<WorkloadKey, usize>) {
@@ -373,6 +375,12 @@ impl Reconciler {
         self.reports
             .write(|_, it| events::report(recorder.clone(), it.preview, it.phase, it.reason, it.message));
     }
+}
+
+/// What this thread has had of a processor.
+fn processor_time() -> Duration {
+    // A clock that every Linux has.
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
 
 /// Opens the gates of pods that every agent routes to. A gate that is open stays so: whether its containers are ready
