@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 
 use crate::args::{Global, What};
 use crate::exit::Failure;
-use crate::mirrord;
+use crate::unique::Unique;
+use crate::{fields, mirrord};
 
 /// A Preview that is asked for. Its key and name may be missing still.
 #[derive(Clone, Debug, PartialEq)]
@@ -252,10 +253,11 @@ fn is_preview(text: &str) -> bool {
 
 fn of_preview(text: &str, place: &str) -> Result<Draft, Failure> {
     let wrong = |message: String| Failure::invalid(format!("{place}: {message}"));
-    let documents = serde_yaml_ng::Deserializer::from_str(text).map(Value::deserialize);
-    let documents: Vec<Value> =
+    let documents = serde_yaml_ng::Deserializer::from_str(text).map(Unique::deserialize);
+    let documents: Vec<Unique> =
         documents.collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
-    let mut objects: Vec<Value> = documents.into_iter().filter(|it| !it.is_null()).collect();
+    let mut objects: Vec<Value> =
+        documents.into_iter().map(|Unique(it)| it).filter(|it| !it.is_null()).collect();
     let (Some(mut object), true) = (objects.pop(), objects.is_empty()) else {
         return Err(wrong("it must hold one Preview: start others with files of their own".to_owned()));
     };

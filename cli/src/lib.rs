@@ -29,4 +29,5 @@ pub mod progress;
 pub mod reach;
 pub mod select;
 pub mod wait;
+pub mod unique;
 pub mod words;

@@ -109,6 +109,19 @@ fn what_is_missing_or_wrong_is_said() {
     );
     let ttl = FILE.replace("key: pr-1", "ttl: 5s");
     assert!(said(of(&ttl, &What::default())).contains("between 60s and 720h"));
+    // What is lacking is there, but for a slip.
+    let slip = FILE.replace("target:", "targt:").replace("ports:", "port:");
+    let words = "spec.incoming.port: there is no such field: did you mean ports?\nspec.targt: there is no such field: did you mean target?";
+    assert_eq!(said(of(&slip, &What::default())), format!("preview.yaml: {words}"));
+    let novel = FILE.replace("key: pr-1", "novel: 1");
+    assert!(of(&novel, &What::default()).is_ok(), "a newer server may know it");
+    let twice = FILE.replace("key: pr-1", "key: pr-1\n  key: pr-2");
+    assert!(said(of(&twice, &What::default())).contains("\"key\" is there twice"));
+    for field in ["ttl", "idleTtl"] {
+        let bare = FILE.replace("key: pr-1", &format!("{field}: 90"));
+        let words = format!("spec.{field} is 90, without a unit: write it as a text, e.g. \"90m\"");
+        assert_eq!(said(of(&bare, &What::default())), words);
+    }
 }
 
 #[test]

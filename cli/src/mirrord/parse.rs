@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::unique::Unique;
+
 /// Parses by the file's extension; where that says nothing, by what the text looks like.
 pub(super) fn parse(text: &str, path: &Path) -> Result<Value, String> {
     let extension = path.extension().and_then(|it| it.to_str()).unwrap_or_default().to_ascii_lowercase();
@@ -18,11 +20,13 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Value, String> {
 }
 
 fn json(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| {
+    serde_json::from_str(text).map(|Unique(value)| value).map_err(|error| {
         let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
         let comment = line.trim_start().starts_with("//") || line.contains("/*");
         let hint = if comment { " (JSON has no comments: take them out, or use YAML)" } else { "" };
-        format!("this is not JSON: {error}{hint}")
+        // What can be parsed and is wrong all the same says so itself.
+        let not = if error.is_data() { "" } else { "this is not JSON: " };
+        format!("{not}{error}{hint}")
     })
 }
 
@@ -35,4 +39,25 @@ fn yaml(text: &str) -> Result<Value, String> {
 
 fn toml(text: &str) -> Result<Value, String> {
     toml::from_str(text).map_err(|error: toml::de::Error| format!("this is not TOML: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_twice_is_refused_in_every_format() {
+        for (path, text, wanted) in [
+            (
+                "a.json",
+                "{\"a\": {\n\"b\": 1, \"b\": 2}}",
+                "\"b\" is there twice: leave one of them out at line 2",
+            ),
+            ("a.yaml", "a:\n  b: 1\n  b: 2\n", "duplicate entry with key \"b\""),
+            ("a.toml", "[a]\nb = 1\nb = 2\n", "duplicate key"),
+        ] {
+            let error = parse(text, Path::new(path)).unwrap_err();
+            assert!(error.contains(wanted), "{path}: {error}");
+        }
+    }
 }
