@@ -52,7 +52,7 @@ pub fn draft(file: Option<&File<'_>>, what: &What, global: &Global) -> Result<Dr
         None => Draft::empty("flags"),
     };
     draft.set_flags(what)?;
-    draft.check()?;
+    draft.check().map_err(|failure| draft.misspelt().unwrap_or(failure))?;
     Ok(draft)
 }
 
@@ -192,6 +192,12 @@ impl Draft {
         self.ttl()?;
         Ok(())
     }
+    /// What is lacking may be there under a name that nobody knows. Only then it is told here: the API server may know more.
+    fn misspelt(&self) -> Option<Failure> {
+        let unknown = fields::unknown(&self.spec);
+        (!unknown.is_empty()).then(|| Failure::invalid(format!("{}: {}", self.source, unknown.join("\n"))))
+    }
+
 }
 
 fn hint() -> String {

@@ -107,8 +107,6 @@ fn what_is_missing_or_wrong_is_said() {
         said(of(&FILE.replace("Deployment", "Service"), &What::default()))
             .contains("target: unknown variant")
     );
-    let ttl = FILE.replace("key: pr-1", "ttl: 5s");
-    assert!(said(of(&ttl, &What::default())).contains("between 60s and 720h"));
     // What is lacking is there, but for a slip.
     let slip = FILE.replace("target:", "targt:").replace("ports:", "port:");
     let words = "spec.incoming.port: there is no such field: did you mean ports?\nspec.targt: there is no such field: did you mean target?";
@@ -124,6 +122,8 @@ fn what_is_missing_or_wrong_is_said() {
     }
 }
 
+    let ttl = FILE.replace("key: pr-1", "ttl: 5s");
+    assert!(said(of(&ttl, &What::default())).contains("between 60s and 720h"));
 #[test]
 fn what_is_no_object_of_kubernetes_is_a_configuration_of_mirrord() {
     assert!(!is_preview(

@@ -3,6 +3,8 @@
 //! This table decides: what is in it as refused is refused, what is in it as ignored is warned about, what is not in it is
 //! an error. `docs/mirrord.md` has the same table, and a test compares.
 
+use crate::fields::{plain, similar};
+
 /// What becomes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -247,23 +249,16 @@ pub(super) fn has_members(path: &str) -> bool {
 
 /// The key that was probably meant: one of the same name elsewhere, else the most similar one beside it.
 pub(super) fn nearest(path: &str) -> Option<&'static str> {
+    let split = |path: &'static str| path.rsplit_once('.').unwrap_or(("", path));
     let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
-    let plain = |text: &str| {
-        text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+    let beside = || KEYS.iter().map(|known| known.path).filter(|path| split(path).0 == parent);
+    let same = |path: &&'static str| plain(split(path).1) == plain(name);
+    let elsewhere = || KEYS.iter().map(|known| known.path).find(same);
+    let slip = || {
+        let last = similar(name, beside().map(|path| split(path).1))?;
+        beside().find(|path| split(path).1 == last)
     };
-    let last = |known: &Known| known.path.rsplit_once('.').map_or(known.path, |(_, last)| last);
-    let wanted = plain(name);
-    let beside =
-        KEYS.iter().filter(|known| known.path.rsplit_once('.').map_or("", |(parent, _)| parent) == parent);
-    let similar =
-        beside.map(|known| (strsim::damerau_levenshtein(&plain(last(known)), &wanted), known.path)).min();
-    let elsewhere = || KEYS.iter().find(|known| plain(last(known)) == wanted).map(|known| known.path);
-    let (distance, path) = similar.unwrap_or((usize::MAX, ""));
-    if distance == 0 {
-        return Some(path);
-    }
-    // Of a short name, a third of the letters is soon another word.
-    elsewhere().or_else(|| (distance <= (wanted.len() / 3).max(1)).then_some(path))
+    beside().find(same).or_else(elsewhere).or_else(slip)
 }
 
 fn is_below(path: &str, parent: &str) -> bool {

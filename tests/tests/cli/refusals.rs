@@ -25,7 +25,8 @@ fn what_is_invalid_is_refused_before_anything_is_made() {
         call_with(&space, &["start", "-f", "-"], &file(spec)).exits(3).says(&["error:", wanted]);
     };
     let target = "target: { kind: Deployment, name: app }";
-    says(&format!("{{ imag: a, {target} }}"), "there is no image");
+    says(&format!("{{ imag: a, {target} }}"), "spec.imag: there is no such field: did you mean image?");
+    says("{ image: a, targt: { kind: Deployment, name: app } }", "spec.targt: there is no such field");
     says(&format!("{{ image: a, imagePolicy: b, {target} }}"), "spec.imagePolicy: there is no such field");
     says(&format!("{{ image: a, replicas: two, {target} }}"), "spec.replicas");
     says(&format!("{{ image: a b, {target} }}"), "image must be the name of an image, without blanks");

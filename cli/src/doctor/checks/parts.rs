@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Node;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt as _;
-use serde_json::Value;
 
 use super::few;
 use crate::doctor::facts::{Facts, is_ready};
 use crate::doctor::finding::Findings;
+use crate::fields;
+use crate::words::count;
 
 /// The first that has what the chart uses.
 const OLDEST: (u32, u32) = (1, 30);
@@ -21,7 +21,7 @@ pub(super) fn kubernetes(facts: &Facts, findings: &mut Findings<'_>) {
         findings
             .problem(format!("the API server is of version {major}.{minor}, 1.30 is the oldest that works"));
     } else {
-        findings.ok(format!("{major}.{minor}"));
+        findings.ok(format!("the API server is of version {major}.{minor}"));
     }
 }
 
@@ -33,7 +33,7 @@ pub(super) fn crds(facts: &Facts, findings: &mut Findings<'_>) {
             findings.problem(format!("there is no CRD {name}: Byway is not installed"));
             continue;
         };
-        let (ours, theirs) = (fields(&ours), fields(theirs));
+        let (ours, theirs) = (fields::of(&ours), fields::of(theirs));
         let missing: Vec<&String> = ours.difference(&theirs).collect();
         let unknown: Vec<&String> = theirs.difference(&ours).collect();
         if theirs.is_empty() {
@@ -47,32 +47,8 @@ pub(super) fn crds(facts: &Facts, findings: &mut Findings<'_>) {
                 few(&unknown)
             ));
         } else {
-            findings.ok(format!("{name} has every field that this command knows"));
+            findings.ok(format!("the CRD {name} has every field that this command knows, and no other"));
         }
-    }
-}
-
-/// Paths of all fields of v1alpha1, if that is served.
-fn fields(crd: &CustomResourceDefinition) -> BTreeSet<String> {
-    let mut fields = BTreeSet::new();
-    let served = crd.spec.versions.iter().find(|version| version.name == "v1alpha1" && version.served);
-    let schema = served.and_then(|version| version.schema.as_ref()?.open_api_v3_schema.as_ref());
-    if let Some(schema) = schema.and_then(|schema| serde_json::to_value(schema).ok()) {
-        collect(&schema, "", &mut fields);
-    }
-    // What every object has, whether or not the schema says so.
-    fields.retain(|field| !["apiVersion", "kind", "metadata"].contains(&field.as_str()));
-    fields
-}
-
-fn collect(schema: &Value, path: &str, fields: &mut BTreeSet<String>) {
-    for (name, below) in schema["properties"].as_object().into_iter().flatten() {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        collect(below, &path, fields);
-        fields.insert(path);
-    }
-    if schema["items"].is_object() {
-        collect(&schema["items"], path, fields);
     }
 }
 
@@ -86,7 +62,7 @@ pub(super) fn controller(facts: &Facts, findings: &mut Findings<'_>) {
         (all, ready) if ready < all => {
             findings.warning(format!("{ready} of the controller's {all} pods are ready"));
         }
-        (all, _) => findings.ok(format!("{all} ready")),
+        (all, _) => findings.ok(format!("a controller runs, with {}", count(all, "ready pod"))),
     }
 }
 
@@ -107,7 +83,7 @@ pub(super) fn lease(facts: &Facts, findings: &mut Findings<'_>) {
         Some(late) => {
             findings.problem(format!("{holder} held the lease, and let it end {} s ago", late.as_secs()));
         }
-        None => findings.ok(format!("{holder} holds it")),
+        None => findings.ok(format!("{holder} holds the lease byway-controller and renews it")),
     }
 }
 
@@ -134,7 +110,9 @@ pub(super) fn agents(facts: &Facts, findings: &mut Findings<'_>) {
     if !unready.is_empty() {
         findings.problem(format!("the agent is not ready on {}", few(&unready)));
     }
-    if none.is_empty() && unready.is_empty() {
-        findings.ok(format!("ready on {} nodes", well.len()));
+    if living.is_empty() {
+        findings.unknown("there is no ready node");
+    } else if none.is_empty() && unready.is_empty() {
+        findings.ok(format!("a ready agent runs on every ready node: {}", few(&well)));
     }
 }
