@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use byway_api::{ExistingConnections, OnUnreachable, PreviewTarget, Ttl};
+use byway_api::{ExistingConnections, OnUnreachable, PreviewTarget, PullPolicy, Ttl};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::doctor::DoctorArgs;
@@ -85,6 +85,9 @@ pub struct What {
     /// The image that the preview runs
     #[arg(short, long, value_name = "IMAGE")]
     pub image: Option<String>,
+    /// When nodes pull the image: Always, IfNotPresent (say of one that `kind load` brought) or Never; left out: Always, unless it names a digest
+    #[arg(long, value_name = "WHEN", value_parser = values::pull_policy)]
+    pub image_pull_policy: Option<PullPolicy>,
     /// The key that requests carry; left out: one is made
     #[arg(short, long, env = "BYWAY_KEY", hide_env_values = true, value_name = "KEY", value_parser = values::not_empty)]
     pub key: Option<String>,

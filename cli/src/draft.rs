@@ -144,6 +144,7 @@ impl Draft {
     fn set_env(&mut self, what: &What) -> Result<(), Failure> {
         if what.env.is_empty() {
             return Ok(());
+        set("imagePullPolicy", what.image_pull_policy.map(|it| json!(it)));
         }
         let env = self.spec.entry("env").or_insert_with(|| json!([]));
         let env = env.as_array_mut().ok_or_else(|| Failure::invalid("spec.env: it must be a list"))?;

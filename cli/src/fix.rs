@@ -53,7 +53,7 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["ScaledToZero"], "set spec.replicas, or --replicas"),
     (
         &["ImagePullFailed"],
-        "check the name of the image, and the pull secrets of the target; of one that is only on the nodes, set spec.imagePullPolicy to IfNotPresent",
+        "check the name of the image, and the pull secrets of the target; for one that is only on the nodes, give --image-pull-policy IfNotPresent, or set spec.imagePullPolicy",
     ),
     (&["CrashLoop"], "read why it ends: `kubectl preview logs NAME --previous`"),
     (&["ContainerConfig"], "create what the message names, e.g. a Secret or ConfigMap"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use byway_api::{ExistingConnections, OnUnreachable, PreviewTarget, TargetKind};
+use byway_api::{ExistingConnections, OnUnreachable, PreviewTarget, PullPolicy, TargetKind};
 
 /// `NAME=VALUE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,12 @@ pub(super) fn env(text: &str) -> Result<EnvVarArg, String> {
         }
         _ => Err("write NAME=VALUE".to_owned()),
     }
+}
+
+pub(super) fn pull_policy(text: &str) -> Result<PullPolicy, String> {
+    let all = [PullPolicy::Always, PullPolicy::IfNotPresent, PullPolicy::Never];
+    let found = all.into_iter().find(|it| it.as_str().eq_ignore_ascii_case(text));
+    found.ok_or_else(|| "write Always, IfNotPresent or Never".to_owned())
 }
 
 pub(super) fn on_unreachable(text: &str) -> Result<OnUnreachable, String> {

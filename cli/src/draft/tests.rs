@@ -1,4 +1,4 @@
-use byway_api::{ExistingConnections, OnUnreachable};
+use byway_api::{ExistingConnections, OnUnreachable, PullPolicy};
 
 use super::*;
 use crate::args::{EnvVarArg, target};
@@ -38,6 +38,7 @@ fn flags_alone_make_a_preview() {
         ttl: Some("90m".parse().unwrap()),
         idle_ttl: Some("30m".parse().unwrap()),
         replicas: Some(2),
+        image_pull_policy: Some(PullPolicy::IfNotPresent),
         on_unreachable: Some(OnUnreachable::Stable),
         existing_connections: Some(ExistingConnections::DrainIdle),
         ..image("app:2")
@@ -48,7 +49,8 @@ fn flags_alone_make_a_preview() {
         json!({
             "apiVersion": "byway.dev/v1alpha1", "kind": "Preview", "metadata": { "name": "a", "namespace": "demo" },
             "spec": {
-                "target": { "kind": "Deployment", "name": "app" }, "image": "app:2", "ttl": "1h30m", "idleTtl": "30m", "replicas": 2,
+                "target": { "kind": "Deployment", "name": "app" }, "image": "app:2", "imagePullPolicy": "IfNotPresent",
+                "ttl": "1h30m", "idleTtl": "30m", "replicas": 2,
                 "incoming": {
                     "ports": [80, 81], "match": { "header": { "name": "x-traffic", "exact": "{{ key }}" } },
                     "onUnreachable": "stable", "existingConnections": "drainIdle",
