@@ -102,7 +102,8 @@ pub fn read_within(
     outside: &Outside,
 ) -> Result<Started, Problems> {
     let whole = |message| Problems(vec![Problem { field: String::new(), message }]);
-    let rendered = template::render(text, outside).map_err(whole)?;
+    let key_is_given = overrides.key.is_some() || outside.var("MIRRORD_KEY").is_some();
+    let rendered = template::render(text, outside, key_is_given).map_err(whole)?;
     let value = parse::parse(&rendered.text, path).map_err(whole)?;
     if !value.is_object() {
         return Err(whole(
@@ -111,6 +112,9 @@ pub fn read_within(
     }
     let mut said = Said::default();
     walk::walk(&value, overrides, outside, &mut said);
+    if let Some(mark) = rendered.no_branch {
+        walk::branchless(&value, mark, &mut said);
+    }
     let mut reader = Reader { mark: rendered.mark, key: None, outside, said };
     let file = Section::root(&value);
     reader.key = reader.key(&file, overrides);

@@ -1,7 +1,8 @@
 //! Templates, rendered before the text is parsed, as mirrord does: by Tera, with `key`, `git_branch` and `get_env`.
 //!
 //! The key may stand in the file itself, and in a filter it must stay `{{ key }}`, which is for the agents to fill in. So a
-//! mark is put in its place here: a character that the file does not have.
+//! mark is put in its place here: a character that the file does not have. So it is for a branch that is not known, where
+//! the key that is made of it is given in another way.
 
 use std::collections::HashMap;
 use std::error::Error as _;
@@ -13,19 +14,30 @@ use super::Outside;
 #[cfg(test)]
 mod tests;
 
+/// What to do where there is none.
+pub(super) const NO_BRANCH: &str = "{{ git_branch }} is not known, since no branch is checked out here (this is no git repository, or HEAD is detached, as mostly in CI): set MIRRORD_BRANCH_NAME; where only the key is made of it, --key does as well";
+
+/// Filters that leave a mark where it is.
+const LEAVING_MARKS: [&str; 7] = ["safe", "regex_escape", "replace", "lower", "upper", "trim", "truncate"];
+
 /// A text without templates.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rendered {
     pub(super) text: String,
     /// Where `{{ key }}` was.
     pub(super) mark: char,
+    /// Where `{{ git_branch }}` was, if there is none.
+    pub(super) no_branch: Option<char>,
 }
 
-pub(super) fn render(text: &str, outside: &Outside) -> Result<Rendered, String> {
-    let mark = ('\u{E000}'..='\u{F8FF}').find(|mark| !text.contains(*mark));
-    let mark = mark.ok_or("the file has every character that is for private use: take one out")?;
+/// `key_is_given`: then what the file's key is made of does not matter.
+pub(super) fn render(text: &str, outside: &Outside, key_is_given: bool) -> Result<Rendered, String> {
+    let mut marks = ('\u{E000}'..='\u{F8FF}').filter(|mark| !text.contains(*mark));
+    let (Some(mark), Some(of_branch)) = (marks.next(), marks.next()) else {
+        return Err("the file has every character that is for private use: take two of them out".to_owned());
+    };
     if !["{{", "{%", "{#"].iter().any(|opening| text.contains(opening)) {
-        return Ok(Rendered { text: text.to_owned(), mark });
+        return Ok(Rendered { text: text.to_owned(), mark, no_branch: None });
     }
     if let Some(tag) = tags(text).into_iter().find(|tag| misuses_the_key(tag)) {
         return Err(format!(
@@ -40,13 +52,27 @@ pub(super) fn render(text: &str, outside: &Outside) -> Result<Rendered, String> 
     tera.register_filter("path_pattern", |_: &Value, _: &HashMap<_, _>| Ok(Value::from("")));
     let mut context = Context::new();
     context.insert("key", &mark);
-    if let Some(branch) = outside.branch() {
+    let branch = outside.branch();
+    let no_branch = (branch.is_none() && key_is_given && only_prints_the_branch(text)).then_some(of_branch);
+    if let Some(branch) = branch.clone().or(no_branch.map(String::from)) {
         context.insert("git_branch", &branch);
     }
-    let rendered = tera.render_str(text, &context);
-    rendered
-        .map(|text| Rendered { text, mark })
-        .map_err(|error| format!("the template is wrong: {}", causes(&error)))
+    match tera.render_str(text, &context) {
+        Ok(text) => Ok(Rendered { text, mark, no_branch }),
+        Err(error) => match causes(&error) {
+            causes if branch.is_none() && causes.contains("`git_branch`") => Err(NO_BRANCH.to_owned()),
+            causes => Err(format!("the template is wrong: {causes}")),
+        },
+    }
+}
+
+/// Whether a mark can stand for the branch: nothing is decided by it, and nothing is put in its place.
+fn only_prints_the_branch(text: &str) -> bool {
+    tags(text).into_iter().filter(|tag| tag.contains("git_branch")).all(|tag| {
+        let mut parts = tag[2..tag.len() - 2].trim_matches('-').split('|').map(str::trim);
+        let filter = |it: &str| LEAVING_MARKS.contains(&it.split('(').next().unwrap_or_default());
+        tag.starts_with("{{") && parts.next() == Some("git_branch") && parts.all(filter)
+    })
 }
 
 fn get_env(args: &HashMap<String, Value>, outside: &Outside) -> tera::Result<Value> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::keys::{self, Fate};
+use super::template::NO_BRANCH;
 use super::{Outside, Overrides, Said, Section};
 
 /// Says what is not known, what is refused, and what is ignored.
@@ -18,6 +19,19 @@ pub(super) fn walk(value: &Value, overrides: &Overrides, outside: &Outside, said
             _ => (format!("{} and {last}", paths.join(", ")), "are"),
         };
         said.warnings.push(format!("{paths} {are} ignored: {why}"));
+    }
+}
+
+/// Says where a branch is needed that is not known: anywhere but in the key, for which there is another one.
+pub(super) fn branchless(value: &Value, mark: char, said: &mut Said) {
+    let root = Section::root(value);
+    let mut rest: Vec<_> = root.members().filter(|(name, _)| *name != "key").map(|(_, it)| it).collect();
+    while let Some(section) = rest.pop() {
+        if section.value.as_str().is_some_and(|text| text.contains(mark)) {
+            said.problem(&section.path, NO_BRANCH);
+        }
+        rest.extend(section.members().map(|(_, it)| it));
+        rest.extend(section.items());
     }
 }
 

@@ -6,7 +6,7 @@ fn outside() -> Outside {
 }
 
 fn rendered(text: &str) -> Result<String, String> {
-    render(text, &outside()).map(|it| it.text.replace(it.mark, "KEY"))
+    render(text, &outside(), false).map(|it| it.text.replace(it.mark, "KEY"))
 }
 
 #[test]
@@ -42,9 +42,27 @@ fn variables_have_defaults_or_are_told() {
 }
 
 #[test]
+fn where_no_branch_is_checked_out_it_says_what_to_do() {
+    for text in ["{{ git_branch }}", "{{ git_branch | lower }}", "{% if git_branch == 'a' %}a{% endif %}"] {
+        assert_eq!(rendered(text), Err(NO_BRANCH.to_owned()), "{text}");
+    }
+    // The key is given, so that it may not matter.
+    let marked = |text: &str| {
+        let it = render(text, &outside(), true)?;
+        Ok(it.no_branch.map_or(it.text.clone(), |mark| it.text.replace(mark, "BRANCH")))
+    };
+    assert_eq!(marked("{{ git_branch }}").as_deref(), Ok("BRANCH"));
+    assert_eq!(marked("{{ git_branch | replace(from='/', to='-') | lower }}").as_deref(), Ok("BRANCH"));
+    assert_eq!(marked("{{ git_branch | default(value='shared') }}").as_deref(), Ok("shared"));
+    for text in ["{{ git_branch | length }}", "{% if git_branch == 'a' %}a{% endif %}"] {
+        assert_eq!(marked(text), Err(NO_BRANCH.to_owned()), "{text}");
+    }
+}
+
+#[test]
 fn a_mark_in_the_text_is_not_taken_for_the_key() {
     let text = "\u{E000}{{ key }}";
-    let rendered = render(text, &outside()).unwrap();
+    let rendered = render(text, &outside(), false).unwrap();
     assert_eq!(rendered.text, format!("\u{E000}{}", rendered.mark));
     assert_ne!(rendered.mark, '\u{E000}');
 }
