@@ -109,8 +109,16 @@ fn a_cluster_is_chosen_by_the_command_line_alone() {
         r#"{ "target": "deployment/a", "kube_context": "b", "feature": { "preview": { "image": "c" } } }"#;
     let problems = read(text, "mirrord.json", &Overrides::default()).unwrap_err();
     assert!(problems.to_string().contains("say --context b"), "{problems}");
-    let overrides = Overrides { context: Some("d".to_owned()), ..Overrides::default() };
-    assert!(read(text, "mirrord.json", &overrides).is_ok());
+    let warnings = |text: &str, overrides: &Overrides| {
+        let started = read(text, "mirrord.json", overrides).unwrap();
+        started.warnings.into_iter().filter(|it| it.starts_with("kube")).collect::<Vec<_>>()
+    };
+    let context = |name: &str| Overrides { context: Some(name.to_owned()), ..Overrides::default() };
+    assert_eq!(warnings(text, &context("b")), Vec::<String>::new(), "it is the same");
+    assert_eq!(warnings(text, &context("d")), [r#"kube_context is "b", and --context d goes before it"#]);
+    let text = text.replace("kube_context", "kubeconfig");
+    let file = Overrides { kubeconfig: Some("d".into()), ..Overrides::default() };
+    assert_eq!(warnings(&text, &file), [r#"kubeconfig is "b", and --kubeconfig d goes before it"#]);
 }
 
 #[test]
@@ -187,7 +195,7 @@ fn row(known: &super::keys::Known) -> String {
         Fate::Refused { why, instead } => format!("| `{path}` | refused | {why}. Instead: {instead} |\n"),
         Fate::Flag { flag } => {
             format!(
-                "| `{path}` | refused | a file does not choose the cluster. Instead: `{flag}`; then the key is ignored |\n"
+                "| `{path}` | refused | a file does not choose the cluster. Instead: `{flag}`, which goes before the key; a warning tells where they differ |\n"
             )
         }
         Fate::Ignored(why) => format!("| `{path}` | ignored | {why} |\n"),

@@ -78,23 +78,36 @@ impl Walk<'_> {
             Fate::Refused { why, instead } => {
                 self.said.problem(&section.path, format!("is not available: {why}; {instead}"));
             }
-            Fate::Flag { flag } if self.is_given(flag) => {}
-            Fate::Flag { flag } => {
+            Fate::Flag { flag } => self.flag(section, flag),
+            Fate::Ignored(why) => self.ignored.entry(why).or_default().push(section.path.clone()),
+        }
+    }
+
+    /// What only a flag chooses.
+    fn flag(&mut self, section: &Section<'_>, flag: &str) {
+        match self.given(flag) {
+            Some((_, value)) if *section.value == value => {}
+            Some((by, value)) => self
+                .said
+                .warnings
+                .push(format!("{} is {}, and {by} {value} goes before it", section.path, section.value)),
+            None => {
                 let message = format!(
                     "a file does not choose the cluster here: say {flag}{}, which goes before it",
                     section.value.as_str().map(|value| format!(" {value}")).unwrap_or_default()
                 );
                 self.said.problem(&section.path, message);
             }
-            Fate::Ignored(why) => self.ignored.entry(why).or_default().push(section.path.clone()),
         }
     }
 
-    fn is_given(&self, flag: &str) -> bool {
-        match flag {
-            "--context" => self.overrides.context.is_some(),
-            _ => self.overrides.kubeconfig.is_some() || self.outside.var("KUBECONFIG").is_some(),
+    /// By what the cluster is chosen, and which.
+    fn given(&self, flag: &str) -> Option<(&'static str, String)> {
+        if flag == "--context" {
+            return self.overrides.context.clone().map(|it| ("--context", it));
         }
+        let of_flag = self.overrides.kubeconfig.as_ref().map(|it| ("--kubeconfig", it.display().to_string()));
+        of_flag.or_else(|| self.outside.var("KUBECONFIG").map(|it| ("KUBECONFIG", it)))
     }
 }
 
