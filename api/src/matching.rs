@@ -44,7 +44,8 @@ pub struct Match {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathMatch>,
     /// The method, in capitals as it is sent.
-    #[schemars(length(min = 1, max = 32), regex(pattern = "^[!#$%&'*+.^_`|~0-9A-Z-]+$"))]
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(validation = Rule::new("self.matches(r\"^[!#$%&'*+.^_`|~0-9A-Z-]+$\")").message("a method is written as it is sent, in capitals, e.g. GET"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// A regex on `Name: value` of each header, whatever its case; as in mirrord's `header_filter`.
@@ -75,7 +76,8 @@ pub struct Matcher {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<PathMatch>,
     /// The method, in capitals as it is sent.
-    #[schemars(length(min = 1, max = 32), regex(pattern = "^[!#$%&'*+.^_`|~0-9A-Z-]+$"))]
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(validation = Rule::new("self.matches(r\"^[!#$%&'*+.^_`|~0-9A-Z-]+$\")").message("a method is written as it is sent, in capitals, e.g. GET"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// A regex on `Name: value` of each header, whatever its case.
@@ -91,7 +93,8 @@ pub struct Matcher {
 #[x_kube(validation = Rule::new("has(self.exact) != has(self.regex)").message("a header matcher must have exactly one of exact and regex"))]
 pub struct HeaderMatch {
     /// Name, in any case.
-    #[schemars(length(min = 1, max = 128), regex(pattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"))]
+    #[schemars(length(min = 1, max = 128))]
+    #[x_kube(validation = Rule::new("self.matches(r\"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$\")").message("the name of a header is made of letters, digits and any of !#$%&'*+-.^_`|~"))]
     pub name: String,
     /// The whole value.
     #[schemars(length(min = 1, max = 1024))]

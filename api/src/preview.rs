@@ -63,7 +63,9 @@ pub use problems::Problem;
 pub struct PreviewSpec {
     /// What a request must carry to reach the preview. Immutable. Left out: generated, see status.key.
     #[schemars(schema_with = "schema::key")]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("key is immutable: make another Preview for another key"))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$')")
+            .message("a key has 1 to 63 letters, digits, '.', '_' or '-', and begins and ends with a letter or digit"),
+        validation = Rule::new("self == oldSelf").message("key is immutable: make another Preview for another key"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// The workload that is cloned. Immutable. Left out: a fresh pod from the image, called through a Service of its own.

@@ -55,6 +55,8 @@ pub(super) const KEYLESS: &str = "every way through a match must name {{ key }} 
 pub(super) fn key(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = generator.subschema_for::<Key>();
     schema.insert("minLength".to_owned(), 1.into());
+    // A rule says it in words.
+    schema.remove("pattern");
     schema
 }
 
