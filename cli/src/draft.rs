@@ -105,10 +105,23 @@ impl Draft {
     ///
     /// When that is no time to live.
     pub fn ttl(&self) -> Result<Ttl, Failure> {
-        let ttl = self.spec.get("ttl").and_then(Value::as_str);
+        let ttl = self.time("ttl")?;
         ttl.map_or(Ok(Ttl::default()), |it| {
             it.parse().map_err(|error| Failure::invalid(format!("{it:?}: {error}")))
         })
+    }
+
+    /// A field that is a time. YAML takes a number for one, which says nothing of its unit.
+    fn time(&self, field: &str) -> Result<Option<&str>, Failure> {
+        match self.spec.get(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => {
+                let message =
+                    format!("spec.{field} is {other}, without a unit: write it as a text, e.g. \"90m\"");
+                Err(Failure::invalid(message))
+            }
+        }
     }
 
     /// The object to send.
@@ -131,6 +144,7 @@ impl Draft {
         set("key", what.key.as_ref().filter(|it| !it.is_empty()).map(|it| json!(it)));
         set("target", what.target.as_ref().map(|it| json!(it)));
         set("image", what.image.as_ref().map(|it| json!(it)));
+        set("imagePullPolicy", what.image_pull_policy.map(|it| json!(it)));
         set("ttl", what.ttl.as_ref().map(|it| json!(it)));
         set("idleTtl", what.idle_ttl.as_ref().map(|it| json!(it)));
         set("replicas", what.replicas.map(|it| json!(it)));
@@ -144,7 +158,6 @@ impl Draft {
     fn set_env(&mut self, what: &What) -> Result<(), Failure> {
         if what.env.is_empty() {
             return Ok(());
-        set("imagePullPolicy", what.image_pull_policy.map(|it| json!(it)));
         }
         let env = self.spec.entry("env").or_insert_with(|| json!([]));
         let env = env.as_array_mut().ok_or_else(|| Failure::invalid("spec.env: it must be a list"))?;
@@ -179,6 +192,12 @@ impl Draft {
         Ok(())
     }
 
+    /// What is lacking may be there under a name that nobody knows. Only then it is told here: the API server may know more.
+    fn misspelt(&self) -> Option<Failure> {
+        let unknown = fields::unknown(&self.spec);
+        (!unknown.is_empty()).then(|| Failure::invalid(format!("{}: {}", self.source, unknown.join("\n"))))
+    }
+
     /// What can be told without the API server, in the words of flags.
     fn check(&self) -> Result<(), Failure> {
         if self.image().is_empty() {
@@ -191,14 +210,9 @@ impl Draft {
         }
         self.key()?;
         self.ttl()?;
+        self.time("idleTtl")?;
         Ok(())
     }
-    /// What is lacking may be there under a name that nobody knows. Only then it is told here: the API server may know more.
-    fn misspelt(&self) -> Option<Failure> {
-        let unknown = fields::unknown(&self.spec);
-        (!unknown.is_empty()).then(|| Failure::invalid(format!("{}: {}", self.source, unknown.join("\n"))))
-    }
-
 }
 
 fn hint() -> String {

@@ -122,10 +122,10 @@ fn what_is_missing_or_wrong_is_said() {
         let words = format!("spec.{field} is 90, without a unit: write it as a text, e.g. \"90m\"");
         assert_eq!(said(of(&bare, &What::default())), words);
     }
-}
-
     let ttl = FILE.replace("key: pr-1", "ttl: 5s");
     assert!(said(of(&ttl, &What::default())).contains("between 60s and 720h"));
+}
+
 #[test]
 fn what_is_no_object_of_kubernetes_is_a_configuration_of_mirrord() {
     assert!(!is_preview(
