@@ -32,6 +32,8 @@ fn what_is_wrong_is_refused_with_its_place_and_a_reason() {
         ("policies.namespaces.a.images={b*}", "policies.namespaces.a.images: b* names no registry"),
         ("policies.maxTtl=never", "policies.maxTtl is never: name a duration"),
         ("policies.namespaces.a.maxTtl=1d", "policies.namespaces.a.maxTtl is 1d: name a duration"),
+        ("policies.maxTtl=59s", "policies.maxTtl is 59s, less than 60s"),
+        ("policies.namespaces.a.maxTtl=0h", "policies.namespaces.a.maxTtl is 0h, less than 60s"),
         ("policies.namespaces.a.max=1", "additional properties 'max' not allowed"),
         ("ci.namespaces={a}", "ci.subjects is empty"),
         ("ci.subjects[0].name=a", "missing property 'kind'"),
@@ -43,6 +45,13 @@ fn what_is_wrong_is_refused_with_its_place_and_a_reason() {
     for (setting, wanted) in cases {
         let said = template(&["--set", setting]).expect_err(setting);
         assert!(said.contains(wanted), "{setting}: {said}");
+    }
+}
+
+#[test]
+fn a_limit_may_be_as_short_as_the_shortest_ttl() {
+    for ttl in ["60s", "1m", "0h59m60s", "8760h"] {
+        template(&["--set", &format!("policies.maxTtl={ttl},policies.namespaces.a.maxTtl={ttl}")]).unwrap();
     }
 }
 
