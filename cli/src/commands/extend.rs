@@ -119,8 +119,8 @@ async fn write(
     other: Value,
 ) -> Result<Preview, kube::Error> {
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    match api.patch(&preview.name_any(), &params, &Patch::Merge(change)).await {
-        Err(kube::Error::Api(said)) if said.message.contains("ttl is ") => {
+    match api.patch(&preview.name_any(), &params, &Patch::Merge(&change)).await {
+        Err(kube::Error::Api(said)) if said.message.contains("ttl is ") && change != other => {
             api.patch(&preview.name_any(), &params, &Patch::Merge(other)).await
         }
         done => done,
@@ -165,6 +165,13 @@ mod tests {
         assert_eq!(change(&it, Some("1m".parse().unwrap()), false, now), json!({ "spec": { "ttl": "31m" } }));
         let revived = json!({ "spec": { "ttl": "5h", "renewedAt": "2030-01-01T00:30:00Z" } });
         assert_eq!(change(&it, None, true, now), revived);
+        let ttl: Ttl = "2h".parse().unwrap();
+        let again = renewed(ttl, now);
+        assert_eq!(
+            change(&it, Some(ttl), true, now),
+            again,
+            "where that is refused, there is nothing else to try"
+        );
         it.spec.ttl = Ttl::Never;
         assert_eq!(change(&it, None, false, now), json!({}));
     }
