@@ -27,10 +27,15 @@ struct Versions {
 
 pub(super) async fn run(global: &Global, args: &VersionArgs) -> Done {
     let mut versions = Versions { client: env!("CARGO_PKG_VERSION"), controller: None, unknown: None };
+    let mut unreached = None;
     if !args.client {
         match controller(global).await {
             Ok(version) => versions.controller = Some(version),
-            Err(failure) => versions.unknown = Some(failure.message),
+            Err(failure) => {
+                versions.unknown = Some(failure.message.clone());
+                // That there is none, or that this user may not see it, is an answer.
+                unreached = Some(failure).filter(|it| it.exit == Exit::Unreachable);
+            }
         }
     }
     output::print(&match args.output {
@@ -38,7 +43,7 @@ pub(super) async fn run(global: &Global, args: &VersionArgs) -> Done {
         Some(StructuredFormat::Yaml) => output::yaml(&versions)?,
         None => text(&versions),
     })?;
-    Ok(Exit::Ok.code())
+    unreached.map_or(Ok(Exit::Ok.code()), Err)
 }
 
 fn text(versions: &Versions) -> String {

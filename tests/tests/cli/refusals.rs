@@ -126,6 +126,11 @@ fn a_cluster_that_cannot_be_reached_is_not_waited_for() {
     with_kubeconfig(&kubeconfig, &["list", "--context", "b"])
         .exits(8)
         .says(&["cannot use the kubeconfig", "b"]);
+    for kubeconfig in [kubeconfig.as_path(), Path::new("/nonexistent")] {
+        let out = with_kubeconfig(kubeconfig, &["version"]).exits(8);
+        assert!(out.stdout.starts_with(&format!("kubectl-preview {}\n", env!("CARGO_PKG_VERSION"))));
+        with_kubeconfig(kubeconfig, &["version", "--client"]).exits(0);
+    }
     with_kubeconfig(Path::new("/nonexistent"), &["list"])
         .exits(8)
         .says(&["cannot use the kubeconfig", "what to do:"]);
