@@ -24,6 +24,7 @@ use crate::args::{Global, StructuredFormat, target};
 use crate::client::Cluster;
 use crate::exit::{Exit, Failure};
 use crate::output;
+use crate::words::count;
 
 /// Look whether the cluster, and a namespace in it, can have previews.
 #[derive(Clone, Debug, Default, Args)]
@@ -90,9 +91,9 @@ fn text(findings: &[Finding], verbose: bool) -> String {
             text.push_str(&format!("{:<9}-> {fix}\n", ""));
         }
     }
-    let count = |level| findings.iter().filter(|finding| finding.level == level).count();
-    let (problems, warnings, unknown) = (count(Level::Problem), count(Level::Warning), count(Level::Unknown));
-    let well = count(Level::Ok);
-    text.push_str(&format!("{problems} problems, {warnings} warnings, {unknown} unknown, {well} well\n"));
+    let of = |level| findings.iter().filter(|finding| finding.level == level).count();
+    let (problems, warnings) = (count(of(Level::Problem), "problem"), count(of(Level::Warning), "warning"));
+    let (unknown, well) = (of(Level::Unknown), of(Level::Ok));
+    text.push_str(&format!("{problems}, {warnings}, {unknown} unknown, {well} well\n"));
     text
 }

@@ -109,6 +109,12 @@ pub fn span(time: std::time::Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
+/// `1 pod`, `3 pods`.
+#[must_use]
+pub fn count<N: Copy + std::fmt::Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
+    format!("{number} {what}{}", if number == N::from(1) { "" } else { "s" })
+}
+
 /// `NAMESPACE/NAME`.
 #[must_use]
 pub fn full_name(preview: &Preview) -> String {

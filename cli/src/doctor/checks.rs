@@ -97,6 +97,12 @@ pub const CHECKS: &[Check] = &[
         nodes::features,
     ),
     check(
+        "Namespace",
+        "is the namespace there?",
+        "name another one with -n, or create it",
+        rights::namespace,
+    ),
+    check(
         "Rights",
         "what may this user do?",
         "ask for the role `edit` in the namespace; docs/security.md says who may do what",

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::{
     admissionregistration::v1::MutatingWebhookConfiguration,
     coordination::v1::Lease,
-    core::v1::{Namespace, Node, PersistentVolumeClaim, Pod, ResourceQuota, Service},
+    core::v1::{Namespace, Node, PersistentVolumeClaim, Pod, ResourceQuota, Service, ServiceSpec},
     networking::v1::NetworkPolicy,
     node::v1::RuntimeClass,
 };
@@ -217,6 +217,15 @@ impl TargetFacts {
 #[must_use]
 pub fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     Selector::try_from(selector.clone()).is_ok_and(|selector| selector.matches(labels))
+}
+
+/// Whether a Service sends to pods with these labels.
+#[must_use]
+pub fn sends(service: &ServiceSpec, labels: &BTreeMap<String, String>) -> bool {
+    let selector = service.selector.iter().flatten();
+    // One without a selector is told by hand where to send.
+    selector.clone().next().is_some()
+        && selector.into_iter().all(|(key, value)| labels.get(key) == Some(value))
 }
 
 /// Whether a pod's condition `Ready` holds.

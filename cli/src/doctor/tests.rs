@@ -15,6 +15,10 @@ mod cases;
 
 use cases::{CASES, Change, target};
 
+fn here(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
 fn of<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value:#}"))
 }
@@ -152,6 +156,15 @@ fn a_healthy_cluster_is_well() {
     assert_eq!(codes.len(), CHECKS.len(), "some check says nothing");
 }
 
+/// Each answer says by itself what was looked at.
+#[test]
+fn what_is_well_is_told_in_sentences() {
+    assert_eq!(
+        text(&checks::run(&healthy()), true),
+        fs::read_to_string(here("src/doctor/tests/healthy.txt")).unwrap()
+    );
+}
+
 #[test]
 fn each_change_is_told_by_its_check() {
     for (change, code, level, words) in CASES {
@@ -273,14 +286,14 @@ fn people_read_the_worst_last() {
     let shown = text(&checks::run(&facts), false);
     let (warning, problem) = (shown.find("warning  Rights").unwrap(), shown.find("problem  Lease").unwrap());
     assert!(warning < problem, "{shown}");
-    assert!(shown.contains("1 problems, 1 warnings, 0 unknown"), "{shown}");
+    assert!(shown.contains("1 problem, 1 warning, 0 unknown"), "{shown}");
     assert!(!shown.contains("ok  "), "{shown}");
-    assert!(text(&checks::run(&facts), true).contains("ok       Kubernetes: 1.34"));
+    assert!(text(&checks::run(&facts), true).contains("ok       Kubernetes: "));
 }
 
 #[test]
 fn every_check_is_documented() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/doctor.md")).unwrap();
+    let page = fs::read_to_string(here("../docs/doctor.md")).unwrap();
     let rows: Vec<String> = CHECKS
         .iter()
         .map(|check| format!("| `{}` | {} | {} |\n", check.code, check.asks, check.fix))

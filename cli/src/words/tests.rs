@@ -57,3 +57,26 @@ fn the_key_that_will_be_generated_is_known_at_once() {
     assert_eq!(key_of(&preview(json!({}))), Some(names::generated_key("a", "1")));
     assert_eq!(key_of(&preview(json!({ "key": "other" }))).unwrap().as_str(), "other");
 }
+
+#[test]
+fn a_state_makes_a_sentence() {
+    for (state, sentence) in [
+        ("failed", "has failed"),
+        ("expired", "has expired"),
+        ("stopping", "is stopping"),
+        ("waiting", "is waiting"),
+        ("initializing", "is initializing"),
+        ("running (42m remaining)", "is running (42m remaining)"),
+        ("degraded (infinite)", "is degraded (infinite)"),
+    ] {
+        assert_eq!(is(state), sentence);
+    }
+}
+
+#[test]
+fn one_is_not_several() {
+    assert_eq!(
+        (count(1_u64, "pod"), count(0_usize, "pod"), count(2_usize, "pod")),
+        ("1 pod".into(), "0 pods".into(), "2 pods".into())
+    );
+}

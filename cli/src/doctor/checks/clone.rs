@@ -4,6 +4,7 @@ use byway_controller::clone::{Refusal, Warning};
 
 use crate::doctor::facts::{Facts, Look, TargetFacts, is_ready};
 use crate::doctor::finding::{Findings, Level};
+use crate::words::count;
 
 /// Reasons of warnings about volumes.
 const OF_VOLUMES: [&str; 4] = ["ClaimShared", "ClaimUnknown", "StartsEmpty", "HostPathWritable"];
@@ -23,7 +24,7 @@ pub(super) fn target(facts: &Facts, findings: &mut Findings<'_>) {
     let own = target.own_pods();
     match own.iter().filter(|pod| is_ready(pod)).count() {
         0 => findings.problem(format!("{} has no ready pod: there is nothing to steer", target.text())),
-        ready => findings.ok(format!("{} has {ready} ready pods", target.text())),
+        ready => findings.ok(format!("{} has {}", target.text(), count(ready, "ready pod"))),
     }
 }
 
@@ -32,7 +33,7 @@ pub(super) fn host_network(facts: &Facts, findings: &mut Findings<'_>) {
     if source.spec.host_network == Some(true) {
         findings.problem("it uses the node's network, where its ports are taken and nothing can be steered");
     } else {
-        findings.ok("it has");
+        findings.ok("its pods have a network of their own, not the node's");
     }
 }
 
@@ -56,7 +57,7 @@ pub(super) fn volumes(facts: &Facts, findings: &mut Findings<'_>) {
                 }
             }
             if findings.all.is_empty() {
-                findings.ok("they can");
+                findings.ok("its volumes, if it has any, can be shared with a clone");
             }
         }
     }
@@ -82,7 +83,10 @@ pub(super) fn otherwise(facts: &Facts, findings: &mut Findings<'_>) {
             }
             if count == 0 && all_seen {
                 let ports: Vec<String> = children.ports.iter().map(u16::to_string).collect();
-                findings.ok(format!("it can; steered ports: {}", ports.join(", ")));
+                findings.ok(format!(
+                    "it can be cloned as it is; these of its ports are steered: {}",
+                    ports.join(", ")
+                ));
             }
         }
     }

@@ -8,7 +8,7 @@ use kube::ResourceExt as _;
 
 use super::clone::OF_POLICIES;
 use super::few;
-use crate::doctor::facts::{Facts, selects};
+use crate::doctor::facts::{Facts, selects, sends};
 use crate::doctor::finding::{Findings, Level};
 
 pub(super) fn policies(facts: &Facts, findings: &mut Findings<'_>) {
@@ -44,7 +44,7 @@ pub(super) fn policies(facts: &Facts, findings: &mut Findings<'_>) {
         }
     }
     if findings.all.is_empty() {
-        findings.ok("none is in the way");
+        findings.ok("no NetworkPolicy stands between the agents and a preview");
     }
 }
 
@@ -83,9 +83,7 @@ pub(super) fn families(facts: &Facts, findings: &mut Findings<'_>) {
     let mut well = true;
     for service in target.services.seen().into_iter().flatten() {
         let Some(spec) = &service.spec else { continue };
-        let selector: Vec<_> = spec.selector.iter().flatten().collect();
-        let sends =
-            !selector.is_empty() && selector.iter().all(|(key, value)| labels.get(*key) == Some(*value));
+        let sends = sends(spec, &labels);
         let lacking: Vec<&str> = spec
             .ip_families
             .iter()
@@ -103,7 +101,8 @@ pub(super) fn families(facts: &Facts, findings: &mut Findings<'_>) {
         }
     }
     if well {
-        findings.ok(format!("both have {}", words(&theirs.intersection(&ours).copied().collect())));
+        let both = words(&theirs.intersection(&ours).copied().collect());
+        findings.ok(format!("agents and its pods both have addresses of {both}"));
     }
 }
 

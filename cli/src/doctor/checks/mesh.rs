@@ -38,7 +38,7 @@ pub(super) fn mesh(facts: &Facts, findings: &mut Findings<'_>) {
         );
     }
     if !found && target.pods.seen().is_some() {
-        findings.ok("none was found");
+        findings.ok("no service mesh was found before it");
     }
 }
 

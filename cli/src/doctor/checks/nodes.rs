@@ -46,7 +46,7 @@ pub(super) fn kernel(facts: &Facts, findings: &mut Findings<'_>) {
     if bad.is_empty() && kernels.is_empty() {
         findings.unknown("no node says which kernel it has");
     } else if bad.is_empty() {
-        findings.ok(few(&kernels.into_iter().collect::<Vec<_>>()));
+        findings.ok(format!("the nodes run Linux {}", few(&kernels.into_iter().collect::<Vec<_>>())));
     } else {
         findings.problem(format!("{}: targets there cannot have previews", few(&bad)));
     }
@@ -74,7 +74,10 @@ pub(super) fn features(facts: &Facts, findings: &mut Findings<'_>) {
         match heard {
             0 => findings
                 .unknown("no agent has said anything yet: they are asked when the first preview needs them"),
-            _ => findings.ok(format!("{heard} agents have found all that they need")),
+            _ => findings.ok(format!(
+                "the agents that have spoken found all that they need: {heard} of {}",
+                matter.len()
+            )),
         }
     }
 }
@@ -83,7 +86,7 @@ pub(super) fn sandbox(facts: &Facts, findings: &mut Findings<'_>) {
     let Some(target) = &facts.target else { return };
     let Some(Ok(source)) = target.source() else { return };
     let Some(class) = &source.spec.runtime_class_name else {
-        findings.ok("its pods have no RuntimeClass");
+        findings.ok("its pods name no RuntimeClass, and so run in no sandbox");
         return;
     };
     let Some(runtimes) = findings.see(&facts.runtimes) else { return };
@@ -96,7 +99,9 @@ pub(super) fn sandbox(facts: &Facts, findings: &mut Findings<'_>) {
                 "its RuntimeClass {class} is {sandbox}, whose connections cannot be steered"
             ));
         }
-        (None, Some(handler)) => findings.ok(format!("its RuntimeClass {class} has the handler {handler}")),
+        (None, Some(handler)) => findings.ok(format!(
+            "its RuntimeClass {class} has the handler {handler}, which is not known as a sandbox"
+        )),
         (None, None) => findings.problem(format!("there is no RuntimeClass {class}: its pods cannot start")),
     }
 }

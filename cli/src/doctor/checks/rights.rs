@@ -4,6 +4,14 @@ use super::few;
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::Findings;
 
+pub(super) fn namespace(facts: &Facts, findings: &mut Findings<'_>) {
+    match findings.see(&facts.space) {
+        Some(Some(_)) => findings.ok(format!("there is a namespace {}", facts.namespace)),
+        Some(None) => findings.problem(format!("there is no namespace {}", facts.namespace)),
+        None => {}
+    }
+}
+
 pub(super) fn rights(facts: &Facts, findings: &mut Findings<'_>) {
     let mut well = Vec::new();
     for right in &facts.rights {
@@ -21,6 +29,6 @@ pub(super) fn rights(facts: &Facts, findings: &mut Findings<'_>) {
         }
     }
     if !well.is_empty() {
-        findings.ok(format!("you may {}", few(&well)));
+        findings.ok(format!("you may {} in {}", few(&well), facts.namespace));
     }
 }

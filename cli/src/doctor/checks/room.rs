@@ -45,7 +45,10 @@ pub(super) fn quota(facts: &Facts, findings: &mut Findings<'_>) {
         }
     }
     if well {
-        findings.ok(if quotas.is_empty() { "there is no quota" } else { "there is" });
+        findings.ok(match quotas.len() {
+            0 => "the namespace has no quota",
+            _ => "the namespace's quotas have room for a preview",
+        });
     }
 }
 

@@ -24,8 +24,11 @@ pub(super) fn of_agents(facts: &Facts, findings: &mut Findings<'_>) {
             home.name_any(),
             level(home).unwrap_or_default()
         )),
-        Some(other) => findings.ok(format!("it enforces {other}")),
-        None => findings.ok("it names none; the API server may have a default"),
+        Some(other) => findings.ok(format!("{} enforces {other}, which lets agents in", home.name_any())),
+        None => findings.ok(format!(
+            "{} names no level, so that the API server's default counts, which mostly lets agents in",
+            home.name_any()
+        )),
     }
 }
 
@@ -46,9 +49,14 @@ pub(super) fn of_clone(facts: &Facts, findings: &mut Findings<'_>) {
         wrong.extend(against_restricted(&pods));
     }
     if wrong.is_empty() {
-        findings.ok(format!("{level} does, as far as was looked"));
+        findings.ok(format!(
+            "the level of the namespace is {level}, which lets a clone in, as far as was looked"
+        ));
     } else {
-        findings.problem(format!("{level} does not: {}", few(&wrong)));
+        findings.problem(format!(
+            "the level of the namespace is {level}, which keeps a clone out: {}",
+            few(&wrong)
+        ));
     }
 }
 
@@ -144,8 +152,8 @@ pub(super) fn webhooks(facts: &Facts, findings: &mut Findings<'_>) {
     }
     if findings.all.is_empty() {
         findings.ok(match both.len() {
-            0 => "none changes pods here".to_owned(),
-            _ => format!("these change both: {}", few(&both)),
+            0 => "no mutating webhook changes pods here".to_owned(),
+            _ => format!("these change the target's pods and a preview's alike: {}", few(&both)),
         });
     }
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::ServicePort;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::few;
-use crate::doctor::facts::{Facts, TargetFacts};
+use crate::doctor::facts::{Facts, TargetFacts, sends};
 use crate::doctor::finding::Findings;
 use kube::ResourceExt as _;
 
@@ -39,7 +39,9 @@ pub(super) fn traffic(facts: &Facts, findings: &mut Findings<'_>) {
         findings.warning(format!("port {port} is for TLS, by {why}: it passes through to the app"));
     }
     if findings.all.is_empty() {
-        findings.ok("nothing speaks against it");
+        findings.ok(
+            "no sign was found of TLS, of HTTP/2 that it does not speak, or of a port where nothing listens",
+        );
     }
 }
 
@@ -57,8 +59,7 @@ fn tls_by_name(target: &TargetFacts) -> BTreeMap<u16, String> {
     let labels = source.meta.labels.clone().unwrap_or_default();
     for service in target.services.seen().into_iter().flatten() {
         let Some(spec) = &service.spec else { continue };
-        let selector: Vec<_> = spec.selector.iter().flatten().collect();
-        if selector.is_empty() || !selector.iter().all(|(key, value)| labels.get(*key) == Some(*value)) {
+        if !sends(spec, &labels) {
             continue;
         }
         for port in spec.ports.iter().flatten() {

@@ -65,6 +65,7 @@ pub(super) const CASES: &[(Change, &str, Level, &str)] = &[
         "node-1: NoBtf",
     ),
     (|f| f.routes = seen(json!([])), "KernelFeatures", Level::Unknown, "no agent has said"),
+    (|f| f.space = Look::Seen(None), "Namespace", Level::Problem, "there is no namespace staging"),
     (|f| f.rights = vec![right(true, false)], "Rights", Level::Problem, "you may not create pods in staging"),
     (|f| f.rights = vec![right(false, false)], "Rights", Level::Warning, "as is needed for start"),
     (
