@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use byway_api::{Preview, conditions};
 use futures::StreamExt as _;
-use kube::api::ListParams;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{Config, Event as Seen, watcher};
 use kube::{Api, ResourceExt as _};
@@ -14,11 +14,14 @@ use tokio::time::Instant;
 use crate::client::{failure, watch_failure};
 use crate::events::{Event, Step};
 use crate::exit::{Exit, Failure};
+use crate::fix::fix_of;
 use crate::progress::Progress;
-use crate::words;
+use crate::{pods, words};
 
 /// So long a failure must last before it counts: the first pull of an image may fail, and the next one not.
 const GRACE: Duration = Duration::from_secs(5);
+/// The same of a target that is not there: it may come a moment later, out of the same `kubectl apply`.
+const TARGET: Duration = Duration::from_secs(15);
 /// So long it must stay ready: a container without a readiness probe is ready the moment that it starts, also one that
 /// ends the next.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -34,13 +37,16 @@ pub struct NotReady {
     pub last: Preview,
 }
 
-/// What has been told already of one generation of a Preview.
+/// How a Preview becomes ready.
+const STEPS: [(&str, Step); 3] = [
+    (conditions::TARGET_RESOLVED, Step::Cloned),
+    (conditions::PODS_READY, Step::PodsReady),
+    (conditions::ROUTES_PROGRAMMED, Step::Routed),
+];
+
+/// How many of the steps have been told of one generation of a Preview.
 #[derive(Debug, Default)]
-struct Told {
-    cloned: bool,
-    pods: bool,
-    routed: bool,
-}
+struct Told(usize);
 
 /// What a look at a Preview says.
 #[derive(Debug, PartialEq)]
@@ -72,14 +78,14 @@ pub async fn ready(
     let mut is_there = true;
     progress.tell(&Event::waiting(&last));
     loop {
-        let ends = [failing.map(|since| since + GRACE), ready.map(|since| since + SETTLE)];
+        let ends = [failing.map(|since| since + grace(&last)), ready.map(|since| since + SETTLE)];
         let until = ends.into_iter().flatten().fold(deadline, Instant::min);
         let event = tokio::select! {
             event = seen.next() => event,
             () = tokio::time::sleep_until(until) => {
                 let failure = match judge(&last, generation) {
                     Verdict::Ready => return Ok(last),
-                    Verdict::Failing(reason, message) => has_failed(&reason, message),
+                    Verdict::Failing(reason, message) => has_failed(&last, &reason, message),
                     _ => not_in_time(&last, timeout),
                 };
                 return Err(Box::new(NotReady { failure, last }));
@@ -113,7 +119,7 @@ pub async fn ready(
                 continue;
             }
         }
-        told.tell(&last, generation, progress);
+        told.news(&last, generation).iter().for_each(|event| progress.tell(event));
         match judge(&last, generation) {
             Verdict::Ready => {
                 failing = None;
@@ -138,47 +144,50 @@ fn judge(preview: &Preview, generation: i64) -> Verdict {
     }
     match words::condition(preview, conditions::READY) {
         Some(ready) if ready.status == "True" => Verdict::Ready,
-        Some(ready) if !conditions::is_passing(&ready.reason) => {
+        // It may come by itself; but who waits here has most often misspelt it.
+        Some(ready) if is_without_target(preview) || !conditions::is_passing(&ready.reason) => {
             Verdict::Failing(ready.reason.clone(), ready.message.clone())
         }
         _ => Verdict::Waiting,
     }
 }
 
+fn grace(preview: &Preview) -> Duration {
+    if is_without_target(preview) { TARGET } else { GRACE }
+}
+
+fn is_without_target(preview: &Preview) -> bool {
+    let ready = words::condition(preview, conditions::READY);
+    ready.is_some_and(|it| it.reason == conditions::reason::TARGET_NOT_FOUND)
+}
+
 impl Told {
-    fn tell(&mut self, preview: &Preview, generation: i64, progress: &mut Progress) {
+    /// What is new, in the order in which people think of it: agents may be done before the pods are.
+    fn news(&mut self, preview: &Preview, generation: i64) -> Vec<Event> {
         if !words::is_about(preview, generation) {
-            return;
+            return Vec::new();
         }
+        let steps = STEPS.iter().skip(self.0);
         let is = |type_: &str| words::condition(preview, type_).filter(|it| it.status == "True");
+        let done = steps.map_while(|(type_, step)| Some((is(type_)?, *step)));
         let routes = preview.status.as_ref().and_then(|it| it.routes).unwrap_or_default();
-        let steps = [
-            (&mut self.cloned, conditions::TARGET_RESOLVED, Step::Cloned),
-            (&mut self.pods, conditions::PODS_READY, Step::PodsReady),
-            (&mut self.routed, conditions::ROUTES_PROGRAMMED, Step::Routed),
-        ];
-        for (told, type_, step) in steps {
-            let Some(condition) = is(type_).filter(|_| !*told) else { continue };
-            *told = true;
+        let event = |(condition, step): (&Condition, Step)| {
             let message = match step {
                 Step::Routed if routes.wanted > 0 => {
                     format!("routes programmed: {} of {}", routes.programmed, routes.wanted)
                 }
                 _ => condition.message.clone(),
             };
-            progress.tell(&Event {
-                reason: Some(condition.reason.clone()),
-                ..Event::new(step, message).of(preview)
-            });
-        }
+            Event { reason: Some(condition.reason.clone()), ..Event::new(step, message).of(preview) }
+        };
+        let news: Vec<Event> = done.map(event).collect();
+        self.0 += news.len();
+        news
     }
 }
 
-fn has_failed(reason: &str, message: String) -> Failure {
-    Failure {
-        fix: crate::fix::fix(reason).map(str::to_owned),
-        ..Failure::new(Exit::PreviewFailed, reason, message)
-    }
+fn has_failed(last: &Preview, reason: &str, message: String) -> Failure {
+    Failure { fix: fix_of(reason, last), ..Failure::new(Exit::PreviewFailed, reason, message) }
 }
 
 fn not_in_time(last: &Preview, timeout: Duration) -> Failure {
@@ -186,10 +195,8 @@ fn not_in_time(last: &Preview, timeout: Duration) -> Failure {
     match words::condition(last, conditions::READY) {
         Some(ready) => {
             let message = format!("not ready after {time}: {}", ready.message);
-            Failure {
-                fix: crate::fix::fix(&ready.reason).map(str::to_owned),
-                ..Failure::new(Exit::NotInTime, &ready.reason, message)
-            }
+            let fix = fix_of(&ready.reason, last);
+            Failure { fix, ..Failure::new(Exit::NotInTime, &ready.reason, message) }
         }
         None => Failure::new(
             Exit::NotInTime,
@@ -236,16 +243,14 @@ pub async fn gone(
         }
         tokio::time::sleep(PAUSE).await;
     }
-    let pods: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(client.clone(), &namespace);
     let Some(deployment) = preview.status.as_ref().and_then(|it| it.deployment.clone()) else {
         return Ok(());
     };
-    let own = ListParams::default().labels(&format!("{}={name}", byway_api::names::PREVIEW_LABEL));
     loop {
         // Who may not read pods has to take the word of the garbage collector.
-        let Ok(list) = pods.list(&own).await else { return Ok(()) };
+        let Ok(pods) = pods::list(client, preview).await else { return Ok(()) };
         // A new Preview of that name has a Deployment of its own.
-        if !list.items.iter().any(|it| it.name_any().starts_with(&format!("{deployment}-"))) {
+        if !pods.iter().any(|it| it.name_any().starts_with(&format!("{deployment}-"))) {
             return Ok(());
         }
         if Instant::now() > deadline {
@@ -282,10 +287,40 @@ mod tests {
 
     #[test]
     fn what_passes_is_waited_for() {
-        assert_eq!(judge(&preview(1, "False", "TargetNotFound"), 1), Verdict::Waiting);
+        assert_eq!(judge(&preview(1, "False", "NoTargetPods"), 1), Verdict::Waiting);
         assert_eq!(judge(&preview(1, "False", "Updating"), 1), Verdict::Waiting);
-        let failing = Verdict::Failing("BadMatch".into(), "why".into());
-        assert_eq!(judge(&preview(1, "False", "BadMatch"), 1), failing);
+    }
+
+    #[test]
+    fn what_lasts_ends_the_wait_and_a_target_may_come_a_little_later() {
+        for (reason, seconds) in [("BadMatch", 5), ("TargetNotFound", 15)] {
+            let it = preview(1, "False", reason);
+            assert_eq!(judge(&it, 1), Verdict::Failing(reason.into(), "why".into()));
+            assert_eq!(grace(&it), Duration::from_secs(seconds));
+        }
+    }
+
+    #[test]
+    fn steps_are_told_once_and_in_their_order() {
+        let with = |done: &[&str]| {
+            let mut it = preview(1, "False", "Updating");
+            let conditions = &mut it.status.as_mut().unwrap().conditions;
+            for type_ in done {
+                let mut condition = conditions[0].clone();
+                (condition.type_, condition.status) = ((*type_).to_owned(), "True".to_owned());
+                conditions.push(condition);
+            }
+            it
+        };
+        let mut told = Told::default();
+        let mut news =
+            |done: &[&str]| -> Vec<Step> { told.news(&with(done), 1).iter().map(|it| it.event).collect() };
+        assert_eq!(news(&["TargetResolved", "RoutesProgrammed"]), [Step::Cloned]);
+        assert_eq!(news(&["TargetResolved"]), []);
+        let all = ["TargetResolved", "PodsReady", "RoutesProgrammed"];
+        assert_eq!(news(&all), [Step::PodsReady, Step::Routed]);
+        assert_eq!(news(&all), []);
+        assert_eq!(Told::default().news(&with(&all), 2).len(), 0, "of an older generation");
     }
 
     #[test]

@@ -41,6 +41,20 @@ fn one_that_is_late_says_what_it_waits_for() {
 }
 
 #[test]
+fn a_target_that_is_not_there_is_not_waited_for_long() {
+    let space = space("nowhere", Does::IsNotReady);
+    let out = call(&space, &["start", "mine", "-t", "deployment/nobody", "-i", "app:2"]).exits(6);
+    out.says(&["error: there is no Deployment nobody", "what to do: create the target"]);
+    assert!(space.get("Preview", "mine").is_some(), "it stays, since the target may come");
+
+    // It comes a moment later.
+    let call = begin(&space, &["start", "soon", "-t", "deployment/later", "-i", "app:2", "-k", "nw-2"]);
+    call.wait_says("there is no Deployment later");
+    space.deployment("later", 1);
+    call.end().exits(0);
+}
+
+#[test]
 fn programs_get_an_event_per_line() {
     let space = space("events", Does::CrashLoops);
     let out =
