@@ -45,6 +45,12 @@ impl Cluster {
         Ok(Self { client, namespace, is_namespace_given: global.namespace.is_some(), name })
     }
 
+    /// Where was looked, in words.
+    #[must_use]
+    pub fn place(&self, all: bool) -> String {
+        if all { "any namespace".to_owned() } else { format!("namespace {}", self.namespace) }
+    }
+
     /// The Previews of a namespace.
     #[must_use]
     pub fn previews(&self, namespace: &str) -> Api<Preview> {

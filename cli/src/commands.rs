@@ -3,8 +3,9 @@
 use byway_api::Preview;
 use kube::ResourceExt as _;
 
-use crate::args::{Cli, Command, EventFormat};
-use crate::exit::Failure;
+use crate::args::{Cli, Command, EventFormat, Format};
+use crate::client::Cluster;
+use crate::exit::{Exit, Failure};
 use crate::progress::How;
 use crate::{doctor, output};
 
@@ -39,7 +40,7 @@ pub async fn dispatch(cli: &Cli) -> Done {
         Command::Stop(args) => stop::run(global, args).await,
         Command::Run(args) => run::run(global, args).await,
         Command::Explain(args) => explain::run(global, args).await,
-        Command::Doctor(args) => doctor::run(global, args).await.map(crate::exit::Exit::code),
+        Command::Doctor(args) => doctor::run(global, args).await.map(Exit::code),
         Command::Completion(args) => completion::run(args),
         Command::Version(args) => version::run(global, args).await,
         Command::Guard(args) => guard::run(global, args).await,
@@ -77,9 +78,30 @@ fn print_end(format: Option<EventFormat>, previews: &[Preview], text: &str) -> R
     }
 }
 
-/// `NAME -n NAMESPACE`, to be put behind a command.
-fn place(preview: &Preview) -> String {
-    format!("{} -n {}", preview.name_any(), preview.namespace().unwrap_or_default())
+/// Previews for programs, or in a table for people, which may be wide; empty where there would be its head only.
+fn shown(
+    format: Option<Format>,
+    previews: &[Preview],
+    table: impl FnOnce(bool) -> String,
+) -> Result<String, Failure> {
+    match format {
+        Some(Format::Json) => output::json(&output::list(previews)),
+        Some(Format::Yaml) => output::yaml(&output::list(previews)),
+        Some(Format::Name) => Ok(previews.iter().map(output::name).collect()),
+        None | Some(Format::Wide) if previews.is_empty() => Ok(String::new()),
+        None | Some(Format::Wide) => Ok(table(format.is_some())),
+    }
+}
+
+/// Prints what was found. Something that was asked for and is lacking is a failure all the same.
+fn print_found(cluster: &Cluster, all: bool, text: &str, lack: Option<Failure>) -> Done {
+    output::print(text)?;
+    match lack {
+        Some(failure) => return Err(failure),
+        None if text.is_empty() => say_none(cluster, all),
+        None => {}
+    }
+    Ok(Exit::Ok.code())
 }
 
 /// To people: an empty table would say less.
@@ -87,5 +109,6 @@ fn say_none(cluster: &crate::client::Cluster, all: bool) {
     use std::io::Write as _;
     let place = if all { "any namespace".to_owned() } else { format!("namespace {}", cluster.namespace) };
     let hint = if all { "" } else { "; -A looks in all namespaces" };
-    let _ = writeln!(std::io::stderr(), "There is no such preview in {place}{hint}."); // it may be closed
+    let line = format!("There is no such preview in {}{hint}.", cluster.place(all));
+    let _ = writeln!(std::io::stderr(), "{line}"); // it may be closed
 }

@@ -46,6 +46,12 @@ impl Selection {
         self.names.is_empty() && self.key.is_none() && self.glob.is_none() && self.target.is_none()
     }
 
+    /// True if it asks for something that has to be there. A pattern may match none.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.glob.is_none() && !self.is_all()
+    }
+
     /// Whether a Preview is meant.
     #[must_use]
     pub fn has(&self, preview: &Preview) -> bool {
@@ -117,6 +123,24 @@ pub async fn list(cluster: &Cluster, all: bool, selection: &Selection) -> Result
     Ok(found)
 }
 
+/// Those that a command shows, and what is to be said of what was asked for and is not there.
+///
+/// # Errors
+///
+/// When they cannot be listed.
+pub async fn shown(
+    cluster: &Cluster,
+    which: &Which,
+    selection: &Selection,
+    failed: bool,
+) -> Result<(Vec<Preview>, Option<Failure>), Failure> {
+    let mut found = list(cluster, which.all_namespaces, selection).await?;
+    let place = cluster.place(which.all_namespaces);
+    let lack = selection.is_certain().then(|| lack(&place, selection, &found)).flatten();
+    found.retain(|it| !failed || has_failed(it));
+    Ok((found, lack))
+}
+
 /// The same, where none is a failure.
 ///
 /// # Errors
@@ -124,22 +148,26 @@ pub async fn list(cluster: &Cluster, all: bool, selection: &Selection) -> Result
 /// When there is none, or one of the names is missing.
 pub async fn some(cluster: &Cluster, all: bool, selection: &Selection) -> Result<Vec<Preview>, Failure> {
     let found = list(cluster, all, selection).await?;
-    let missing = selection.missing(&found);
-    if found.is_empty() || !missing.is_empty() {
-        return Err(none(cluster, all, selection, &missing));
+    match lack(&cluster.place(all), selection, &found) {
+        Some(failure) => Err(failure),
+        None => Ok(found),
     }
-    Ok(found)
 }
 
-fn none(cluster: &Cluster, all: bool, selection: &Selection, missing: &[&str]) -> Failure {
-    let place = if all { "any namespace".to_owned() } else { format!("namespace {}", cluster.namespace) };
+/// What is to be said where nothing was found, or not every name.
+#[must_use]
+pub fn lack(place: &str, selection: &Selection, found: &[Preview]) -> Option<Failure> {
+    let missing = selection.missing(found);
+    if !found.is_empty() && missing.is_empty() {
+        return None;
+    }
     let what = if missing.is_empty() || missing.len() == selection.names.len() {
         selection.words()
     } else {
         format!("Preview {}", missing.join(", "))
     };
-    Failure::new(Exit::NotFound, "NotFound", format!("there is no {what} in {place}"))
-        .fix("`kubectl preview list -A` lists all of them")
+    let failure = Failure::new(Exit::NotFound, "NotFound", format!("there is no {what} in {place}"));
+    Some(failure.fix("`kubectl preview list -A` lists all of them"))
 }
 
 /// Whether something is wrong with it that waiting does not mend.
@@ -189,5 +217,37 @@ mod tests {
         assert!(!has(Which { target: target("deploy/app/container/x"), ..Which::default() }, &it));
         assert!(!has(Which { names: vec!["b".into()], ..Which::default() }, &it));
         assert!(Selection::default().is_all() && Selection::default().has(&it));
+    }
+
+    #[test]
+    fn what_is_asked_for_and_not_there_is_named() {
+        let said = |which: Which, found: &[Preview]| {
+            let selection = Selection::new(&which).unwrap();
+            lack("namespace demo", &selection, found).map(|it| it.message)
+        };
+        let names = |names: &[&str]| Which {
+            names: names.iter().map(|it| (*it).to_owned()).collect(),
+            ..Which::default()
+        };
+        let there = [preview("a", "pr-1", "Deployment")];
+        assert_eq!(said(names(&["a"]), &there), None);
+        let b = "there is no Preview b in namespace demo";
+        assert_eq!(said(names(&["a", "b"]), &there).as_deref(), Some(b));
+        assert_eq!(said(names(&["b"]), &[]).as_deref(), Some(b));
+        let key = Which { key: Some("x".to_owned()), ..Which::default() };
+        assert_eq!(said(key, &[]).as_deref(), Some("there is no Preview with the key x in namespace demo"));
+    }
+
+    #[test]
+    fn a_pattern_may_match_none() {
+        let certain = |which: Which| Selection::new(&which).unwrap().is_certain();
+        assert!(certain(Which { names: vec!["a".into()], ..Which::default() }));
+        assert!(certain(Which { key: Some("a".into()), ..Which::default() }));
+        let target = crate::args::target("deploy/app").unwrap();
+        assert!(certain(Which { target: Some(target.clone()), ..Which::default() }));
+        let glob = Some("pr-*".to_owned());
+        assert!(!certain(Which { glob: glob.clone(), ..Which::default() }));
+        assert!(!certain(Which { glob, target: Some(target), ..Which::default() }));
+        assert!(!certain(Which::default()));
     }
 }

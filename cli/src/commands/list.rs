@@ -5,49 +5,17 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::Done;
-use crate::args::{Format, Global, ListArgs};
+use crate::args::{Global, ListArgs};
 use crate::client::Cluster;
-use crate::exit::{Exit, Failure};
 use crate::select::{self, Selection};
 use crate::{output, words};
 
 pub(super) async fn run(global: &Global, args: &ListArgs) -> Done {
     let selection = Selection::new(&args.which)?;
     let cluster = Cluster::find(global).await?;
-    let now = Timestamp::now();
-    let mut found = select::list(&cluster, args.which.all_namespaces, &selection).await?;
-    found.retain(|it| !args.failed || select::has_failed(it));
-    print(args.output, &found, now, &cluster, args.which.all_namespaces)?;
-    Ok(Exit::Ok.code())
-}
-
-fn print(
-    format: Option<Format>,
-    found: &[Preview],
-    now: Timestamp,
-    cluster: &Cluster,
-    all: bool,
-) -> Result<(), Failure> {
-    match format {
-        Some(format @ (Format::Json | Format::Yaml | Format::Name)) => structured(format, found),
-        wide => {
-            if found.is_empty() {
-                super::say_none(cluster, all);
-                return Ok(());
-            }
-            output::print(&table(found, now, wide == Some(Format::Wide)))
-        }
-    }
-}
-
-/// What programs read.
-pub(super) fn structured(format: Format, found: &[Preview]) -> Result<(), Failure> {
-    let text = match format {
-        Format::Json => output::json(&output::list(found))?,
-        Format::Yaml => output::yaml(&output::list(found))?,
-        _ => found.iter().map(output::name).collect(),
-    };
-    output::print(&text)
+    let (found, lack) = select::shown(&cluster, &args.which, &selection, args.failed).await?;
+    let text = super::shown(args.output, &found, |is_wide| table(&found, Timestamp::now(), is_wide))?;
+    super::print_found(&cluster, args.which.all_namespaces, &text, lack)
 }
 
 fn table(found: &[Preview], now: Timestamp, is_wide: bool) -> String {

@@ -11,7 +11,7 @@ use kube::ResourceExt as _;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{Config, watcher};
 
-use super::{Done, list};
+use super::Done;
 use crate::args::{Format, Global, StatusArgs};
 use crate::client::Cluster;
 use crate::exit::{Exit, Failure};
@@ -26,50 +26,65 @@ const AGAIN: Duration = Duration::from_secs(60);
 pub(super) async fn run(global: &Global, args: &StatusArgs) -> Done {
     let selection = Selection::new(&args.which)?;
     let cluster = Cluster::find(global).await?;
-    let mut shown = show(&cluster, args, &selection, "").await?;
     if args.watch {
-        let all = args.which.all_namespaces;
-        let api = if all { cluster.all_previews() } else { cluster.previews(&cluster.namespace) };
-        let mut changes = pin!(watcher(api, Config::default()).default_backoff());
-        loop {
-            tokio::select! {
-                _ = changes.next() => tokio::time::sleep(TOGETHER).await,
-                () = tokio::time::sleep(AGAIN) => {}
-                _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted.code()),
-            }
-            // What has come meanwhile is in the next list.
-            while let Ok(Some(_)) = tokio::time::timeout(Duration::ZERO, changes.next()).await {}
-            match show(&cluster, args, &selection, &shown).await {
-                Ok(now) => shown = now,
-                Err(failure) if failure.exit == Exit::Unreachable => {}
-                Err(failure) => return Err(failure),
-            }
-        }
+        return watch(&cluster, args, &selection).await;
     }
-    Ok(Exit::Ok.code())
+    let (text, lack) = look(&cluster, args, &selection).await?;
+    super::print_found(&cluster, args.which.all_namespaces, &text, lack)
 }
 
-/// Shows what is, unless that has been shown.
-async fn show(
+/// What is not there may come.
+async fn watch(cluster: &Cluster, args: &StatusArgs, selection: &Selection) -> Done {
+    let all = args.which.all_namespaces;
+    let api = if all { cluster.all_previews() } else { cluster.previews(&cluster.namespace) };
+    let mut changes = pin!(watcher(api, Config::default()).default_backoff());
+    let mut shown: Option<String> = None;
+    loop {
+        match look(cluster, args, selection).await {
+            Ok((text, _)) if shown.as_ref() != Some(&text) => {
+                let is_first = shown.as_ref().is_none_or(String::is_empty);
+                output::print(&if is_first {
+                    text.clone()
+                } else {
+                    format!("{}{text}", between(args.output))
+                })?;
+                if text.is_empty() {
+                    super::say_none(cluster, all);
+                }
+                shown = Some(text);
+            }
+            Ok(_) => {}
+            Err(failure) if failure.exit == Exit::Unreachable && shown.is_some() => {}
+            Err(failure) => return Err(failure),
+        }
+        tokio::select! {
+            _ = changes.next() => tokio::time::sleep(TOGETHER).await,
+            () = tokio::time::sleep(AGAIN) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted.code()),
+        }
+        // What has come meanwhile is in the next list.
+        while let Ok(Some(_)) = tokio::time::timeout(Duration::ZERO, changes.next()).await {}
+    }
+}
+
+/// What is, as it is printed, and what to say of what is not.
+async fn look(
     cluster: &Cluster,
     args: &StatusArgs,
     selection: &Selection,
-    shown: &str,
-) -> Result<String, Failure> {
-    let mut found = select::list(cluster, args.which.all_namespaces, selection).await?;
-    found.retain(|it| !args.failed || select::has_failed(it));
-    if let Some(format @ (Format::Json | Format::Yaml | Format::Name)) = args.output {
-        list::structured(format, &found)?;
-        return Ok(String::new());
+) -> Result<(String, Option<Failure>), Failure> {
+    let (found, lack) = select::shown(cluster, &args.which, selection, args.failed).await?;
+    let text = super::shown(args.output, &found, |is_wide| render(&found, Timestamp::now(), is_wide))?;
+    Ok((text, lack))
+}
+
+/// What keeps what was printed apart from what is printed next.
+const fn between(format: Option<Format>) -> &'static str {
+    match format {
+        None | Some(Format::Wide) => "\n",
+        Some(Format::Yaml) => "---\n",
+        Some(Format::Json | Format::Name) => "",
     }
-    if found.is_empty() {
-        super::say_none(cluster, args.which.all_namespaces);
-    }
-    let text = render(&found, Timestamp::now(), args.output == Some(Format::Wide));
-    if text != shown {
-        output::print(&if shown.is_empty() { text.clone() } else { format!("\n{text}") })?;
-    }
-    Ok(text)
 }
 
 /// `found` is in the order of keys.

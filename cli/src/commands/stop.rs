@@ -31,15 +31,9 @@ pub(super) async fn run(global: &Global, args: &StopArgs) -> Done {
     let cluster = Cluster::find(global).await?;
     let found = select::list(&cluster, args.which.all_namespaces, &selection).await?;
     if found.is_empty() {
-        let place = if args.which.all_namespaces {
-            "any namespace".to_owned()
-        } else {
-            format!("namespace {}", cluster.namespace)
-        };
-        progress.tell(&Event::new(
-            Step::Stopped,
-            format!("there is no {} in {place}: nothing to end", selection.words()),
-        ));
+        let place = cluster.place(args.which.all_namespaces);
+        let message = format!("there is no {} in {place}: nothing to end", selection.words());
+        progress.tell(&Event::new(Step::Stopped, message));
         return Ok(Exit::Ok.code());
     }
     if args.all && !args.yes {

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use byway_tests::{built, eventually};
 use jiff::Timestamp;
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::command::{call, command};
+use crate::command::{begin, call, command};
 use crate::stage::{PATIENCE, Space, shared};
 
 fn space(name: &str) -> Space<'static> {
@@ -44,8 +45,42 @@ fn status_shows_environments_with_their_pods() {
     assert!(!one.stdout.contains("st-1\n"), "{}", one.stdout);
     let all = call(&space, &["list", "--glob", "st-*", "-o", "name"]).exits(0);
     assert_eq!(all.stdout.lines().count(), 3);
-    let none = call(&space, &["status", "-k", "st-2"]).exits(0);
+    let none = call(&space, &["status", "--glob", "st-2"]).exits(0);
     assert_eq!((none.stdout.as_str(), none.stderr.contains("There is no such preview")), ("", true));
+}
+
+#[test]
+fn what_is_asked_for_and_not_there_is_a_failure() {
+    let space = space("lacking");
+    for command in ["status", "list"] {
+        assert_eq!(
+            call(&space, &[command, "nobody"]).exits(7).says(&["there is no Preview nobody"]).stdout,
+            ""
+        );
+        call(&space, &[command, "-k", "no-key"]).exits(7).says(&["there is no Preview with the key no-key"]);
+        call(&space, &[command, "-t", "deployment/app"])
+            .exits(7)
+            .says(&["there is no Preview of deployment/app"]);
+        let none = call(&space, &[command, "nobody", "-o", "json"]).exits(7);
+        let list: Value = serde_json::from_str(&none.stdout).unwrap();
+        assert_eq!(list["items"], json!([]), "what is printed is valid");
+        for may_be_none in [&["--glob", "no-*"][..], &["--failed"], &[]] {
+            let args = [&[command], may_be_none].concat();
+            assert_eq!(call(&space, &args).exits(0).says(&["There is no such preview"]).stdout, "");
+        }
+    }
+    space.preview("there", json!({ "key": "lk-1" }));
+    let out = call(&space, &["list", "there", "nobody", "-o", "name"]).exits(7);
+    assert_eq!(out.stdout, "preview.byway.dev/there\n");
+    out.says(&["there is no Preview nobody"]);
+    // It may come.
+    let watch = begin(&space, &["status", "-w", "-k", "lk-2", "-o", "name"]);
+    watch.wait_says("There is no such preview");
+    space.preview("late", json!({ "key": "lk-2" }));
+    let seen = eventually(PATIENCE, || watch.stdout().contains("preview.byway.dev/late").then_some(()));
+    assert!(seen.is_some(), "{}", watch.stderr());
+    watch.signal(Signal::SIGINT);
+    watch.end().exits(130);
 }
 
 #[test]
