@@ -1,7 +1,6 @@
 //! The commands, each a file of its own.
 
 use byway_api::Preview;
-use kube::ResourceExt as _;
 
 use crate::args::{Cli, Command, EventFormat, Format};
 use crate::client::Cluster;
@@ -105,9 +104,8 @@ fn print_found(cluster: &Cluster, all: bool, text: &str, lack: Option<Failure>) 
 }
 
 /// To people: an empty table would say less.
-fn say_none(cluster: &crate::client::Cluster, all: bool) {
+fn say_none(cluster: &Cluster, all: bool) {
     use std::io::Write as _;
-    let place = if all { "any namespace".to_owned() } else { format!("namespace {}", cluster.namespace) };
     let hint = if all { "" } else { "; -A looks in all namespaces" };
     let line = format!("There is no such preview in {}{hint}.", cluster.place(all));
     let _ = writeln!(std::io::stderr(), "{line}"); // it may be closed

@@ -6,7 +6,7 @@ use kube::ResourceExt as _;
 use serde::Serialize;
 
 use crate::exit::Failure;
-use crate::fix::fix;
+use crate::fix::{fix, fix_of};
 use crate::words;
 
 /// A step that is told: the `event` of a line.
@@ -154,9 +154,12 @@ impl Event {
         }
     }
 
-    /// Of this Preview.
+    /// Of this Preview: what is to be done names it.
     #[must_use]
     pub fn of(mut self, preview: &Preview) -> Self {
+        if let (Some(_), Some(reason)) = (&self.fix, &self.reason) {
+            self.fix = fix_of(reason, preview);
+        }
         self.preview = Some(About::of(preview));
         self
     }

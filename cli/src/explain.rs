@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use serde::Serialize;
 
-use crate::fix::fix;
+use crate::fix::{fix, fix_of};
 use crate::reach::Reach;
 use crate::words;
 
@@ -66,6 +66,9 @@ pub fn findings(preview: &Preview, nodes: Option<&[NodeRoutes]>, now: Timestamp)
         }
     }
     found.extend(of_the_request(preview));
+    for finding in found.iter_mut().filter(|it| it.fix.as_deref() == fix(&it.reason)) {
+        finding.fix = fix_of(&finding.reason, preview);
+    }
     found.sort_by_key(|it| it.weight);
     found.dedup();
     found

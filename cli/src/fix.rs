@@ -1,14 +1,27 @@
 //! What to do about a reason: of a condition, as `docs/conditions.md` has it, or of a command that failed.
 
-/// What to do about `reason`, if anything has to be done. The texts are stable, as the reasons are.
+use byway_api::Preview;
+
+use crate::words;
+
+/// What to do about `reason`, if anything has to be done. `NAME` in it stands for a preview.
 #[must_use]
 pub fn fix(reason: &str) -> Option<&'static str> {
     TABLE.iter().find(|(reasons, _)| reasons.contains(&reason)).map(|(_, fix)| *fix)
 }
 
+/// The same for a Preview: commands can be copied as they are.
+#[must_use]
+pub fn fix_of(reason: &str, preview: &Preview) -> Option<String> {
+    fix(reason).map(|fix| fix.replace("NAME", &words::place(preview)))
+}
+
 const TABLE: &[(&[&str], &str)] = &[
     // Ready
-    (&["Expired"], "give it more time with `kubectl preview extend`, or end it with `kubectl preview stop`"),
+    (
+        &["Expired"],
+        "give it more time with `kubectl preview extend NAME`, or end it with `kubectl preview stop NAME`",
+    ),
     (&["Conflict"], "change the older Preview that the message names, stop it, or use another key"),
     (&["Pending"], "wait; if it lasts, look whether Byway's controller runs: `kubectl get pods -n byway`"),
     // TargetResolved
@@ -40,7 +53,7 @@ const TABLE: &[(&[&str], &str)] = &[
     ),
     (&["ClaimTemplates"], "set spec.claimTemplates to emptyDir, to start with empty volumes"),
     (&["BlockDevice"], "use another target: an empty volume cannot replace a block device"),
-    (&["AmbiguousContainer"], "name the container: --target KIND/NAME/container/NAME"),
+    (&["AmbiguousContainer"], "name the container behind the target: --target .../container/CONTAINER"),
     (&["NoSuchContainer"], "name one of the containers that the message lists"),
     (&["NoPorts"], "name the ports with --port, or set spec.incoming.mode to \"off\""),
     (&["TooManyPorts"], "name the ports that matter with --port"),
@@ -48,7 +61,7 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["Updating"], "wait"),
     (
         &["ContainersNotReady"],
-        "wait; if it lasts, read `kubectl preview logs`, and look at the readiness probe",
+        "wait; if it lasts, read `kubectl preview logs NAME`, and look at the readiness probe",
     ),
     (&["ScaledToZero"], "set spec.replicas, or --replicas"),
     (
@@ -64,7 +77,7 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["AdmissionRefused"], "meet the policy that the message names: the target would be refused as well"),
     (&["PodCreateFailed"], "correct what the API server names"),
     // RoutesProgrammed
-    (&["Programming"], "wait; if it lasts, `kubectl preview explain` tells which node is late"),
+    (&["Programming"], "wait; if it lasts, `kubectl preview explain NAME` tells which node is late"),
     (&["Off"], "set spec.incoming.mode to steal for requests to reach it"),
     (&["NoTargetPods"], "scale the target up, or see why its pods are not ready"),
     (&["NoAgent"], "see whether Byway's DaemonSet covers the node: `kubectl get pods -n byway -o wide`"),
@@ -99,7 +112,7 @@ const TABLE: &[(&[&str], &str)] = &[
         "end TLS before the target and speak HTTP/1.1 to it, or call it from a pod of the same key",
     ),
     (&["NothingListens"], "name the ports that the app serves, with --port or spec.incoming.ports"),
-    (&["Several"], "see each of them with `kubectl preview explain`"),
+    (&["Several"], "see each of them with `kubectl preview explain NAME`"),
     // What agents say of a preview or target
     (&["TooNew"], "upgrade the agents: the controller is newer"),
     (&["AttachFailed"], "read the agent's log on that node; it tries again"),
@@ -147,6 +160,25 @@ mod tests {
         let lacking: BTreeSet<_> =
             reasons.iter().filter(|(reason, is_to_do)| *is_to_do && fix(reason).is_none()).collect();
         assert!(lacking.is_empty(), "no fix for {lacking:?}");
+    }
+
+    #[test]
+    fn commands_name_the_preview_and_its_namespace() {
+        let preview: Preview = serde_json::from_value(serde_json::json!({
+            "apiVersion": "byway.dev/v1alpha1", "kind": "Preview", "metadata": { "name": "a", "namespace": "demo" },
+            "spec": { "image": "app:2" },
+        }))
+        .unwrap();
+        for reason in reasons() {
+            let fix = fix_of(reason, &preview).unwrap();
+            let commands = fix.split('`').skip(1).step_by(2).filter(|it| it.starts_with("kubectl preview "));
+            for command in commands {
+                assert!(command.contains(" a -n demo"), "{reason}: {command}");
+            }
+            assert!(!fix.contains("NAME"), "{reason}: {fix}");
+        }
+        let logs = "read why it ends: `kubectl preview logs a -n demo --previous`";
+        assert_eq!(fix_of("CrashLoop", &preview).as_deref(), Some(logs));
     }
 
     #[test]

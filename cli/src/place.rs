@@ -86,8 +86,10 @@ fn changed(before: &Preview, key: Key, target: Option<PreviewTarget>) -> Result<
     let name = before.name_any();
     let conflict = |what: &str, is: &str, asked: &str| {
         let message = format!("Preview {name} has the {what} {is}, which cannot be changed to {asked}");
-        Failure::new(Exit::Invalid, "Immutable", message)
-            .fix(format!("`kubectl preview stop {name}` first, or leave out the name to start another one"))
+        Failure::new(Exit::Invalid, "Immutable", message).fix(format!(
+            "`kubectl preview stop {}` first, or leave out the name to start another one",
+            words::place(before)
+        ))
     };
     let is = words::key_of(before);
     if is.as_ref() != Some(&key) {
@@ -133,13 +135,13 @@ fn is_targetless_of(preview: &Preview, key: &Key) -> bool {
 }
 
 fn held(holder: &Preview, name: &str, key: &Key, target: &PreviewTarget) -> Failure {
-    let holder = holder.name_any();
+    let (place, holder) = (words::place(holder), holder.name_any());
     let target = words::target(target);
     let message = format!(
         "Preview {holder} has the key {key} and the target {target} already, so {name} would conflict with it"
     );
     Failure::new(Exit::Invalid, "Conflict", message).fix(format!(
-        "leave out the name to change {holder}, use another key, or `kubectl preview stop {holder}`"
+        "leave out the name to change {holder}, use another key, or `kubectl preview stop {place}`"
     ))
 }
 

@@ -111,8 +111,8 @@ pub fn span(time: std::time::Duration) -> String {
 
 /// `1 pod`, `3 pods`.
 #[must_use]
-pub fn count<N: Copy + std::fmt::Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
-    format!("{number} {what}{}", if number == N::from(1) { "" } else { "s" })
+pub fn place(preview: &Preview) -> String {
+    format!("{} -n {}", preview.name_any(), preview.namespace().unwrap_or_default())
 }
 
 /// `NAMESPACE/NAME`.

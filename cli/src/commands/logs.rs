@@ -161,6 +161,9 @@ fn nothing(found: &[Preview], args: &LogsArgs) -> Failure {
     let of = args.container.as_ref().map(|it| format!(" {it}")).unwrap_or_default();
     let which = if args.previous { "has an earlier run" } else { "has begun" };
     Failure::new(Exit::NotFound, "NoLogs", format!("no container{of} of {} {which}", names.join(", "))).fix(
-        format!("see why: kubectl preview status {}", found.first().map(super::place).unwrap_or_default()),
+        format!(
+            "see why: kubectl preview status {}",
+            found.first().map(crate::words::place).unwrap_or_default()
+        ),
     )
 }

@@ -251,7 +251,7 @@ fn interrupted(signal: Signal) -> Failure {
 }
 
 fn exists(before: &Preview) -> Failure {
-    let place = super::place(before);
+    let place = words::place(before);
     let message = format!(
         "Preview {} is there already, and would not be this command's to end",
         words::full_name(before)

@@ -177,7 +177,7 @@ fn read(path: &Path) -> Result<String, Failure> {
 }
 
 fn interrupted(preview: &Preview) -> Failure {
-    let place = super::place(preview);
+    let place = words::place(preview);
     let message = format!("interrupted; the preview {} stays", words::full_name(preview));
     let fix = format!("`kubectl preview status {place}` shows it, `kubectl preview stop {place}` ends it");
     Failure::new(Exit::Interrupted, "Interrupted", message).fix(fix)

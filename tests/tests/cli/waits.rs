@@ -80,7 +80,8 @@ fn programs_get_an_event_per_line() {
         (&failed["event"], &failed["reason"], &failed["exit"]),
         (&json!("failed"), &json!("CrashLoop"), &json!(6))
     );
-    assert!(failed["fix"].as_str().unwrap().contains("kubectl preview logs NAME --previous"));
+    let logs = format!("kubectl preview logs bad -n {} --previous", space.name);
+    assert!(failed["fix"].as_str().unwrap().contains(&logs), "{failed}");
     let waiting = events.iter().find(|it| it["event"] == "waiting" && it["reason"] == "CrashLoop").unwrap();
     assert_eq!(waiting["name"], "bad");
 
