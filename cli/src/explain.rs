@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::fix::{fix, fix_of};
 use crate::reach::Reach;
-use crate::words;
+use crate::words::{self, count};
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -81,7 +81,7 @@ fn ended(preview: &Preview, now: Timestamp) -> Vec<Finding> {
     if words::state(preview, now) == "expired" {
         let at = preview.status.as_ref().and_then(|it| it.expires_at.as_ref());
         let at = at.map(|it| format!(" at {}", it.0)).unwrap_or_default();
-        return vec![Finding::new(Weight::Broken, "Expired", format!("it has ended{at}"))];
+        return vec![Finding::new(Weight::Broken, "Expired", format!("it ended{at}"))];
     }
     Vec::new()
 }
@@ -97,7 +97,7 @@ fn not_ready(preview: &Preview) -> Vec<Finding> {
     let generation = preview.metadata.generation.unwrap_or_default();
     let mut found = Vec::new();
     if !words::is_about(preview, generation) {
-        let message = "its status is of an older spec: the controller has not looked at the newest yet";
+        let message = "its status is about an older spec: no controller has looked at the newest one yet";
         found.push(Finding::new(Weight::Some, conditions::reason::PENDING, message));
     }
     let all = [conditions::TARGET_RESOLVED, conditions::PODS_READY, conditions::ROUTES_PROGRAMMED];
@@ -125,7 +125,7 @@ fn not_counted(preview: &Preview) -> Vec<Finding> {
     found.extend(of_the_traffic(preview, &status));
     if let Some(RouteCounts { programmed, wanted }) = status.routes.filter(|it| it.programmed < it.wanted) {
         let message = format!(
-            "{programmed} of {wanted} pods of the target steer: requests that reach the others go to the app"
+            "{programmed} of the target's {wanted} pods steer requests to it: what reaches the others goes to the app"
         );
         found.push(Finding::new(Weight::Some, "Programming", message));
     }
@@ -134,11 +134,10 @@ fn not_counted(preview: &Preview) -> Vec<Finding> {
         && preview.spec.incoming.mode != Mode::Off
     {
         let message =
-            "no pod of the preview is routed to: keyed requests are answered as incoming.onUnreachable says";
-        found.push(
-            Finding::new(Weight::Some, "NotRouted", message)
-                .fix("see `kubectl preview status`, and the logs of its pods"),
-        );
+            "no request is sent to any of its pods: keyed ones are answered as incoming.onUnreachable says";
+        let place = words::place(preview);
+        let fix = format!("see `kubectl preview status {place}` and `kubectl preview logs {place}`");
+        found.push(Finding::new(Weight::Some, "NotRouted", message).fix(fix));
     }
     found
 }
@@ -149,26 +148,29 @@ fn of_the_traffic(preview: &Preview, status: &PreviewStatus) -> Vec<Finding> {
     // Of what was missed the warning `OldConnections` tells, with what to do.
     let RequestCounts { requests, unreachable, overlapped, by_origin, missed: _ } = status.traffic;
     if overlapped > 0 {
-        let message =
-            format!("{overlapped} requests matched it, but went to another preview that comes first");
+        let requests = count(overlapped, "request");
+        let message = format!("{requests} matched it, but went to another preview, which comes first");
         let fix = "give one of them another key, or matches that do not overlap";
         found.push(Finding::new(Weight::Some, "Overlapped", message).fix(fix));
     }
     if unreachable > 0 {
         let who = match preview.spec.incoming.on_unreachable {
-            OnUnreachable::Error => "answered 502",
-            OnUnreachable::Stable => "answered by the app",
+            OnUnreachable::Error => "got the answer 502",
+            OnUnreachable::Stable => "got an answer of the app",
         };
-        let message =
-            format!("{unreachable} requests were {who}, since no pod of the preview could be reached");
-        let fix = "see `kubectl preview status` and `logs`: do its pods serve these ports, and do NetworkPolicies let agents in?";
+        let requests = count(unreachable, "request");
+        let message = format!("{requests} {who}, since none of its pods could be reached");
+        let place = words::place(preview);
+        let fix = format!(
+            "see `kubectl preview status {place}` and `kubectl preview logs {place}`: do its pods serve these ports, and do NetworkPolicies let agents in?"
+        );
         found.push(Finding::new(Weight::Some, "Unreached", message).fix(fix));
     }
     let last =
         status.last_request_time.as_ref().map(|it| format!(", the last at {}", it.0)).unwrap_or_default();
     let message = match requests + by_origin {
         0 => "no request with its key has come yet, as far as the agents have told".to_owned(),
-        all => format!("requests have reached it: at least {all}{last}"),
+        all => format!("at least {} reached it{last}", count(all, "request")),
     };
     found.push(Finding { fix: None, ..Finding::new(Weight::Check, "Traffic", message) });
     found
@@ -225,8 +227,9 @@ fn of_node(preview: &Preview, node: &NodeRoutes) -> Vec<Finding> {
         table.targets.iter().filter(|it| it.previews.contains(&full)).map(|it| it.name.as_str()).collect();
     let Some(status) = &node.status else {
         if !targets.is_empty() {
-            let message =
-                format!("the agent of node {name} has said nothing yet: requests there go to the app");
+            let message = format!(
+                "the agent of node {name} has said nothing yet: requests to pods there go to the app"
+            );
             found.push(Finding::new(Weight::Some, "Programming", message));
         }
         return found;
@@ -256,9 +259,9 @@ fn of_node(preview: &Preview, node: &NodeRoutes) -> Vec<Finding> {
     for seen in status.targets.iter().filter(|it| targets.contains(&it.target.as_str())) {
         for (count, what) in [(seen.tls, "TLS"), (seen.http2, "HTTP/2 that the app does not speak")] {
             if count > 0 {
-                let connections = if count == 1 { "connection" } else { "connections" };
                 let message = format!(
-                    "{count} {connections} with {what} arrived at {} on node {name}: no header can be read in them, so they went to the app",
+                    "{} with {what} arrived at {} on node {name}, in which no header can be read: that went to the app",
+                    words::count(count, "connection"),
                     seen.target
                 );
                 found.push(Finding::new(Weight::Some, "TrafficNotMatched", message));
@@ -284,7 +287,7 @@ fn of_the_request(preview: &Preview) -> Vec<Finding> {
             found.push(Finding::new(
                 Weight::Check,
                 "NotKeyed",
-                format!("only requests reach it whose {words}"),
+                format!("only requests like these reach it: {words}"),
             ));
         }
         Reach::Default => {
@@ -298,7 +301,7 @@ fn of_the_request(preview: &Preview) -> Vec<Finding> {
             );
         }
         Reach::Headers { headers, more } => {
-            let more = more.as_ref().map(|it| format!(", and asks for more: {it}")).unwrap_or_default();
+            let more = more.as_ref().map(|it| format!(", and more than that: {it}")).unwrap_or_default();
             let message = format!(
                 "a request needs {}{more}; other carriers of the key do not count",
                 headers.join(" and ")
@@ -313,14 +316,17 @@ fn of_the_request(preview: &Preview) -> Vec<Finding> {
     let ports = preview.status.as_ref().map(|it| it.ports.clone()).unwrap_or_default();
     if !ports.is_empty() {
         let list: Vec<String> = ports.iter().map(ToString::to_string).collect();
-        let message = format!("only the pods' ports {} are steered", list.join(", "));
+        let message = match &list[..] {
+            [one] => format!("only the port {one} of the pods is steered"),
+            several => format!("only the ports {} of the pods are steered", several.join(", ")),
+        };
         found.push(
             Finding::new(Weight::Check, "OtherPort", message)
                 .fix("name others with --port or spec.incoming.ports"),
         );
     }
     if preview.spec.target.is_some() {
-        let message = "connections that were open before the preview was started stay with the app: a gateway or client that keeps a pool uses them on";
+        let message = "connections that were open before the preview was started stay with the app, and a gateway or client with a pool goes on using them";
         found.push(
             Finding::new(Weight::Check, "OldConnection", message)
                 .fix("restart the client, or wait until its pool opens new connections"),

@@ -59,6 +59,15 @@ pub fn state(preview: &Preview, now: Timestamp) -> String {
     }
 }
 
+/// `is running (42m remaining)`, `has failed`: the state, to be put behind the name.
+#[must_use]
+pub fn is(state: &str) -> String {
+    match state {
+        "failed" | "expired" => format!("has {state}"),
+        _ => format!("is {state}"),
+    }
+}
+
 /// Whether it waits for something that is not its own.
 fn waits_for_others(preview: &Preview) -> bool {
     use conditions::reason as r;
@@ -100,6 +109,12 @@ pub fn left(left: SignedDuration) -> String {
     }
 }
 
+/// `1 pod`, `3 pods`.
+#[must_use]
+pub fn count<N: Copy + std::fmt::Display + PartialEq + From<u8>>(number: N, what: &str) -> String {
+    format!("{number} {what}{}", if number == N::from(1) { "" } else { "s" })
+}
+
 /// `1m30s`: exact, as flags take it.
 #[must_use]
 pub fn span(time: std::time::Duration) -> String {
@@ -109,7 +124,7 @@ pub fn span(time: std::time::Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-/// `1 pod`, `3 pods`.
+/// `NAME -n NAMESPACE`, to be put behind a command.
 #[must_use]
 pub fn place(preview: &Preview) -> String {
     format!("{} -n {}", preview.name_any(), preview.namespace().unwrap_or_default())

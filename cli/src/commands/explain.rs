@@ -28,9 +28,7 @@ struct Explained {
 }
 
 pub(super) async fn run(global: &Global, args: &ExplainArgs) -> Done {
-    let which =
-        Which { names: args.name.iter().cloned().collect(), key: args.key.clone(), ..Which::default() };
-    let selection = Selection::new(&which)?;
+    let selection = Selection::new(&Which::one(args.name.as_ref(), args.key.as_ref()))?;
     let cluster = Cluster::find(global).await?;
     let found = select::some(&cluster, false, &selection).await?;
     // They are of the whole cluster: who may only look at a namespace cannot read them, and does without.
@@ -58,11 +56,11 @@ fn explain(preview: &Preview, nodes: Option<&[NodeRoutes]>) -> Explained {
 }
 
 fn text(it: &Explained) -> String {
-    let mut text = format!("Preview {}/{} is {}.\n", it.namespace, it.name, it.state);
+    let mut text = format!("Preview {}/{} {}.\n", it.namespace, it.name, words::is(&it.state));
     for (weight, head) in [
-        (Weight::Broken, "Requests do not reach it, since"),
-        (Weight::Some, "Some requests may not reach it, since"),
-        (Weight::Check, "To be checked, if a request does not reach it"),
+        (Weight::Broken, "Requests do not reach it, because"),
+        (Weight::Some, "Some requests may not reach it, because"),
+        (Weight::Check, "What to check if a request does not reach it"),
     ] {
         let found: Vec<&Finding> = it.findings.iter().filter(|it| it.weight == weight).collect();
         if found.is_empty() {

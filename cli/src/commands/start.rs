@@ -209,12 +209,12 @@ fn result(preview: &Preview) -> String {
     let reach = Reach::of(&preview.spec, &key);
     text.push('\n');
     text.push_str(&match &reach {
-        Reach::Match(words) => format!("requests reach it whose {words}\n"),
+        Reach::Match(words) => format!("requests like these reach it: {words}\n"),
         Reach::Nothing => "incoming.mode is off: no request is steered to it\n".to_owned(),
         _ => format!("{}\n", reach.curl(&key, &url).unwrap_or_default()),
     });
     if let Reach::Headers { more: Some(more), .. } = &reach {
-        text.push_str(&format!("# of those whose {more}\n"));
+        text.push_str(&format!("# if it is like this besides: {more}\n"));
     }
     if let Some(cookie) = reach.cookie(&key) {
         text.push_str(&format!("{cookie}   # in a browser's console, on the app's page\n"));

@@ -118,6 +118,11 @@ fn what_has_come_is_told_with_what_became_of_it() {
     status.traffic =
         serde_json::from_value(json!({ "requests": 7, "unreachable": 2, "overlapped": 1 })).unwrap();
     status.last_request_time = serde_json::from_value(json!(TIME)).unwrap();
-    assert_eq!(told(&it), format!("requests have reached it: at least 7, the last at {TIME}"));
+    assert_eq!(told(&it), format!("at least 7 requests reached it, the last at {TIME}"));
     assert_eq!(reasons(Weight::Some, &said(&it, &[])), ["Overlapped", "Unreached"]);
+    let found = findings(&it, None, TIME.parse().unwrap());
+    assert_eq!(found[0].message, "1 request matched it, but went to another preview, which comes first");
+    assert_eq!(found[1].message, "2 requests got the answer 502, since none of its pods could be reached");
+    let look = "see `kubectl preview status a -n demo` and `kubectl preview logs a -n demo`";
+    assert!(found[1].fix.as_ref().unwrap().starts_with(look));
 }

@@ -182,8 +182,8 @@ fn explain_goes_from_what_is_broken_to_what_is_to_be_checked() {
     let out = call(&space, &["explain", "-k", "ep-2"]).exits(0);
     let broken = out
         .stdout
-        .find("Requests do not reach it, since:\n- TargetResolved is False: there is no Deployment none");
-    let check = out.stdout.find("To be checked, if a request does not reach it:");
+        .find("Requests do not reach it, because:\n- TargetResolved is False: there is no Deployment none");
+    let check = out.stdout.find("What to check if a request does not reach it:");
     assert!(broken.is_some() && broken < check, "{}", out.stdout);
     call(&space, &["explain", "nobody"]).exits(7);
 }
