@@ -156,6 +156,13 @@ pub struct Which {
     pub all_namespaces: bool,
 }
 
+impl Which {
+    /// One name, or one key.
+    pub(crate) fn one(name: Option<&String>, key: Option<&String>) -> Self {
+        Self { names: name.into_iter().cloned().collect(), key: key.cloned(), ..Self::default() }
+    }
+}
+
 /// Of `status`.
 #[derive(Clone, Debug, Args)]
 pub struct StatusArgs {

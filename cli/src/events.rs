@@ -179,6 +179,12 @@ impl Event {
         self
     }
 
+    /// A Preview is ready.
+    #[must_use]
+    pub fn ready(preview: &Preview) -> Self {
+        Self::new(Step::Ready, "ready: requests with the key reach the preview").of(preview)
+    }
+
     /// Why a Preview is not ready yet.
     #[must_use]
     pub fn waiting(preview: &Preview) -> Self {

@@ -30,9 +30,7 @@ struct Source {
 }
 
 pub(super) async fn run(global: &Global, args: &LogsArgs) -> Done {
-    let which =
-        Which { names: args.name.iter().cloned().collect(), key: args.key.clone(), ..Which::default() };
-    let selection = Selection::new(&which)?;
+    let selection = Selection::new(&Which::one(args.name.as_ref(), args.key.as_ref()))?;
     let cluster = Cluster::find(global).await?;
     let found = select::some(&cluster, false, &selection).await?;
     if args.follow {

@@ -83,8 +83,7 @@ impl Run {
             preview = started => preview?,
             signal = signals.next() => return Err(interrupted(signal)),
         };
-        progress
-            .tell(&Event::new(Step::Ready, "ready: requests with the key reach the preview").of(&preview));
+        progress.tell(&Event::ready(&preview));
         let mut command = self.command(args, &preview);
         let mut child = match command.spawn() {
             Ok(child) => child,

@@ -38,7 +38,7 @@ pub(super) async fn run(global: &Global, args: &StartArgs) -> Done {
     };
     progress.pause();
     let preview = waited?;
-    progress.tell(&Event::new(Step::Ready, "ready: requests with the key reach the preview").of(&preview));
+    progress.tell(&Event::ready(&preview));
     print_end(args.output, std::slice::from_ref(&preview), &result(&preview))?;
     Ok(Exit::Ok.code())
 }
