@@ -27,7 +27,10 @@ pub(super) async fn run(global: &Global, args: &StatusArgs) -> Done {
     let selection = Selection::new(&args.which)?;
     let cluster = Cluster::find(global).await?;
     if args.watch {
-        return watch(&cluster, args, &selection).await;
+        return tokio::select! {
+            done = watch(&cluster, args, &selection) => done,
+            _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted.code()),
+        };
     }
     let (text, lack) = look(&cluster, args, &selection).await?;
     super::print_found(&cluster, args.which.all_namespaces, &text, lack)
@@ -60,7 +63,6 @@ async fn watch(cluster: &Cluster, args: &StatusArgs, selection: &Selection) -> D
         tokio::select! {
             _ = changes.next() => tokio::time::sleep(TOGETHER).await,
             () = tokio::time::sleep(AGAIN) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted.code()),
         }
         // What has come meanwhile is in the next list.
         while let Ok(Some(_)) = tokio::time::timeout(Duration::ZERO, changes.next()).await {}
