@@ -1,6 +1,7 @@
 //! `stop`: ends previews. What is not there any more is as it should be.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::pin::pin;
 
 use byway_api::Preview;
 use kube::ResourceExt as _;
@@ -55,13 +56,14 @@ pub(super) async fn run(global: &Global, args: &StopArgs) -> Done {
     }
     if !args.no_wait {
         let deadline = Instant::now() + args.timeout;
+        let mut interrupt = pin!(tokio::signal::ctrl_c());
         for preview in &found {
             let api = cluster.previews(&preview.namespace().unwrap_or_default());
             let full = words::full_name(preview);
             progress.tell(&Event::new(Step::Waiting, format!("waiting for the end of {full}")));
             tokio::select! {
                 done = wait::gone(&api, &cluster.client, preview, deadline) => done?,
-                _ = tokio::signal::ctrl_c() => return Err(interrupted()),
+                _ = &mut interrupt => return Err(interrupted()),
             }
             progress.tell(&Event::new(Step::Stopped, format!("{full} is gone")).of(preview));
         }
