@@ -94,11 +94,6 @@ impl Connection {
         by_origin.and_then(|i| routes.legs.get(i)).map_or(Place::App, |leg| Place::Preview(leg.clone()))
     }
 
-    /// Whether anything can be decided here: of a steered port all previews may have gone.
-    fn has_routes(&self) -> bool {
-        !self.target.routes.load().at(self.local.port()).legs.is_empty()
-    }
-
     /// Dials home at once, so that a server that speaks first does, and a refusal is passed on.
     async fn dial_home(&self) -> io::Result<(Place, Server)> {
         let home = self.home(self.target.routes.load().at(self.local.port()));

@@ -166,8 +166,8 @@ impl Exchange<'_> {
                     Detected::NeedMore => break,
                     Detected::Http1 if !self.early.is_empty() => self.turn_opaque(Doubt::ServerSpokeFirst),
                     Detected::Http1 => self.up = Up::Head,
-                    Detected::Http2 if self.connection.has_routes() => self.up = Up::Http2,
-                    Detected::Http2 => self.turn_raw(),
+                    // Also where no preview is for the port: the first one gets the next keyed stream.
+                    Detected::Http2 => self.up = Up::Http2,
                     Detected::Opaque(doubt) => self.turn_opaque(doubt),
                 },
                 Up::Head => match self.up_scan.end(rest) {

@@ -232,6 +232,36 @@ fn a_caller_of_the_environment_needs_no_key() {
     });
 }
 
+/// An armed target: its clients connect, and the first preview starts later.
+#[test]
+fn a_connection_older_than_all_previews_gets_the_first_one() {
+    let Some(stage) = Stage::new() else { return };
+    let _servers = stage.gos();
+    let routes = stage.routes(|preview| preview);
+    let mut armed = routes.clone();
+    armed.0.targets[0].armed = true;
+    armed.0.targets[0].previews.clear();
+    let agent = byway_tests::Agent::start(&stage.net, &armed).unwrap();
+    run(async {
+        let client = Client::connect(&stage).await;
+        for headers in [&[][..], &[KEY]] {
+            assert!(
+                client.get("/", headers).await.unwrap().text().starts_with("APP "),
+                "there is no route yet"
+            );
+        }
+        for (routes, name) in [(&routes, "PREVIEW "), (&armed, "APP ")] {
+            agent.write_routes(routes).unwrap();
+            let until = std::time::Instant::now() + SOON;
+            while !client.get("/", &[KEY]).await.unwrap().text().starts_with(name) {
+                assert!(std::time::Instant::now() < until, "{name} does not answer");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert!(client.get("/", &[]).await.unwrap().text().starts_with("APP "));
+        }
+    });
+}
+
 #[test]
 fn a_pod_that_is_its_own_preview_answers_its_key_alone() {
     let Some(stage) = Stage::new() else { return };
