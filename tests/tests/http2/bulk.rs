@@ -1,5 +1,8 @@
 //! Long bodies, and readers that are slow or never come: what the agent holds stays small, and nobody else waits.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -118,6 +121,68 @@ fn streams_that_nobody_reads_hold_up_no_others() {
         // And they go on where they stopped.
         for response in stalled {
             assert_eq!(peer::read(&mut response.into_body()).await.unwrap().len(), 10_000_000);
+        }
+    });
+}
+
+/// As many streams as it may have, of a client that has room for all of them and reads nothing, from a server that
+/// sets no limit.
+#[test]
+fn many_streams_that_nobody_reads_do_not_fill_the_agent() {
+    const LEN: usize = 128 << 10;
+    let Some(stage) = Stage::new() else { return };
+    run(async {
+        let listeners = [peer::listen(&stage.app), peer::listen(&stage.preview)];
+        let agent = stage.agent();
+        for listener in listeners {
+            tokio::spawn(async move {
+                loop {
+                    let mut connection = peer::accept(&listener).await;
+                    while let Some(Ok((_, mut respond))) = connection.accept().await {
+                        tokio::spawn(async move {
+                            let mut to = respond.send_response(http::Response::new(()), false).unwrap();
+                            let _ = send_all(&mut to, vec![7; LEN].into(), true).await;
+                        });
+                    }
+                }
+            });
+        }
+        let mut how = h2::client::Builder::new();
+        how.initial_window_size(1 << 30).initial_connection_window_size(1 << 30).initial_max_send_streams(1);
+        for headers in [&[][..], &[KEY]] {
+            let (mut send, mut connection) = how.handshake::<_, Bytes>(peer::socket(&stage)).await.unwrap();
+            let ask = |send: &mut h2::client::SendRequest<Bytes>| {
+                let mut request = http::Request::get("http://app/");
+                for (name, value) in headers {
+                    request = request.header(*name, *value);
+                }
+                send.send_request(request.body(()).unwrap(), true).unwrap().0
+            };
+            let first = Answer::read(ask(&mut send));
+            tokio::select! {
+                first = first => drop(first.unwrap()),
+                ended = &mut connection => panic!("{ended:?}"),
+            }
+            let before = agent.resident_kib().unwrap();
+            let most = send.current_max_send_streams();
+            assert!((250..100_000).contains(&most), "{most} streams are offered");
+            let answers: Vec<_> = (0..most).map(|_| ask(&mut send)).collect();
+            // The heads go out, and little comes in.
+            for _ in 0..3 {
+                poll_fn(|cx| Poll::Ready(Pin::new(&mut connection).poll(cx).is_ready())).await;
+                sleep(Duration::from_millis(50)).await;
+            }
+            sleep(Duration::from_secs(2)).await;
+            let held = agent.resident_kib().unwrap() - before;
+            eprintln!("{most} streams hold {held} KiB");
+            assert!(held < 40 << 10, "{most} streams hold {held} KiB");
+            // And all of it comes in the end.
+            let connection = tokio::spawn(connection);
+            for answer in answers {
+                assert_eq!(Answer::read(answer).await.unwrap().body.len(), LEN);
+            }
+            drop(send);
+            connection.await.unwrap().unwrap();
         }
     });
 }

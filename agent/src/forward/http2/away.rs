@@ -16,6 +16,7 @@ use super::{
     super::{Connection, Place, Server},
     greet::{Greeting, greet},
     server,
+    way::Room,
 };
 
 /// Most connections kept for one client connection.
@@ -124,7 +125,7 @@ impl Away {
         let mut drivers = self.drivers.lock().unwrap_or_else(PoisonError::into_inner);
         while drivers.try_join_next().is_some() {}
         drivers.spawn(driver.run());
-        Ok(Line { send, connect_protocol: settings.connect_protocol, pod })
+        Ok(Line { send, room: Room::default(), connect_protocol: settings.connect_protocol, pod })
     }
 }
 

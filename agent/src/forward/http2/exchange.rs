@@ -11,7 +11,7 @@ use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, client::ResponseFuture, server::SendResponse};
 use http::{HeaderName, Response};
 
-use super::way::{self, Way};
+use super::way::{self, Room, Way};
 use crate::snapshot::Leg;
 
 const PREVIEW: HeaderName = HeaderName::from_static("x-byway-preview");
@@ -22,6 +22,8 @@ pub(super) struct Exchange {
     answer: ResponseFuture,
     down: Down,
     respond: SendResponse<Bytes>,
+    /// Of the client's connection.
+    room: Room,
     /// Of the preview that answers.
     leg: Option<Arc<Leg>>,
 }
@@ -58,10 +60,12 @@ impl Exchange {
         to: SendStream<Bytes>,
         answer: ResponseFuture,
         respond: SendResponse<Bytes>,
+        [to_server, room]: [Room; 2],
         leg: Option<Arc<Leg>>,
     ) -> Self {
         let up_state = if request.is_end_stream() { Up::Complete } else { Up::Going };
-        Self { up: Way::new(request, to), up_state, answer, down: Down::Head, respond, leg }
+        let up = Way::new(request, to, to_server);
+        Self { up, up_state, answer, down: Down::Head, respond, room, leg }
     }
 
     pub(super) fn has_answered(&self) -> bool {
@@ -133,7 +137,8 @@ impl Exchange {
         }
         let ended = body.is_end_stream();
         let to = self.respond.send_response(Response::from_parts(head, ()), ended).map_err(gone)?;
-        self.down = if ended { Down::Complete(to) } else { Down::Body(Way::new(body, to)) };
+        self.down =
+            if ended { Down::Complete(to) } else { Down::Body(Way::new(body, to, self.room.clone())) };
         Poll::Ready(Ok(()))
     }
 

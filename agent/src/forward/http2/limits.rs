@@ -12,8 +12,11 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 /// Bytes of one stream that have been taken from one side and not been written to the other.
 const SEND_BUFFER: usize = 64 * 1024;
-/// Streams at a time where the server sets no limit of its own.
-const MAX_STREAMS: u32 = 4096;
+/// Bytes of all streams of a connection that wait like that: of a side that reads nothing, each stream would have its
+/// own.
+pub(super) const MOST_UNSENT: usize = 1024 * 1024;
+/// Most streams at a time, also where the server sets no limit of its own.
+const MAX_STREAMS: u32 = 1024;
 /// Longest head of an answer. The client of a longer one sees a reset.
 const MAX_ANSWER_HEAD: u32 = 256 * 1024;
 /// Streams that were reset are remembered, so that what is still on its way for them is no offence.
@@ -29,7 +32,9 @@ pub(super) fn for_client(server: &Http2Settings) -> server::Builder {
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(SEND_BUFFER)
-        .max_concurrent_streams(server.max_streams.filter(|most| *most > 0).unwrap_or(MAX_STREAMS))
+        .max_concurrent_streams(
+            server.max_streams.filter(|most| *most > 0).unwrap_or(MAX_STREAMS).min(MAX_STREAMS),
+        )
         .max_header_list_size(server.max_head.unwrap_or(u32::MAX).min(MAX_HEAD as u32))
         .max_concurrent_reset_streams(REMEMBERED)
         .reset_stream_duration(REMEMBERED_FOR)

@@ -18,6 +18,7 @@ use super::{
     super::{Connection, Place, refuse},
     away::Away,
     news::News,
+    way::Room,
 };
 use crate::snapshot::Leg;
 
@@ -31,6 +32,8 @@ pub(super) struct Session {
     /// Where the connection belongs.
     pub(super) place: Place,
     pub(super) home: SendRequest<Bytes>,
+    pub(super) to_home: Room,
+    pub(super) to_client: Room,
     pub(super) away: Away,
     pub(super) news: Arc<News>,
     heads: AtomicUsize,
@@ -50,6 +53,8 @@ impl Session {
             connection,
             place,
             home,
+            to_home: Room::default(),
+            to_client: Room::default(),
             away: Away::default(),
             news: Arc::default(),
             heads: AtomicUsize::new(0),

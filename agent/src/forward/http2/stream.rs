@@ -12,6 +12,7 @@ use super::{
     answer::{Answer, Asker, GrpcStatus},
     exchange::{End, Exchange},
     session::{Destination, Session},
+    way::Room,
 };
 use crate::snapshot::Leg;
 
@@ -41,6 +42,7 @@ fn size(headers: &HeaderMap) -> usize {
 /// Who answers, and over which connection.
 struct Way {
     server: SendRequest<Bytes>,
+    room: Room,
     is_home: bool,
     /// Of a preview.
     leg: Option<Arc<Leg>>,
@@ -53,7 +55,8 @@ async fn find_way(
     asker: Asker,
     respond: &mut SendResponse<Bytes>,
 ) -> Option<Way> {
-    let home = |leg| Some(Way { server: session.home.clone(), is_home: true, leg });
+    let home =
+        |leg| Some(Way { server: session.home.clone(), room: session.to_home.clone(), is_home: true, leg });
     let place = match session.decide(request) {
         Destination::Home(leg) => return home(leg),
         Destination::Away(place) => place,
@@ -78,7 +81,7 @@ async fn find_way(
             let why = format!("{} does not take extended CONNECT", name(leg.as_deref()));
             bad_gateway(asker, respond, "no-extended-connect", &why);
         }
-        Ok(line) => return Some(Way { server: line.send, is_home: false, leg }),
+        Ok(line) => return Some(Way { server: line.send, room: line.room, is_home: false, leg }),
         Err(unreachable) => {
             if let Some(leg) = &leg {
                 session.connection.count_unreachable(leg.index);
@@ -111,7 +114,7 @@ async fn forward(
     asker: Asker,
     mut respond: SendResponse<Bytes>,
 ) {
-    let Way { mut server, is_home, leg } = way;
+    let Way { mut server, room, is_home, leg } = way;
     let sent = server.send_request(outgoing(head), body.is_end_stream());
     // Without its last holder a connection to another than home ends with its last stream.
     drop(server);
