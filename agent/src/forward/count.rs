@@ -1,15 +1,21 @@
 //! What is counted of each request, and said of it in the log.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::{cell::Cell, sync::atomic::Ordering::Relaxed};
 
 use byway_http::{AppReason, Decision, Doubt, RequestHead, Verdict};
 
 use super::{Connection, Place};
 use crate::{
-    snapshot::Routes,
+    snapshot::{Leg, Routes},
     tables::{route_counter as counter, unix_ms},
     target::Counter,
 };
+
+/// How often it is said that a preview is still in use, in milliseconds.
+const STILL: u64 = 1000;
+
+/// When it was last said on this connection or stream.
+pub(super) type Said = Cell<u64>;
 
 impl Connection {
     /// Counts a request that has been decided. `refused`: nobody gets it.
@@ -40,6 +46,21 @@ impl Connection {
         target.count(Counter::Opaque(doubt));
         if let Place::Preview(leg) = place {
             self.route_counter(leg.index, counter::OPAQUE).fetch_add(1, Relaxed);
+            self.route_counter(leg.index, counter::LAST_REQUEST).store(unix_ms(), Relaxed);
+        }
+    }
+
+    /// A preview is in use by what began before: a tunnel, a stream, a long answer.
+    pub(super) fn still_used(&self, leg: &Leg, said: &Said) {
+        let now = unix_ms();
+        if now.saturating_sub(said.get()) < STILL {
+            return;
+        }
+        said.set(now);
+        // As it is in the newest routes: the counters of one that has gone may be another's by now.
+        let routes = self.target.routes.load();
+        if let Some(leg) = routes.legs.iter().find(|it| it.preview.route.name == leg.preview.route.name) {
+            self.route_counter(leg.index, counter::LAST_REQUEST).store(now, Relaxed);
         }
     }
 

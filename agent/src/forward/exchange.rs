@@ -25,6 +25,7 @@ use tokio::{
 use super::{
     Connection, Place, Server,
     away::Away,
+    count::Said,
     ending::{self, LateReset},
     http2,
     outbox::Outbox,
@@ -151,6 +152,7 @@ impl<'a> Exchange<'a> {
             last: false,
             finished: false,
             slow_head: None,
+            said: Said::default(),
             client_reset: LateReset::default(),
             home_reset: LateReset::default(),
         }
@@ -167,13 +169,20 @@ impl<'a> Exchange<'a> {
             }
             Ok(Stop::Close) => ending::close(&mut self.client).await,
             Ok(Stop::Tunnel) => {
+                let (connection, leg) = (self.connection, self.in_use().cloned());
                 let Self { client, home, mut away, to_server, to_client, client_ended, home_ended, .. } =
                     self;
                 // The other connections have no part in what follows.
                 let mut server = away.take_active().unwrap_or(home);
                 let up = tunnel::Way::new(to_server, client_ended);
                 let down = tunnel::Way::new(to_client, home_ended);
-                tunnel::run(client, server.stream(), up, down).await;
+                let said = Said::default();
+                let used = move || {
+                    if let Some(leg) = &leg {
+                        connection.still_used(leg, &said);
+                    }
+                };
+                tunnel::run(client, server.stream(), up, down, used).await;
             }
             Ok(Stop::Reset) | Err(_) => {
                 ending::reset(self.home.stream());
@@ -185,6 +194,9 @@ impl<'a> Exchange<'a> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stop>> {
+        if let Some(leg) = self.in_use() {
+            self.connection.still_used(leg, &self.said);
+        }
         loop {
             // Each way returns when it would wait for I/O, so both are asked again whenever one has changed what
             // the other waits for.
@@ -282,6 +294,17 @@ impl<'a> Exchange<'a> {
     /// Who is asked now.
     pub(super) fn active_place(&self) -> &Place {
         self.away.place().unwrap_or(&self.place)
+    }
+
+    /// The preview that is asked, or has a tunnel.
+    fn in_use(&self) -> Option<&Arc<Leg>> {
+        match self.active_place() {
+            Place::Preview(leg) => {
+                let is_asked = self.away.is_active() || !self.waiting.is_empty();
+                (is_asked || matches!(self.down, Down::Raw)).then_some(leg)
+            }
+            Place::App => self.waiting.front()?.own.as_ref(),
+        }
     }
 
     /// The connection to who is asked now; none while it is dialled.

@@ -35,7 +35,7 @@ use tokio::{
     time::{Sleep, sleep, timeout},
 };
 
-use super::{Connection, Place, Server, ending, exchange::Ended, outbox::Outbox, tunnel};
+use super::{Connection, Place, Server, count::Said, ending, exchange::Ended, outbox::Outbox, tunnel};
 use greet::Greeting;
 use news::State;
 use session::Session;
@@ -64,7 +64,13 @@ pub(super) async fn serve(connection: Connection, mut start: Start) {
             // The preface has been sent.
             let up = tunnel::Way::new(Outbox::of(heard[PREFACE.len()..].to_vec()), Ended::No);
             let down = tunnel::Way::new(Outbox::of(said), Ended::No);
-            tunnel::run(client, home.stream(), up, down).await;
+            let said = Said::default();
+            let used = move || {
+                if let Place::Preview(leg) = &place {
+                    connection.still_used(leg, &said);
+                }
+            };
+            tunnel::run(client, home.stream(), up, down, used).await;
         }
         Ok(Greeting::Http2(settings)) => {
             if let Some(both) = Multiplex::new(connection, start, settings).await {

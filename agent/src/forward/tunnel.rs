@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    mem::take,
     task::{Context, Poll, ready},
 };
 
@@ -20,6 +21,8 @@ pub(super) struct Way {
     pub(super) ended: Ended,
     /// The last read filled all there was room for, so the next is worth a pipe.
     bulk: bool,
+    /// Bytes have come since this was last looked at.
+    moved: bool,
 }
 
 /// How a way came to its end.
@@ -33,11 +36,20 @@ enum End {
     Broken,
 }
 
-/// Copies until both ways have ended, or one side resets.
-pub(super) async fn run(mut client: TcpStream, server: &mut TcpStream, mut up: Way, mut down: Way) {
+/// Copies until both ways have ended, or one side resets. `used` is called whenever bytes have come, and at the end.
+pub(super) async fn run(
+    mut client: TcpStream,
+    server: &mut TcpStream,
+    mut up: Way,
+    mut down: Way,
+    mut used: impl FnMut(),
+) {
     let (mut client_reset, mut server_reset) = (LateReset::default(), LateReset::default());
     let clean = poll_fn(|cx| {
         let ends = [up.poll(cx, &mut client, server), down.poll(cx, server, &mut client)];
+        if take(&mut up.moved) | take(&mut down.moved) {
+            used();
+        }
         if ends.contains(&Poll::Ready(End::Reset)) {
             return Poll::Ready(false);
         }
@@ -49,6 +61,7 @@ pub(super) async fn run(mut client: TcpStream, server: &mut TcpStream, mut up: W
         if late { Poll::Ready(false) } else { Poll::Pending }
     })
     .await;
+    used();
     if !clean {
         ending::reset(server);
         ending::reset_after_flush(&client).await;
@@ -57,7 +70,7 @@ pub(super) async fn run(mut client: TcpStream, server: &mut TcpStream, mut up: W
 
 impl Way {
     pub(super) fn new(outbox: Outbox, ended: Ended) -> Self {
-        Self { outbox, ended, bulk: false }
+        Self { outbox, ended, bulk: false, moved: false }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, from: &mut TcpStream, to: &mut TcpStream) -> Poll<End> {
@@ -79,7 +92,7 @@ impl Way {
             if self.bulk {
                 match ready!(self.outbox.poll_splice(cx, from, u64::MAX)) {
                     Ok(0) => self.ended = Ended::Seen,
-                    Ok(moved) => self.bulk = moved >= SCRATCH / 4,
+                    Ok(moved) => (self.bulk, self.moved) = (moved >= SCRATCH / 4, true),
                     Err(_) => return Poll::Ready(End::Reset),
                 }
                 continue;
@@ -88,7 +101,7 @@ impl Way {
             match ready!(scratch.poll_read(cx, from)) {
                 Ok([]) => self.ended = Ended::Seen,
                 Ok(bytes) => {
-                    self.bulk = bytes.len() == SCRATCH;
+                    (self.bulk, self.moved) = (bytes.len() == SCRATCH, true);
                     if self.outbox.send(cx, to, &[bytes]).is_err() {
                         return Poll::Ready(End::Broken);
                     }

@@ -1,6 +1,11 @@
 //! What becomes a tunnel, and what belongs to a preview by its origin.
 
-use byway_tests::{End, Raw};
+use std::process::Command;
+use std::time::Duration;
+
+use byway_tests::{Agent, End, Raw, eventually};
+use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::{GET, SOON, Stage, server, until};
 
@@ -74,7 +79,7 @@ fn what_comes_from_the_environment_goes_to_its_preview() {
     let Some(stage) = Stage::new() else { return };
     let (app, preview) = (server::listen(&stage.app), server::listen(&stage.preview));
     let routes = stage.routes(stage.preview()).environment("pr-1", &[&stage.client]);
-    let _agent = byway_tests::Agent::start(&stage.net, &routes).unwrap();
+    let _agent = Agent::start(&stage.net, &routes).unwrap();
     for bytes in ["\x16\x03\x01\0\x05hello", "*1\r\n$4\r\nPING\r\n", GET] {
         let mut raw = stage.raw();
         raw.send(bytes).unwrap();
@@ -89,4 +94,43 @@ fn what_comes_from_the_environment_goes_to_its_preview() {
     raw.send(&other).unwrap();
     let mut app = Raw::new(app.accept().unwrap().0).unwrap();
     assert_eq!(until(&mut app, &other), other);
+}
+
+/// When the only preview was used last.
+fn last_request(agent: &Agent) -> Option<Timestamp> {
+    let output =
+        Command::new(Agent::binary()).args(["debug", "routes", "--output", "json"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let agent = report["agents"].as_array()?.iter().find(|it| it["pid"] == agent.pid())?;
+    agent["targets"][0]["routes"][0]["lastRequest"].as_str()?.parse().ok()
+}
+
+/// A preview with an `idleTtl` must not end under those who use it.
+#[test]
+fn what_goes_through_a_tunnel_is_use() {
+    let Some(stage) = Stage::new() else { return };
+    let (_app, listener) = (server::listen(&stage.app), server::listen(&stage.preview));
+    let keyed = stage.routes(stage.preview());
+    let by_origin = keyed.clone().environment("pr-1", &[&stage.client]);
+    for (routes, first) in [(keyed, UPGRADE), (by_origin, "\x16\x03\x01\0\x05hello")] {
+        let agent = Agent::start(&stage.net, &routes).unwrap();
+        assert_eq!(last_request(&agent), None);
+        let mut raw = stage.raw();
+        raw.send(first).unwrap();
+        let mut preview = Raw::new(listener.accept().unwrap().0).unwrap();
+        until(&mut preview, first);
+        let answer = if first == UPGRADE { SWITCH } else { "hello" };
+        preview.send(answer).unwrap();
+        assert!(until(&mut raw, answer).starts_with(&answer[..5]));
+        for by_client in [true, false] {
+            std::thread::sleep(Duration::from_millis(1500));
+            let now = Timestamp::now();
+            assert!(last_request(&agent).is_some_and(|last| last < now), "{first}: it has begun");
+            let (from, to) = if by_client { (&mut raw, &mut preview) } else { (&mut preview, &mut raw) };
+            from.send("ping").unwrap();
+            assert_eq!(until(to, "ping"), "ping");
+            let used = || last_request(&agent).filter(|last| *last >= now - Duration::from_millis(1));
+            assert!(eventually(SOON, used).is_some(), "{first}: {:?}, before {now}", last_request(&agent));
+        }
+    }
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Request, StatusCode, Version, request::Parts};
 use tokio::task::yield_now;
 
 use super::{
-    super::Place,
+    super::{Place, count::Said},
     answer::{Answer, Asker, GrpcStatus},
     exchange::{End, Exchange},
     session::{Destination, Session},
@@ -125,8 +125,18 @@ async fn forward(
             return Box::pin(failed).await;
         }
     };
-    let mut exchange = Exchange::new(body, to, answer, respond, leg.clone());
-    match poll_fn(|cx| exchange.poll(cx)).await {
+    let rooms = [room, session.to_client.clone()];
+    let mut exchange = Exchange::new(body, to, answer, respond, rooms, leg.clone());
+    let end = {
+        let (exchange, leg, said) = (&mut exchange, leg.as_deref(), Said::default());
+        poll_fn(move |cx| {
+            if let Some(leg) = leg {
+                session.connection.still_used(leg, &said);
+            }
+            exchange.poll(cx)
+        })
+    };
+    match end.await {
         End::Complete => {}
         End::ClientReset(reason) => exchange.reset_server(reason),
         End::ServerFailed(error) => {
