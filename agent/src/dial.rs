@@ -145,7 +145,8 @@ fn source(worker: u32, target: &Target, local: SocketAddr, tries: u32) -> Socket
             const FIRST: u32 = 32_768;
             const LAST: u32 = 60_999;
             let per_worker = (LAST - FIRST + 1) / MAX_WORKERS;
-            let port = (FIRST + worker * per_worker + step % per_worker) as u16;
+            let walked = (FIRST + worker * per_worker + step % per_worker) as u16;
+            let port = if tries < TRIES / 2 { walked } else { 0 };
             SocketAddrV6::new(*local.ip(), port, 0, local.scope_id()).into()
         }
     }
