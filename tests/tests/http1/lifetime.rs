@@ -7,7 +7,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::{GET, GET_KEYED, Stage, server, until};
+use byway_tests::{Agent, Raw};
+
+use crate::{GET, GET_KEYED, SOON, Stage, server, until};
 
 #[test]
 fn a_slow_client_does_not_fill_the_agent() {
@@ -58,7 +60,7 @@ fn however_the_bytes_are_cut_the_answers_are_the_same() {
             thread::sleep(Duration::from_micros(300));
         }
         raw.finish().unwrap();
-        let received = raw.receive(crate::SOON);
+        let received = raw.receive(SOON);
         let text = String::from_utf8_lossy(&received.bytes).into_owned();
         let answers: Vec<&str> = text
             .split("HTTP/1.1 200 OK\r\n")
@@ -102,4 +104,49 @@ fn message(kind: usize) -> (String, String) {
             (format!("{head}{body}"), format!("PREVIEW POST /c {}", body.len()))
         }
     }
+}
+
+#[test]
+fn requests_that_an_app_does_not_answer_wait_in_the_socket() {
+    const ALL: usize = 5000;
+    const MOST: usize = 1024;
+    let Some(stage) = Stage::new() else { return };
+    let listener = server::listen(&stage.app);
+    let _agent = stage.agent();
+    let mut raw = stage.raw();
+    let mut app = Raw::new(listener.accept().unwrap().0).unwrap();
+    raw.send(GET.repeat(ALL)).unwrap();
+    let mut answered = 0;
+    while answered < ALL {
+        let asked = (ALL - answered).min(MOST);
+        let received = app.receive_until(SOON, |bytes| bytes.len() >= GET.len() * asked).bytes;
+        assert_eq!(received.len(), GET.len() * asked, "after {answered}");
+        let more = app.receive_until(Duration::from_millis(300), |bytes| !bytes.is_empty()).bytes;
+        assert!(more.is_empty(), "{} bytes more after {answered}", more.len());
+        app.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".repeat(asked)).unwrap();
+        answered += asked;
+    }
+    let answers = raw.receive_until(SOON, |bytes| bytes.len() >= 38 * ALL).bytes;
+    assert_eq!(answers.len(), 38 * ALL);
+}
+
+/// A worker walks 3,529 ports of the one address that a dial over IPv6 can come from.
+#[test]
+fn more_connections_over_ipv6_than_a_worker_has_ports_to_walk() {
+    const WALKED: f64 = 3_529.0;
+    let Some(stage) = Stage::new() else { return };
+    let listener = server::listen(&stage.app);
+    let builder = Agent::builder(&stage.net).args(["--workers", "1"]);
+    let agent = builder.start(&stage.routes(stage.preview())).unwrap();
+    thread::spawn(move || listener.incoming().collect::<Vec<_>>());
+    let accepted = || agent.metric("byway_agent_connections_accepted_total", "").unwrap();
+    let mut clients = Vec::new();
+    while accepted() < WALKED + 200.0 {
+        // In no burst: what the agent is too slow for reaches the app without it.
+        clients.extend((0..50).map(|_| stage.client.connect((stage.app.ipv6, server::PORT)).unwrap()));
+        assert!(clients.len() < 6000, "{} of {} are the agent's", accepted(), clients.len());
+        thread::sleep(Duration::from_millis(20));
+    }
+    let open = || agent.metric("byway_agent_connections_open", "").unwrap();
+    assert_eq!((open(), agent.metric("byway_agent_dials_failed_total", "").unwrap()), (accepted(), 0.0));
 }
