@@ -112,7 +112,8 @@ pub(super) struct Exchange<'a> {
     pub(super) last: bool,
     /// The last response is complete.
     pub(super) finished: bool,
-    slow_head: Option<Pin<Box<Sleep>>>,
+    pub(super) slow_head: Option<Pin<Box<Sleep>>>,
+    said: Said,
     client_reset: LateReset,
     home_reset: LateReset,
 }

@@ -179,6 +179,7 @@ impl Exchange<'_> {
                     Ok(None) => break,
                     Ok(Some(len)) => {
                         self.up_scan.reset();
+                        self.slow_head = None; // this one was not
                         match self.decide(&rest[..len], at == 0) {
                             Ok(Next::Home) => at += len,
                             Ok(Next::Away) => return Ok(len),

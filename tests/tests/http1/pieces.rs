@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use byway_tests::{Agent, Preview, Routes};
+
+use crate::server::PORT;
 use crate::{GET, GET_KEYED, KEYED, Stage, until};
 
 #[test]
@@ -65,5 +68,47 @@ fn a_body_is_never_a_request() {
             let text = http.request("POST", "/", headers, &body).unwrap().text();
             assert!(text.starts_with(&format!("{who} POST / {} ", body.len())), "{text}");
         }
+    }
+}
+
+/// Each read ends in the middle of a head, and no head takes long.
+#[test]
+fn pipelining_for_long_is_no_slow_head() {
+    let Some(stage) = Stage::named() else { return };
+    let _agent = stage.agent();
+    let mut raw = stage.raw();
+    let (begin, rest) = GET.split_at(10);
+    raw.send(begin).unwrap();
+    for n in 0..60 {
+        std::thread::sleep(Duration::from_millis(100));
+        raw.send([rest, begin].concat()).unwrap();
+        until(&mut raw, &format!("#0.{n}"));
+    }
+    raw.send([rest, GET_KEYED].concat()).unwrap();
+    let answers = until(&mut raw, "#0.0");
+    assert!(answers.contains("PREVIEW GET /keyed"), "{answers}");
+}
+
+#[test]
+fn a_connection_is_kept_to_each_of_many_previews() {
+    let Some(stage) = Stage::named() else { return };
+    let previews: Vec<(String, String)> =
+        (0..12).map(|n| (format!("staging/p{n}"), format!("pr-{n}"))).collect();
+    let routes = previews.iter().fold(Routes::new(), |routes, (name, key)| {
+        routes.preview(Preview::new(name, key).backend(&stage.preview))
+    });
+    let names: Vec<&str> = previews.iter().map(|(name, _)| name.as_str()).collect();
+    let _agent = Agent::start(&stage.net, &routes.target(&stage.app, &[PORT], &names)).unwrap();
+    let mut http = stage.http();
+    let mut ask = |n: usize| http.get("/", &[("x-byway-key", &previews[n].1)]).unwrap().text();
+    for round in 0..3 {
+        for n in 0..8 {
+            assert_eq!(ask(n), format!("PREVIEW GET / 0 #{n}.{round}"));
+        }
+    }
+    // With more of them, who has not been asked for longest goes.
+    for (n, times) in (8..12).zip(3..) {
+        assert_eq!(ask(0), format!("PREVIEW GET / 0 #0.{times}"));
+        assert_eq!(ask(n), format!("PREVIEW GET / 0 #{n}.0"));
     }
 }
