@@ -4,7 +4,7 @@ use std::{future::poll_fn, sync::Arc};
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream, client::SendRequest, ext::Protocol, server::SendResponse};
-use http::{HeaderMap, Method, Request, StatusCode, Version, request::Parts};
+use http::{HeaderMap, Method, Request, StatusCode, Uri, Version, request::Parts};
 use tokio::task::yield_now;
 
 use super::{
@@ -22,7 +22,7 @@ pub(super) async fn serve(
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) {
-    let size = size(request.headers()) + request.uri().path().len();
+    let size = size(request.uri(), request.headers());
     if !session.make_room(size) {
         respond.send_reset(Reason::REFUSED_STREAM);
         return;
@@ -35,8 +35,11 @@ pub(super) async fn serve(
     session.give_back(size);
 }
 
-fn size(headers: &HeaderMap) -> usize {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
+fn size(target: &Uri, headers: &HeaderMap) -> usize {
+    let path = target.path_and_query().map_or(0, |path| path.as_str().len());
+    let authority = target.authority().map_or(0, |authority| authority.as_str().len());
+    let headers: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    path + authority + headers
 }
 
 /// Who answers, and over which connection.
@@ -184,5 +187,19 @@ async fn fail(
         }
         let why = format!("{} could not be reached: {error}", name(leg));
         bad_gateway(asker, respond, "unreachable", &why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_a_head_has_a_size() {
+        let size = |target: &'static str| size(&Uri::from_static(target), &HeaderMap::new());
+        assert_eq!(size("http://app:80/a?b=c"), "app:80/a?b=c".len());
+        assert_eq!((size("/a?b=c"), size("app:80")), (6, 6));
+        let headers = HeaderMap::from_iter([(http::header::HOST, http::HeaderValue::from_static("app"))]);
+        assert_eq!(super::size(&Uri::from_static("/"), &headers), 8);
     }
 }
