@@ -90,6 +90,8 @@ struct Multiplex {
     /// How home stood when it was last looked at.
     seen: State,
     drains: bool,
+    /// The client knows that home takes extended CONNECT.
+    told_connect: bool,
     /// Home has ended.
     farewell: Option<Pin<Box<Sleep>>>,
     streams: JoinSet<()>,
@@ -115,6 +117,7 @@ impl Multiplex {
             home_end,
             seen: State::Open,
             drains: false,
+            told_connect: settings.connect_protocol,
             farewell: None,
             streams: JoinSet::new(),
             _driver: driver,
@@ -159,6 +162,13 @@ impl Multiplex {
                 Poll::Ready(None) => return Poll::Ready(Last::Client),
                 Poll::Pending => break,
             }
+        }
+        // Of a home that was silent when it was greeted it turns out later. A client that has not acknowledged yet what it
+        // was told before will, which is read above.
+        let takes_connect = self.session.home.is_extended_connect_protocol_enabled();
+        if takes_connect && !self.told_connect && self.client.enable_connect_protocol().is_ok() {
+            self.told_connect = true;
+            cx.waker().wake_by_ref(); // to have it sent
         }
         while let Poll::Ready(Some(ended)) = self.streams.poll_join_next(cx) {
             if let Err(error) = ended {

@@ -41,8 +41,9 @@ struct Slot {
 #[derive(Clone)]
 pub(super) struct Line {
     pub(super) send: SendRequest<Bytes>,
-    /// It takes extended CONNECT (RFC 8441).
-    pub(super) connect_protocol: bool,
+    pub(super) room: Room,
+    /// It said at once that it takes extended CONNECT.
+    connect_protocol: bool,
     pod: Option<SocketAddr>,
 }
 
@@ -130,6 +131,11 @@ impl Away {
 }
 
 impl Line {
+    /// Whether it takes extended CONNECT (RFC 8441).
+    pub(super) fn takes_connect(&self) -> bool {
+        self.connect_protocol || self.send.is_extended_connect_protocol_enabled()
+    }
+
     /// Whether it is still open, and to a pod that the preview still has.
     fn takes_more(&mut self, place: &Place) -> bool {
         let current = match (place, self.pod) {

@@ -46,9 +46,13 @@ impl Driver {
 
     /// Drives the connection to its end, and tells how it stands.
     pub(super) async fn run_told(mut self, mut probe: SendRequest<Bytes>, news: Arc<News>) {
-        let mut is_open = true;
+        let (mut is_open, mut takes_connect) = (true, false);
         let end = poll_fn(|cx| {
             let end = Pin::new(&mut self.connection).poll(cx);
+            if is_open && !takes_connect && probe.is_extended_connect_protocol_enabled() {
+                takes_connect = true;
+                news.tell(State::Open);
+            }
             // The library says nothing of a GOAWAY, but takes no new streams then.
             if end.is_pending() && is_open && matches!(probe.poll_ready(cx), Poll::Ready(Err(_))) {
                 is_open = false;

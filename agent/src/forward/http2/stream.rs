@@ -80,7 +80,7 @@ async fn find_way(
         Place::Preview(leg) => Some(leg),
     };
     match line {
-        Ok(line) if request.extensions.get::<Protocol>().is_some() && !line.connect_protocol => {
+        Ok(line) if request.extensions.get::<Protocol>().is_some() && !line.takes_connect() => {
             let why = format!("{} does not take extended CONNECT", name(leg.as_deref()));
             bad_gateway(asker, respond, "no-extended-connect", &why);
         }
