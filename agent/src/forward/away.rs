@@ -11,8 +11,8 @@ use byway_http::{Body, RequestHead};
 
 use super::{Connection, Place, Server, ending};
 
-/// Most connections kept for one client connection, each to another place.
-const KEPT: usize = 4;
+/// Most connections kept for one client connection, each to another place. Who has not been asked for longest goes.
+pub(super) const KEPT: usize = 8;
 
 type Dialling<'a> = Pin<Box<dyn Future<Output = io::Result<Server>> + Send + 'a>>;
 
@@ -83,7 +83,7 @@ impl<'a> Away<'a> {
     /// Sets out. The connection is kept or to be dialled; ask [`poll_dial`](Self::poll_dial).
     pub(super) fn set_out(&mut self, place: Place, bytes: &[u8], head: &RequestHead<'_, '_>) {
         let found = self.kept.iter().position(|k| k.place.is(&place));
-        let kept = found.map(|i| self.kept.swap_remove(i)).and_then(|k| k.for_another(&place));
+        let kept = found.map(|i| self.kept.remove(i)).and_then(|k| k.for_another(&place));
         let reused = kept.is_some();
         self.active = kept.map(|k| k.server);
         let has_body = !matches!(head.body, Body::Empty | Body::Length(0));

@@ -8,7 +8,7 @@ use h2::Reason;
 use http::HeaderMap;
 
 use crate::peer::{self, Answer, Client};
-use crate::{KEY, NAME, SOON, Stage, decided, run};
+use crate::{KEY, NAME, PORT, SOON, Stage, decided, run};
 
 /// Who is to answer, and what says so.
 const SIDES: [(&str, &[(&str, &str)]); 2] = [("APP", &[]), ("PREVIEW", &[KEY])];
@@ -286,4 +286,32 @@ fn a_pod_that_is_its_own_preview_answers_its_key_alone() {
         }
     });
     assert_eq!(decided(&agent, "nobody"), 6.0);
+}
+
+#[test]
+fn with_many_previews_the_connections_in_use_are_kept() {
+    let Some(stage) = Stage::new() else { return };
+    let _servers = stage.gos();
+    let previews: Vec<(String, String)> =
+        (0..12).map(|n| (format!("staging/p{n}"), format!("pr-{n}"))).collect();
+    let routes = previews.iter().fold(byway_tests::Routes::new(), |routes, (name, key)| {
+        routes.preview(byway_tests::Preview::new(name, key).backend(&stage.preview))
+    });
+    let names: Vec<&str> = previews.iter().map(|(name, _)| name.as_str()).collect();
+    let routes = routes.target(&stage.app, &[PORT], &names);
+    let _agent = byway_tests::Agent::start(&stage.net, &routes).unwrap();
+    run(async {
+        let client = Client::connect(&stage).await;
+        // It names the connection that it was asked over.
+        let ask = async |n: usize| {
+            let key = [("x-byway-key", previews[n].1.as_str())];
+            client.get("/", &key).await.unwrap().text()
+        };
+        let first = ask(0).await;
+        assert!(first.starts_with("PREVIEW "), "{first}");
+        for n in 1..12 {
+            assert_ne!(ask(n).await, first);
+            assert_eq!(ask(0).await, first, "after {n} others");
+        }
+    });
 }

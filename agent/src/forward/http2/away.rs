@@ -13,19 +13,18 @@ use h2::client::SendRequest;
 use tokio::{sync::Mutex as Turn, task::JoinSet};
 
 use super::{
-    super::{Connection, Place, Server},
+    super::{Connection, Place, Server, away::KEPT},
     greet::{Greeting, greet},
     server,
     way::Room,
 };
 
-/// Most connections kept for one client connection.
-const KEPT: usize = 8;
 /// Most of what a server said that is shown.
 const SHOWN: usize = 64;
 
 #[derive(Default)]
 pub(super) struct Away {
+    /// Who was asked last comes last.
     slots: Mutex<Vec<(Place, Arc<Turn<Slot>>)>>,
     drivers: Mutex<JoinSet<()>>,
 }
@@ -101,8 +100,9 @@ impl Away {
 
     fn slot(&self, place: &Place) -> Arc<Turn<Slot>> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, slot)) = slots.iter().find(|(other, _)| other.is(place)) {
-            return slot.clone();
+        if let Some(i) = slots.iter().position(|(other, _)| other.is(place)) {
+            slots[i..].rotate_left(1);
+            return slots[slots.len() - 1].1.clone();
         }
         if slots.len() == KEPT {
             slots.remove(0); // its streams go on, and it ends with the last of them
