@@ -1,6 +1,8 @@
 //! How many connections the agent takes on. At its limit the workers' heartbeat says so, and the kernel passes new
 //! connections on to the app.
 
+mod memory;
+
 use std::{
     fs::File,
     io,
@@ -15,6 +17,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{kernel::sys::monotonic_ns, tables::Tables};
+pub(crate) use memory::{Memory, resident_bytes};
 
 /// How long the agent takes no more connections when the kernel had no descriptor or memory left for one.
 const EXHAUSTED: Duration = Duration::from_secs(1);
@@ -27,8 +30,7 @@ pub(crate) struct Admission {
     tables: Arc<Tables>,
     workers: u32,
     limit: usize,
-    /// Most resident memory, in bytes.
-    memory_limit: u64,
+    memory: Memory,
     /// From this descriptor on no more connections are taken: the rest is for those that are on their way.
     last_file: i32,
     /// Duplicated to see which descriptor is free.
@@ -52,7 +54,7 @@ impl Admission {
         tables: Arc<Tables>,
         workers: u32,
         limit: usize,
-        memory_limit: u64,
+        memory: Memory,
         files: u64,
     ) -> io::Result<Self> {
         let reserve = (files / 4).min(RESERVE);
@@ -60,7 +62,7 @@ impl Admission {
             tables,
             workers,
             limit,
-            memory_limit,
+            memory,
             last_file: i32::try_from(files - reserve).unwrap_or(i32::MAX),
             probe: File::open("/dev/null")?.into(),
             open: AtomicUsize::new(0),
@@ -108,7 +110,13 @@ impl Admission {
 
     /// Looks at the memory in use; called a few times a second, not per connection.
     pub(crate) fn watch_memory(&self) {
-        self.over_memory.store(resident_bytes() > self.memory_limit, Relaxed);
+        static SAID: std::sync::Once = std::sync::Once::new();
+        match self.memory.is_over() {
+            Ok(over) => self.over_memory.store(over, Relaxed),
+            Err(error) => SAID.call_once(|| {
+                tracing::warn!(%error, "cannot see how much memory is in use: its limit keeps no connection away");
+            }),
+        }
     }
 
     pub(crate) fn tables(&self) -> &Tables {
@@ -152,14 +160,6 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Relaxed);
     }
-}
-
-/// Resident memory of the process (`/proc/self/statm`, second field, in pages).
-pub(crate) fn resident_bytes() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm")
-        .ok()
-        .and_then(|text| text.split(' ').nth(1)?.parse::<u64>().ok());
-    pages.unwrap_or(0) * 4096
 }
 
 /// Whether the kernel had no descriptor or memory left.

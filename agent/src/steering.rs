@@ -8,7 +8,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::time::Duration;
 
 use crate::{
-    admission::Admission,
+    admission::{Admission, Memory},
     args::ServeArgs,
     control::Control,
     inspect,
@@ -66,7 +66,7 @@ impl Steering {
         let living: Vec<u64> = predecessors.iter().map(inspect::Agent::instance).collect();
         tables.sweep_dials(&living)?;
         let template = Template::new(shared, &programs.offsets)?;
-        let memory = if args.max_memory == 0 { memory_limit() } else { args.max_memory << 20 };
+        let memory = Memory::new(args.max_memory << 20);
         let admission = Arc::new(Admission::new(tables.clone(), workers, limit, memory, files)?);
         let workers_started = Workers::start(workers, &tables, &admission)?;
         tables.announce(node, workers, MAX_AGE.as_millis() as u32)?;
@@ -126,11 +126,4 @@ fn raise_files() -> Result<u64> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("cannot raise the limit of open files")?;
     Ok(hard)
-}
-
-/// 80 % of the memory limit of the agent's cgroup, v2 or v1; without one there is none.
-fn memory_limit() -> u64 {
-    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let limit = files.iter().find_map(|f| std::fs::read_to_string(f).ok()?.trim().parse::<u64>().ok());
-    limit.map_or(u64::MAX, |bytes| bytes / 5 * 4)
 }

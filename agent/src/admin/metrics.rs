@@ -47,7 +47,7 @@ pub(super) fn encode(health: &Health) -> String {
     let help = "Connections to targets that are open, and were before the route";
     gauge("old_connections", help, sum(Counter::OldOpen));
     let memory = Gauge::<i64>::default();
-    memory.set(i64::try_from(resident_bytes()).unwrap_or(i64::MAX));
+    memory.set(resident_bytes().ok().and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or(0));
     registry.register_with_unit("resident_memory", "Resident memory", Unit::Bytes, memory);
 
     let mut counter = |name: &str, help: &str, value: u64| {
