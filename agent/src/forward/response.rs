@@ -19,7 +19,6 @@ use super::{
 };
 
 const CLOSE: &[u8] = b"connection: close\r\n";
-const ONLY_HTTP2: &str = "it speaks HTTP/2 only, and the request is HTTP/1";
 
 /// Header lines to be put into an answer.
 struct Insert {
@@ -181,8 +180,12 @@ impl Exchange<'_> {
                     let (len, head) = match head {
                         Ok(found) => found,
                         Err(doubt) if self.away.is_active() => {
-                            let why = if may_be_http2(rest) { ONLY_HTTP2 } else { doubt.explain() };
-                            self.unanswered(cx, &io::Error::other(why))?;
+                            self.down_scan.reset();
+                            if may_be_http2(rest) {
+                                self.only_http2(cx)?;
+                            } else {
+                                self.unanswered(cx, &io::Error::other(doubt.explain()))?;
+                            }
                             return Ok(None);
                         }
                         Err(doubt) => {

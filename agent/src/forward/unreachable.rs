@@ -7,6 +7,7 @@ use byway_http::{Doubt, RequestKind};
 use super::{
     Place, ending,
     exchange::{Down, Exchange, Up},
+    outbox::Outbox,
 };
 
 impl Exchange<'_> {
@@ -23,6 +24,17 @@ impl Exchange<'_> {
         }
         let name = format!("preview {}", leg.preview.route.name);
         self.bad_gateway(cx, &name, errand.has_body, error)
+    }
+
+    /// The connection was taken by a server that does not speak HTTP/1, and so has not looked at the request. A body may
+    /// have gone there, which is kept nowhere.
+    pub(super) fn only_http2(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let error = io::Error::other("it speaks HTTP/2 only, and the request is HTTP/1");
+        if self.away.errand().is_some_and(|errand| errand.has_body) {
+            return self.unanswered(cx, &error);
+        }
+        self.to_server = Outbox::default(); // of the head that it did not take
+        self.unreachable(cx, &error)
     }
 
     /// The connection was taken, but no answer came that could be passed on.
@@ -78,7 +90,7 @@ impl Exchange<'_> {
         );
         // The answer to a HEAD ends with its head.
         let body = if self.waiting.front().is_some_and(|a| a.kind == RequestKind::Head) { "" } else { &text };
-        self.to_server = super::outbox::Outbox::default();
+        self.to_server = Outbox::default();
         self.to_client.send(cx, &mut self.client, &[head.as_bytes(), body.as_bytes()])?;
         self.waiting.clear();
         self.down = Down::Head;

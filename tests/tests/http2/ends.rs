@@ -122,6 +122,28 @@ fn http1_for_a_preview_that_speaks_http2_only_is_said() {
 }
 
 #[test]
+fn http1_for_a_preview_that_speaks_http2_only_may_fall_back() {
+    let Some(stage) = Stage::new() else { return };
+    let _app = stage.go(&stage.app, "APP");
+    let listener = stage.preview.run(|| TcpListener::bind(("::", PORT))).unwrap();
+    let routes = stage.routes(|p| p.with(|p| p.on_unreachable = OnUnreachable::Stable));
+    let _agent = Agent::start(&stage.net, &routes).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            stream.write_all(SETTINGS).unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+        }
+    });
+    let mut http = Http::new(stage.client.connect(stage.to()).unwrap());
+    for headers in [&[KEY][..], &[], &[KEY]] {
+        assert!(http.get("/", headers).unwrap().text().starts_with("APP "));
+    }
+    // What has gone there of a body is kept nowhere.
+    assert_eq!(http.request("POST", "/echo", &[KEY], b"body").unwrap().status, 502);
+}
+
+#[test]
 fn a_preview_that_is_away_is_said_or_the_app_answers() {
     let Some(stage) = Stage::new() else { return };
     let _app = stage.go(&stage.app, "APP");
