@@ -127,7 +127,7 @@ fn http1_for_a_preview_that_speaks_http2_only_may_fall_back() {
     let _app = stage.go(&stage.app, "APP");
     let listener = stage.preview.run(|| TcpListener::bind(("::", PORT))).unwrap();
     let routes = stage.routes(|p| p.with(|p| p.on_unreachable = OnUnreachable::Stable));
-    let _agent = Agent::start(&stage.net, &routes).unwrap();
+    let _agent = byway_tests::Agent::start(&stage.net, &routes).unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
@@ -433,6 +433,68 @@ fn what_the_app_allows_is_announced() {
                     to.send_data(Bytes::from_static(b"hello"), true).unwrap();
                     assert_eq!(Answer::read(response).await.unwrap().text(), wanted);
                 }
+            }
+        }
+    });
+}
+
+/// As of a WebSocket. An app that was silent when it was greeted tells later that it takes them.
+#[test]
+fn a_tunnel_of_extended_connect_goes_both_ways() {
+    let Some(stage) = Stage::new() else { return };
+    run(async {
+        let listeners = [(peer::listen(&stage.app), "APP"), (peer::listen(&stage.preview), "PREVIEW")];
+        let _agent = stage.agent();
+        for (listener, name) in listeners {
+            tokio::spawn(async move {
+                for is_late in [false, true] {
+                    let (stream, _) = listener.accept().await.unwrap();
+                    tokio::spawn(async move {
+                        if is_late && name == "APP" {
+                            sleep(Duration::from_millis(500)).await;
+                        }
+                        let mut how = h2::server::Builder::new();
+                        how.enable_connect_protocol();
+                        let mut connection = how.handshake::<_, Bytes>(stream).await.unwrap();
+                        while let Some(Ok((request, mut respond))) = connection.accept().await {
+                            let mut to = respond.send_response(Response::new(()), false).unwrap();
+                            tokio::spawn(async move {
+                                let mut body = request.into_body();
+                                while let Some(Ok(data)) = body.data().await {
+                                    body.flow_control().release_capacity(data.len()).unwrap();
+                                    let said = if data.is_empty() { "" } else { name };
+                                    to.send_data([said.as_bytes(), &data].concat().into(), false).unwrap();
+                                }
+                                to.send_data("bye".into(), true).unwrap();
+                            });
+                        }
+                    });
+                }
+            });
+        }
+        for _ in 0..2 {
+            let mut client = Client::connect(&stage).await;
+            assert_eq!(client.get("/", &[]).await.unwrap().text(), "bye");
+            let until = std::time::Instant::now() + SOON;
+            while !client.send.is_extended_connect_protocol_enabled() {
+                assert!(std::time::Instant::now() < until, "the client is not told");
+                sleep(Duration::from_millis(10)).await;
+            }
+            for (name, headers) in [("APP", &[][..]), ("PREVIEW", &[KEY])] {
+                let mut request = http::Request::connect("http://app/chat");
+                for (name, value) in headers {
+                    request = request.header(*name, *value);
+                }
+                let mut request = request.body(()).unwrap();
+                request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
+                let (response, mut to) = client.send.send_request(request, false).unwrap();
+                let mut body = response.await.unwrap().into_body();
+                for n in 0..20 {
+                    to.send_data(format!(" {n}").into(), false).unwrap();
+                    assert_eq!(body.data().await.unwrap().unwrap(), format!("{name} {n}"));
+                }
+                to.send_data(Bytes::new(), true).unwrap();
+                assert_eq!(peer::read(&mut body).await.unwrap(), b"bye");
             }
         }
     });
