@@ -1,7 +1,7 @@
 //! The BPF maps. The only module that writes them.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
     os::fd::{AsFd, AsRawFd, OwnedFd},
@@ -212,18 +212,6 @@ impl Tables {
     /// Whether this is the app's end of a dial, of any agent of the node.
     pub(crate) fn is_dial(&self, key: &DialKey) -> bool {
         self.dials.lookup(key).is_ok_and(|found| found.is_some())
-    }
-
-    /// The connections of clients that agents serve in a namespace: each has a dial.
-    pub(crate) fn clients(&self, ns: u64) -> io::Result<HashSet<DialKey>> {
-        let mut clients = HashSet::new();
-        for key in self.dials.keys()?.into_iter().filter(|key| key.ns == ns) {
-            if let Some(origin) = self.dials.lookup(&key)? {
-                let remote_port = u16::from_be(origin.port_be as u16).into();
-                clients.insert(DialKey { remote: origin.addr, remote_port, ..key });
-            }
-        }
-        Ok(clients)
     }
 
     /// Has the observers copy what comes on a connection.
