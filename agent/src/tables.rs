@@ -51,10 +51,13 @@ struct Free {
     namespaces: HashMap<u64, usize>,
     /// What targets that have gone had counted.
     retired: TargetTotals,
+    retired_steered: SteerTotals,
 }
 
 /// Sums over targets, in the order of the fields of [`TargetCounters`].
 type TargetTotals = [u64; size_of::<TargetCounters>() / 8];
+/// Sums over targets, by [`Steer`].
+type SteerTotals = [u64; Steer::COUNT as usize];
 
 /// A target's place in the maps. Dropping it clears what the maps hold of the target; its program must be gone.
 pub(crate) struct Slot {
@@ -137,6 +140,7 @@ impl Tables {
                 routes: (0..MAX_ROUTES).rev().collect(),
                 namespaces: HashMap::new(),
                 retired: [0; size_of::<TargetCounters>() / 8],
+                retired_steered: [0; Steer::COUNT as usize],
             }),
             instance: random()?,
         })
@@ -332,6 +336,7 @@ impl Tables {
         self.targets.update(&index, &free_record)?;
         let counters = self.target_counters.words(index as usize);
         free.retired.iter_mut().zip(counters).for_each(|(sum, n)| *sum += n.swap(0, Relaxed));
+        self.add_steered(index, &mut free.retired_steered)?;
         (0..Steer::COUNT).try_for_each(|what| self.steered.clear(index * Steer::COUNT + what))
     }
 
@@ -369,6 +374,22 @@ impl Tables {
             totals.iter_mut().zip(counters).for_each(|(sum, n)| *sum += n.load(Relaxed));
         }
         totals
+    }
+
+    /// What the programs did with new connections to all targets of this run.
+    pub(crate) fn steer_totals(&self) -> io::Result<SteerTotals> {
+        let free = self.free();
+        let mut totals = free.retired_steered;
+        let mut taken = (0..MAX_TARGETS).filter(|slot| !free.slots.contains(slot));
+        taken.try_for_each(|slot| self.add_steered(slot, &mut totals))?;
+        Ok(totals)
+    }
+
+    fn add_steered(&self, slot: u32, totals: &mut SteerTotals) -> io::Result<()> {
+        for what in Steer::ALL {
+            totals[what as usize] += self.steered.sum(slot * Steer::COUNT + what as u32)?;
+        }
+        Ok(())
     }
 
     /// The counters of a target, in the order of the fields of [`TargetCounters`].
