@@ -11,7 +11,7 @@ use byway_api::{Instance, NodeRoutesStatus};
 use kube::{
     Api,
     api::{DynamicObject, PostParams},
-    runtime::{utils::Backoff as _, watcher::DefaultBackoff},
+    runtime::utils::Backoff as _,
 };
 use tokio::{
     sync::watch,
@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    contact::Contact,
+    contact::{Contact, pauses},
     source::{Object, version_of},
 };
 
@@ -115,7 +115,7 @@ async fn write(
 ) {
     let how = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let mut written = Written::default();
-    let mut backoff = DefaultBackoff::default();
+    let mut pauses = pauses();
     let (mut failed, mut conflicted) = (false, false);
     loop {
         let wanted = orders.borrow_and_update().clone();
@@ -137,7 +137,7 @@ async fn write(
                     status: wanted.status,
                 };
                 contact.count_ack();
-                backoff.reset();
+                pauses.reset();
                 (failed, conflicted) = (false, false);
                 continue;
             }
@@ -145,8 +145,8 @@ async fn write(
             Ok(Err(kube::Error::Api(status))) if status.is_conflict() => {
                 (std::mem::replace(&mut conflicted, true).then(|| status.to_string()), PATIENCE)
             }
-            Ok(Err(error)) => (Some(error.to_string()), backoff.next().unwrap_or_default()),
-            Err(_) => (Some(format!("no answer within {PATIENCE:?}")), backoff.next().unwrap_or_default()),
+            Ok(Err(error)) => (Some(error.to_string()), pauses.next().unwrap_or_default()),
+            Err(_) => (Some(format!("no answer within {PATIENCE:?}")), pauses.next().unwrap_or_default()),
         };
         if let Some(error) = error {
             contact.count_ack_error();
