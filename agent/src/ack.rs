@@ -11,7 +11,7 @@ use byway_api::{Instance, NodeRoutesStatus};
 use kube::{
     Api,
     api::{DynamicObject, PostParams},
-    runtime::{utils::Backoff as _, watcher::DefaultBackoff},
+    runtime::utils::Backoff as _,
 };
 use tokio::{
     sync::watch,
@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    contact::Contact,
+    contact::{Contact, pauses},
     source::{Object, version_of},
 };
 
@@ -49,6 +49,8 @@ struct Wanted {
 #[derive(Default)]
 struct Written {
     uid: String,
+    /// [`Object::list`] of then.
+    list: u64,
     version: u64,
     status: NodeRoutesStatus,
 }
@@ -86,16 +88,21 @@ impl Ack {
 impl Wanted {
     /// Whether the server lacks it: it has what it told last, or what we wrote last, whichever is newer.
     fn is_news(&self, written: &Written) -> bool {
-        if self.object.uid == written.uid && self.object.version <= written.version {
-            return written.status != self.status;
-        }
-        self.object.status.as_ref() != Some(&self.status)
+        let known = if self.is_before(written) { Some(&written.status) } else { self.object.status.as_ref() };
+        known != Some(&self.status)
     }
 
     /// The version to replace: the newest that is known.
     fn version(&self, written: &Written) -> u64 {
-        let ours = if self.object.uid == written.uid { written.version } else { 0 };
-        self.object.version.max(ours)
+        if self.is_before(written) { written.version } else { self.object.version }
+    }
+
+    /// Whether what the server told last is from before our write, or its echo. A list that was read since is right,
+    /// however old its version: the server may have been set back to a backup. Where it was merely asked for before our
+    /// write, the next one is a conflict, and the watch tells what we wrote.
+    fn is_before(&self, written: &Written) -> bool {
+        let Object { uid, list, version, .. } = &self.object;
+        *uid == written.uid && *list == written.list && *version <= written.version
     }
 }
 
@@ -108,11 +115,12 @@ async fn write(
 ) {
     let how = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let mut written = Written::default();
-    let mut backoff = DefaultBackoff::default();
-    let mut failed = false;
+    let mut pauses = pauses();
+    let (mut failed, mut conflicted) = (false, false);
     loop {
         let wanted = orders.borrow_and_update().clone();
         let Some(wanted) = wanted.filter(|w| w.is_news(&written)) else {
+            conflicted = false;
             if orders.changed().await.is_err() {
                 return;
             }
@@ -124,18 +132,21 @@ async fn write(
             Ok(Ok(object)) => {
                 written = Written {
                     uid: wanted.object.uid,
+                    list: wanted.object.list,
                     version: version_of(&object.metadata),
                     status: wanted.status,
                 };
                 contact.count_ack();
-                backoff.reset();
-                failed = false;
+                pauses.reset();
+                (failed, conflicted) = (false, false);
                 continue;
             }
-            // The object has changed meanwhile, or is another one: the next event tells.
-            Ok(Err(kube::Error::Api(status))) if status.is_conflict() => (None, PATIENCE),
-            Ok(Err(error)) => (Some(error.to_string()), backoff.next().unwrap_or_default()),
-            Err(_) => (Some(format!("no answer within {PATIENCE:?}")), backoff.next().unwrap_or_default()),
+            // The object has changed meanwhile, or is another one: the next event tells. That is normal once.
+            Ok(Err(kube::Error::Api(status))) if status.is_conflict() => {
+                (std::mem::replace(&mut conflicted, true).then(|| status.to_string()), PATIENCE)
+            }
+            Ok(Err(error)) => (Some(error.to_string()), pauses.next().unwrap_or_default()),
+            Err(_) => (Some(format!("no answer within {PATIENCE:?}")), pauses.next().unwrap_or_default()),
         };
         if let Some(error) = error {
             contact.count_ack_error();

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use backon::ExponentialBuilder;
 use byway_api::NodeRoutes;
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
@@ -18,6 +19,7 @@ use kube::{
     Api, Client, Config,
     api::{ApiResource, DynamicObject},
     client::{Body, ClientBuilder, ConfigExt as _},
+    runtime::watcher::ExponentialBackoff,
 };
 use tower::{
     BoxError,
@@ -61,6 +63,17 @@ pub(crate) async fn connect(contact: &Arc<Contact>) -> Result<Api<DynamicObject>
         .with_layer(&answered)
         .build();
     Ok(Api::all_with(client, &ApiResource::erase::<NodeRoutes>(&())))
+}
+
+/// Pauses before the server is asked again. The library's own grow to half a minute, and do not shrink for two: a server
+/// that restarts a few times would leave the agent blind for as long.
+pub(crate) fn pauses() -> ExponentialBackoff {
+    let pauses = ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(400))
+        .with_max_delay(Duration::from_secs(5))
+        .with_jitter()
+        .without_max_times();
+    pauses.into()
 }
 
 /// Counted on the control runtime, read by the admin listener.

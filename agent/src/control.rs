@@ -1,5 +1,6 @@
 //! Brings the node to what a document wants: attaches, detaches, swaps routes, and says what is live.
 
+mod bounds;
 mod old;
 mod requests;
 mod routes;
@@ -24,6 +25,7 @@ use crate::{
     source::{BadDocument, Document, UnreadableTarget},
     target::{AttachError, Attacher, Attachment, Counter, Processes, Target},
 };
+pub(crate) use bounds::bounded;
 use old::Old;
 use requests::{Counted, Requests};
 use traffic::Traffic;

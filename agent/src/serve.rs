@@ -16,6 +16,7 @@ use crate::{
     admin::{self, Health},
     args::ServeArgs,
     contact::{Contact, connect},
+    control::bounded,
     source::{ApiSource, BadDocument, Change, Document, FileSource, Source},
     steering::{self, Steering},
     sys::trim_memory,
@@ -78,6 +79,7 @@ struct Routes {
 impl Routes {
     /// Has everybody know what is live.
     fn say(&self, status: NodeRoutesStatus, targets: usize) {
+        let status = bounded(status);
         let status = match &self.ack {
             Some(ack) => ack.say(self.source.object(), status),
             None => status,

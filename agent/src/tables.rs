@@ -1,7 +1,9 @@
 //! The BPF maps. The only module that writes them.
 
+mod listening;
+
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
     os::fd::{AsFd, AsRawFd, OwnedFd},
@@ -9,7 +11,6 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
     time::SystemTime,
 };
 
@@ -18,10 +19,7 @@ use byway_abi::{
     Origin, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord, Text, maps,
 };
 
-use crate::{
-    kernel::sys::{PerCpuCounters, RawMap, Shared, monotonic_ns},
-    target::Listening,
-};
+use crate::kernel::sys::{PerCpuCounters, RawMap, Shared, monotonic_ns};
 
 /// Every map that the agent writes.
 pub(crate) struct Tables {
@@ -51,10 +49,13 @@ struct Free {
     namespaces: HashMap<u64, usize>,
     /// What targets that have gone had counted.
     retired: TargetTotals,
+    retired_steered: SteerTotals,
 }
 
 /// Sums over targets, in the order of the fields of [`TargetCounters`].
 type TargetTotals = [u64; size_of::<TargetCounters>() / 8];
+/// Sums over targets, by [`Steer`].
+type SteerTotals = [u64; Steer::COUNT as usize];
 
 /// A target's place in the maps. Dropping it clears what the maps hold of the target; its program must be gone.
 pub(crate) struct Slot {
@@ -137,6 +138,7 @@ impl Tables {
                 routes: (0..MAX_ROUTES).rev().collect(),
                 namespaces: HashMap::new(),
                 retired: [0; size_of::<TargetCounters>() / 8],
+                retired_steered: [0; Steer::COUNT as usize],
             }),
             instance: random()?,
         })
@@ -214,18 +216,6 @@ impl Tables {
         self.dials.lookup(key).is_ok_and(|found| found.is_some())
     }
 
-    /// The connections of clients that agents serve in a namespace: each has a dial.
-    pub(crate) fn clients(&self, ns: u64) -> io::Result<HashSet<DialKey>> {
-        let mut clients = HashSet::new();
-        for key in self.dials.keys()?.into_iter().filter(|key| key.ns == ns) {
-            if let Some(origin) = self.dials.lookup(&key)? {
-                let remote_port = u16::from_be(origin.port_be as u16).into();
-                clients.insert(DialKey { remote: origin.addr, remote_port, ..key });
-            }
-        }
-        Ok(clients)
-    }
-
     /// Has the observers copy what comes on a connection.
     pub(crate) fn add_old(&self, key: &DialKey, slot: u32) -> io::Result<()> {
         self.old.update(key, &slot)
@@ -253,62 +243,6 @@ impl Tables {
         let _free = self.free(); // not while a slot of the same namespace is released
         add.iter().try_for_each(|port| self.ports.update(&key(port), &slot))?;
         remove.iter().try_for_each(|port| self.ports.delete(&key(port)))
-    }
-
-    /// Has the program record the listeners of a namespace from now on, starting from what `dump` finds.
-    ///
-    /// The program counts while the dump is read, so a dump that was overtaken is read again.
-    pub(crate) fn seed_listening(
-        &self,
-        ns: u64,
-        dump: impl Fn() -> io::Result<Vec<Listening>>,
-    ) -> io::Result<()> {
-        const TRIES: usize = 100;
-        match self.namespaces.insert(&ns, &0) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-            _ => {} // another target of the same pod detaches
-        }
-        for _ in 0..TRIES {
-            let changes = self.namespaces.lookup(&ns)?;
-            // The kernel calls the program before it shows the socket to a dump.
-            std::thread::sleep(Duration::from_millis(1));
-            let counts = count(ns, &dump()?);
-            for (key, listeners) in &counts {
-                self.listening.update(key, listeners)?;
-            }
-            for key in self.listening.keys()?.iter().filter(|k| k.ns == ns && !counts.contains_key(k)) {
-                self.listening.delete(key)?;
-            }
-            if self.namespaces.lookup(&ns)? == changes {
-                return Ok(());
-            }
-        }
-        Err(io::Error::other("the listeners of the namespace change faster than they can be read"))
-    }
-
-    /// How many addresses and ports of a namespace have had a listener since it was seeded.
-    pub(crate) fn listening_len(&self, ns: u64) -> io::Result<usize> {
-        Ok(self.listening.keys()?.iter().filter(|key| key.ns == ns).count())
-    }
-
-    /// The user whose app listens at `local`.
-    pub(crate) fn listening_uid(&self, ns: u64, local: SocketAddr) -> Option<u32> {
-        let any: Addr = if local.is_ipv4() { mapped([0; 4].into()) } else { [0; 4] };
-        [any, mapped(local.ip())].into_iter().find_map(|addr| {
-            let key = ListenKey { ns, addr, port: local.port().into(), pad: 0 };
-            self.listening.lookup(&key).ok().flatten().filter(|l| l.count > 0).map(|l| l.uid)
-        })
-    }
-
-    /// Whether a connection to one of `ips`, or if there are none to any address, would find a listener.
-    pub(crate) fn is_listening(&self, ns: u64, ips: &[IpAddr], port: u16) -> bool {
-        if !ips.is_empty() {
-            return ips.iter().any(|ip| self.listening_uid(ns, SocketAddr::new(*ip, port)).is_some());
-        }
-        let here = |key: &ListenKey| key.ns == ns && key.port == u32::from(port);
-        let listens =
-            |key: &ListenKey| self.listening.lookup(key).ok().flatten().is_some_and(|l| l.count > 0);
-        self.listening.keys().is_ok_and(|keys| keys.iter().any(|key| here(key) && listens(key)))
     }
 
     fn release(&self, slot: &Slot) -> io::Result<()> {
@@ -344,6 +278,7 @@ impl Tables {
         self.targets.update(&index, &free_record)?;
         let counters = self.target_counters.words(index as usize);
         free.retired.iter_mut().zip(counters).for_each(|(sum, n)| *sum += n.swap(0, Relaxed));
+        self.add_steered(index, &mut free.retired_steered)?;
         (0..Steer::COUNT).try_for_each(|what| self.steered.clear(index * Steer::COUNT + what))
     }
 
@@ -383,6 +318,22 @@ impl Tables {
         totals
     }
 
+    /// What the programs did with new connections to all targets of this run.
+    pub(crate) fn steer_totals(&self) -> io::Result<SteerTotals> {
+        let free = self.free();
+        let mut totals = free.retired_steered;
+        let mut taken = (0..MAX_TARGETS).filter(|slot| !free.slots.contains(slot));
+        taken.try_for_each(|slot| self.add_steered(slot, &mut totals))?;
+        Ok(totals)
+    }
+
+    fn add_steered(&self, slot: u32, totals: &mut SteerTotals) -> io::Result<()> {
+        for what in Steer::ALL {
+            totals[what as usize] += self.steered.sum(slot * Steer::COUNT + what as u32)?;
+        }
+        Ok(())
+    }
+
     /// The counters of a target, in the order of the fields of [`TargetCounters`].
     pub(crate) fn target_counters(&self, slot: u32) -> &[AtomicU64] {
         self.target_counters.words(slot as usize)
@@ -391,22 +342,6 @@ impl Tables {
 
 fn clear(words: &[AtomicU64]) {
     words.iter().for_each(|w| w.store(0, Relaxed));
-}
-
-fn count(ns: u64, listening: &[Listening]) -> HashMap<ListenKey, Listeners> {
-    let mut counts: HashMap<ListenKey, Listeners> = HashMap::new();
-    for socket in listening {
-        let mut bump = |addr: Addr| {
-            let key = ListenKey { ns, addr, port: socket.port.into(), pad: 0 };
-            let entry = counts.entry(key).or_insert(Listeners { count: 0, uid: socket.uid, pad: 0 });
-            entry.count += 1;
-        };
-        bump(mapped(socket.address));
-        if socket.address == IpAddr::from([0_u16; 8]) && !socket.v6only {
-            bump(mapped([0; 4].into())); // [::] takes IPv4 as well
-        }
-    }
-    counts
 }
 
 /// An address as the maps have it.

@@ -47,7 +47,7 @@ impl Loaded {
         if maps.is_empty() { Self::default() } else { Self { maps, ..Self::default() }.and_users() }
     }
 
-    /// What of it is still there.
+    /// What of it is still there. So is whatever is pinned, in any bpffs, or that a process holds open.
     #[must_use]
     pub fn left(&self) -> Self {
         let there: Vec<u32> = loaded_maps().filter_map(|map| Some(map.ok()?.id())).collect();

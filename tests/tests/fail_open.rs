@@ -103,6 +103,17 @@ fn at_a_limit_new_connections_reach_the_app() {
     let _app = stage.start_app().unwrap();
     let agent = stage.agent().args(["--max-connections", "50"]).start(&stage.routes()).unwrap();
     holds_and_recovers(&stage, &agent, 200);
+    let passed_on =
+        |why| agent.metric("byway_agent_connections_passed_on_total", &format!("reason=\"{why}\"")).unwrap();
+    let full = passed_on("Full");
+    assert!(full > 50.0, "{full}");
+    // It does not fall when the target goes, which takes three seconds.
+    agent.write_routes(&stage.previews()).unwrap();
+    for _ in 0..40 {
+        assert!(passed_on("Full") >= full);
+        sleep(Duration::from_millis(100));
+    }
+    assert_eq!(agent.metric("byway_agent_targets", "").unwrap(), 0.0);
     drop(agent);
 
     // Of memory: any agent has more than this.

@@ -72,6 +72,34 @@ fn a_node_full_of_targets() {
 }
 
 #[test]
+fn an_agent_is_ready_when_the_last_target_is_attached() {
+    if needs_root() {
+        return;
+    }
+    const PODS: usize = 110;
+    let stage = Stage::new().unwrap();
+    let pods = stage.net.pods::<PODS>(std::array::from_fn(|n| format!("pod-{n:03}"))).unwrap();
+    let _apps: Vec<_> = pods.iter().map(|pod| App::start(pod, &pod.name, "[::]:8080").unwrap()).collect();
+    let routes = pods.iter().fold(stage.previews(), |it, pod| it.target(pod, &[8080], &["demo/redesign"]));
+    let agent = stage.agent().spawn(&routes).unwrap();
+    let mut not_ready = 0;
+    let links = eventually(Duration::from_secs(30), || {
+        let ready = agent.get("/readyz").is_ok_and(|it| it.status == 200);
+        not_ready += usize::from(!ready);
+        ready.then(|| Loaded::on(stage.net.node_name()).links.len())
+    });
+    let links = links.unwrap_or_else(|| panic!("{}", agent.log()));
+    // From the last one, which it comes to last.
+    for pod in pods.iter().rev() {
+        let mut http = Http::new(stage.client.connect((pod.ipv4, 8080)).unwrap());
+        assert!(http.get("/", &KEYED).unwrap().text().starts_with("PREVIEW"), "{}", pod.name);
+    }
+    assert!(not_ready > 1 && links > PODS, "{not_ready} {links}");
+    assert_eq!(Loaded::on(stage.net.node_name()).links.len(), links, "attached after it was ready");
+    assert_eq!(agent.metric("byway_agent_targets", "").unwrap(), PODS as f64);
+}
+
+#[test]
 fn a_pod_that_goes_is_let_go_at_once() {
     if needs_root() {
         return;

@@ -30,6 +30,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.filter.is_none() {
         let lints = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
         stage("lints", workspace::cargo().args(lints))?;
+        // A workspace of its own, which nothing else builds. What it runs is tested with the others.
+        let fuzz = ["check", "--manifest-path", "http/fuzz/Cargo.toml", "--locked"];
+        stage("fuzzing still builds", workspace::cargo().args(fuzz))?;
         dependencies()?;
     }
     let filter = args.filter.as_slice();

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use byway_abi::Steer;
 use byway_http::Doubt;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -97,6 +98,15 @@ pub(super) fn encode(health: &Health) -> String {
     requests.get_or_create(&To { to: "preview" }).inc_by(sum(Counter::PreviewRequests));
     requests.get_or_create(&To { to: "nobody" }).inc_by(admission.map_or(0, |a| a.refused()));
     registry.register("requests", "Requests decided", requests);
+
+    // Whatever they carry: a keyed request among them does not reach its preview.
+    let passed_on = Family::<Reason, Count>::default();
+    let steered = admission.and_then(|admission| admission.tables().steer_totals().ok()).unwrap_or_default();
+    for why in [Steer::Stale, Steer::Full, Steer::Backlog, Steer::NoListener, Steer::AssignFailed] {
+        passed_on.get_or_create(&Reason { reason: why.code() }).inc_by(steered[why as usize]);
+    }
+    let help = "New connections that the kernel passed on to the app, since the agent could not take them";
+    registry.register("connections_passed_on", help, passed_on);
 
     let opaque = Family::<Reason, Count>::default();
     for doubt in Doubt::ALL {

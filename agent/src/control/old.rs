@@ -1,8 +1,8 @@
 //! Connections that were open before the route, of one target: found, counted, observed while there are some, and
 //! closed where a preview wants it.
 //!
-//! They are those on steered ports that no agent serves. An agent's own are known by their sockets, those of another
-//! agent and the app's ends of dials by the map of dials.
+//! They are those on steered ports that no agent serves. What agents serve is known by their sockets, the app's ends of
+//! their dials by the map of dials.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,9 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use byway_abi::DialKey;
+use byway_abi::{DialKey, maps};
 
 use crate::{
+    inspect,
     kernel::{Hook, HookError},
     observer::Observer,
     tables::Tables,
@@ -143,7 +144,7 @@ impl Old {
         target: &Arc<Target>,
         new: &[&Established],
     ) -> io::Result<()> {
-        let own = own_sockets()?;
+        let own = sockets_of(std::process::id())?;
         let served = |it: &Established, key: &DialKey| own.contains(&it.inode) || tables.is_dial(key);
         let unknown: Vec<(u32, DialKey)> = new
             .iter()
@@ -158,10 +159,10 @@ impl Old {
             .map(|(it, key)| (it.inode, key))
             .collect();
         // Another agent of the node, which an upgrade has not ended yet, may have accepted the rest.
-        let of_others = if unknown.is_empty() { HashSet::new() } else { tables.clients(target.ns)? };
+        let of_others = if unknown.is_empty() { HashSet::new() } else { sockets_of_others(tables)? };
         for (inode, key) in unknown {
             let socket = match self.sockets.get(&inode) {
-                _ if of_others.contains(&key) => Socket::Served,
+                _ if of_others.contains(&inode) => Socket::Served,
                 None => Socket::SeenOnce,
                 Some(_) => {
                     if let Err(error) = tables.add_old(&key, target.slot.index()) {
@@ -254,9 +255,25 @@ fn has_local(old: &[&Established]) -> bool {
     old.iter().any(|it| it.ends()[1].is_loopback() || own.contains(&it.ends()[1]))
 }
 
-/// The inodes of the sockets that this process has open.
-fn own_sockets() -> io::Result<HashSet<u32>> {
-    let files = std::fs::read_dir("/proc/self/fd")?.flatten();
+/// The inodes of the sockets that the node's other agents have open: those that share the dials. A dial does not tell who
+/// is served by a preview alone: a tunnel to it has none.
+fn sockets_of_others(tables: &Tables) -> io::Result<HashSet<u32>> {
+    let dials = tables.id(maps::DIALS);
+    let mut sockets = HashSet::new();
+    for agent in inspect::agents().map_err(io::Error::other)? {
+        if agent.map_id(maps::DIALS) == dials && agent.pid() != std::process::id() {
+            sockets.extend(sockets_of(agent.pid())?);
+        }
+    }
+    Ok(sockets)
+}
+
+/// The inodes of the sockets that a process has open; none if it has ended.
+fn sockets_of(pid: u32) -> io::Result<HashSet<u32>> {
+    let files = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HashSet::new()),
+        files => files?.flatten(),
+    };
     let inodes = files.filter_map(|file| {
         let link = std::fs::read_link(file.path()).ok()?;
         link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()

@@ -222,6 +222,14 @@ impl PerCpuCounters {
         Ok(Self { map: RawMap::new(fd)?, zeros: vec![0; cpus] })
     }
 
+    /// The sum over all CPUs.
+    pub(crate) fn sum(&self, index: u32) -> io::Result<u64> {
+        let mut values = self.zeros.clone();
+        // SAFETY: the kernel writes one value of eight bytes for each possible CPU, and `values` has as many.
+        unsafe { self.map.element(BPF_MAP_LOOKUP_ELEM, &index, values.as_mut_ptr(), 0)? };
+        Ok(values.iter().sum())
+    }
+
     /// Sets the counters of all CPUs to 0.
     pub(crate) fn clear(&self, index: u32) -> io::Result<()> {
         let zeros = self.zeros.as_ptr().cast_mut();

@@ -12,14 +12,14 @@ use kube::{
     api::DynamicObject,
     runtime::{
         utils::Backoff as _,
-        watcher::{self, DefaultBackoff, watcher},
+        watcher::{self, watcher},
     },
 };
 use serde_json::Value;
 use tokio::{sync::mpsc, time::sleep};
 
 use super::{BadDocument, Change, Document, object::Follower, object::Object, state::State};
-use crate::contact::Contact;
+use crate::contact::{Contact, pauses};
 
 /// Seconds until the server ends a watch, so that a connection that has died silently is noticed.
 const WATCH: u32 = 60;
@@ -103,7 +103,7 @@ impl ApiSource {
 async fn follow(api: Api<DynamicObject>, name: String, updates: mpsc::Sender<Update>, contact: Arc<Contact>) {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(WATCH);
     let mut follower = Follower::new(&name);
-    let mut backoff = DefaultBackoff::default();
+    let mut pauses = pauses();
     let mut errors = 0;
     let mut events = watcher(api.clone(), config.clone()).boxed();
     loop {
@@ -111,7 +111,7 @@ async fn follow(api: Api<DynamicObject>, name: String, updates: mpsc::Sender<Upd
             Some(Ok(event)) => {
                 if !matches!(event, watcher::Event::Init) {
                     errors = 0; // an answer; the first event of a list comes before it is asked for
-                    backoff.reset();
+                    pauses.reset();
                 }
                 let Some(change) = follower.take(event) else { continue };
                 let update = Update { object: follower.object().cloned(), change };
@@ -131,7 +131,7 @@ async fn follow(api: Api<DynamicObject>, name: String, updates: mpsc::Sender<Upd
             }
             None => {}
         }
-        sleep(backoff.next().unwrap_or_default()).await;
+        sleep(pauses.next().unwrap_or_default()).await;
         if errors % RELIST == 0 {
             events = watcher(api.clone(), config.clone()).boxed();
         }

@@ -21,6 +21,8 @@ pub(crate) struct Object {
     pub(crate) generation: Option<i64>,
     /// `metadata.resourceVersion`, see [`version_of`].
     pub(crate) version: u64,
+    /// How many lists had been read by then. Versions of different ones tell nothing of their order.
+    pub(crate) list: u64,
     /// Who may acknowledge.
     pub(crate) agent_pod_uid: Option<String>,
     /// What was acknowledged last, by whomever; none if it cannot be read.
@@ -35,13 +37,15 @@ pub(super) struct Follower {
     answered: bool,
     /// The object was in the list that is being read.
     listed: bool,
+    /// Counts the lists.
+    list: u64,
     /// The latest of this watch.
     version: u64,
 }
 
 impl Follower {
     pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), object: None, answered: false, listed: false, version: 0 }
+        Self { name: name.to_owned(), object: None, answered: false, listed: false, list: 0, version: 0 }
     }
 
     pub(super) fn object(&self) -> Option<&Object> {
@@ -54,6 +58,7 @@ impl Follower {
             Event::Init => {
                 // What is listed is true, whatever was seen before: a server may have been set back to a backup.
                 (self.listed, self.version) = (false, 0);
+                self.list += 1;
                 None
             }
             Event::InitApply(object) => self.see(object, true),
@@ -95,6 +100,7 @@ impl Follower {
             uid: object.metadata.uid.clone().unwrap_or_default(),
             generation: object.metadata.generation,
             version: self.version,
+            list: self.list,
             agent_pod_uid: spec["agentPodUid"].as_str().map(str::to_owned),
             status: NodeRoutesStatus::deserialize(&object.data["status"]).ok(),
         };

@@ -1,10 +1,13 @@
 //! Connections that were open before the route: seen, counted, closed where a preview wants it, and never there where a
 //! target is armed.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use byway_tests::{Agent, Http, Raw, Stage, eventually, needs_root};
+use byway_api::ExistingConnections;
+use byway_tests::{Agent, Http, Preview, Raw, Routes, Stage, eventually, needs_root};
 use serde_json::Value;
 
 mod drain;
@@ -82,7 +85,8 @@ fn keyed_requests_on_them_are_counted_as_missed() {
         let status = || serde_json::from_slice::<Value>(&agent.get("/status").unwrap().body).unwrap();
         let told = || (status()["targets"][0]["oldConnections"] == 3).then_some(());
         assert!(eventually(SOON, told).is_some(), "{:#}", status());
-        assert!(status()["requests"][0]["missed"].as_u64() >= Some(1), "{:#}", status());
+        let missed = || (status()["requests"][0]["missed"].as_u64() >= Some(1)).then_some(());
+        assert!(eventually(SOON, missed).is_some(), "{:#}", status());
         assert_eq!(agent.metric("byway_agent_old_connections", "").unwrap(), 3.0);
         assert_eq!(agent.metric("byway_agent_old_requests_missed_total", "").unwrap(), 4.0);
         assert_eq!(target(&agent).unwrap()["routes"][0]["missed"], 4);
@@ -143,6 +147,53 @@ fn what_a_predecessor_serves_is_none() {
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(old(&after, "open"), 0);
     assert!(pooled.get("/", &KEYED).unwrap().text().starts_with("PREVIEW"));
+}
+
+#[test]
+fn what_a_predecessor_serves_by_a_preview_alone_is_none() {
+    if needs_root() {
+        return;
+    }
+    let stage = Stage::new().unwrap();
+    let _app = stage.start_app().unwrap();
+    let [tunnels, inside] = stage.net.pods(["tunnels", "inside"]).unwrap();
+    let listener = tunnels.run(|| TcpListener::bind(("::", Stage::PORT))).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || tunnel(stream));
+        }
+    });
+    let preview = Preview::new("demo/redesign", Stage::KEY).backend(&tunnels);
+    let preview = preview.with(|it| it.existing_connections = ExistingConnections::DrainIdle);
+    let routes = Routes::new().preview(preview).target(&stage.app, &[Stage::PORT], &["demo/redesign"]);
+    let routes = routes.environment(Stage::KEY, &[&inside]);
+    let _before = stage.agent().start(&routes).unwrap();
+    // Of neither is there a dial of the app: not any more, and not ever.
+    let keyed = format!("GET / HTTP/1.1\r\nhost: a\r\nx-byway-key: {}\r\n{UPGRADE}\r\n", Stage::KEY);
+    let by_origin = format!("GET / HTTP/1.1\r\nhost: a\r\n{UPGRADE}\r\n");
+    let mut open = [(&stage.client, keyed), (&inside, by_origin)].map(|(from, head)| {
+        let mut raw = Raw::new(from.connect(stage.addresses()[0]).unwrap()).unwrap();
+        raw.send(head).unwrap();
+        raw.receive_until(SOON, |it| it.ends_with(b"\r\n\r\n"));
+        raw
+    });
+    let after = stage.agent().start(&routes).unwrap();
+    std::thread::sleep(Duration::from_millis(2500));
+    assert_eq!((old(&after, "open"), old(&after, "drained")), (0, 0), "{}", after.log());
+    for raw in &mut open {
+        raw.send("still here").unwrap();
+        let answer = raw.receive_until(SOON, |it| it.ends_with(b"still here"));
+        assert_eq!(String::from_utf8_lossy(&answer.bytes), "still here", "{answer:?}");
+    }
+}
+
+const UPGRADE: &str = "connection: upgrade\r\nupgrade: websocket\r\n";
+
+/// Agrees to whatever the first bytes ask for, and sends back what follows.
+fn tunnel(mut stream: TcpStream) -> std::io::Result<u64> {
+    let _ = stream.read(&mut [0; 4096])?;
+    stream.write_all(format!("HTTP/1.1 101 Switching Protocols\r\n{UPGRADE}\r\n").as_bytes())?;
+    std::io::copy(&mut stream.try_clone()?, &mut stream)
 }
 
 #[test]

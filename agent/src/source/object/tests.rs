@@ -67,6 +67,7 @@ fn what_is_stale_or_of_others_is_passed_over() {
     says(follower, Event::Init);
     assert_eq!(says(follower, Event::InitApply(object("v", 1, 9, &keyed("k1")))), "k1");
     assert_eq!(says(follower, Event::InitDone), "nothing");
+    assert_eq!(follower.object().map(|it| (it.list, it.version)), Some((3, 9)));
     // Gone while nobody watched.
     says(follower, Event::Init);
     assert_eq!(says(follower, Event::InitDone), "empty");
