@@ -59,7 +59,7 @@ pub async fn run(
 ) -> kube::Result<()> {
     let (updates, mut seen) = mpsc::channel(CHANNEL);
     let watch = Watch { client: connections.client()?, updates, metrics: metrics.clone() };
-    watch.start(&settings.namespace);
+    watch.start(&settings);
     let mut reconciler = Reconciler::new(client, settings, metrics, Scopes::new(watch, connections));
     let mut planned_at: Option<Instant> = None;
     loop {

@@ -33,6 +33,15 @@ impl std::fmt::Display for Ref {
     }
 }
 
+/// A namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamespaceRow {
+    /// All of its workloads are to be steered ahead of any preview.
+    pub armed: bool,
+    /// There may be previews in it. Where there may be none, nothing is steered ahead of them.
+    pub open: bool,
+}
+
 /// A pod, as far as routes need it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PodRow {

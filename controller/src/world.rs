@@ -10,7 +10,9 @@ use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::clone::ServiceRow;
-use crate::rows::{AgentRow, ChildRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow};
+use crate::rows::{
+    AgentRow, ChildRow, Name, NamespaceRow, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow,
+};
 use crate::table::Table;
 use crate::watch::scopes::Pods;
 use crate::watch::{Scope, Update};
@@ -29,8 +31,8 @@ pub struct World {
     pub agents: Table<Name, AgentRow>,
     /// UIDs of nodes.
     pub nodes: Table<Name, Name>,
-    /// Namespaces whose pods are to be steered ahead of any preview.
-    pub armed_namespaces: Table<Name, ()>,
+    /// Namespaces.
+    pub namespaces: Table<Name, NamespaceRow>,
     /// What agents have programmed, by node.
     pub node_routes: Table<Name, PublishedRow>,
     /// Workloads by kind.
@@ -67,7 +69,7 @@ impl World {
             Update::PreviewPod(change) => self.preview_pods.apply(change),
             Update::Agent(change) => self.agents.apply(change),
             Update::Node(change) => self.nodes.apply(change),
-            Update::ArmedNamespace(change) => self.armed_namespaces.apply(change),
+            Update::Namespace(change) => self.namespaces.apply(change),
             Update::NodeRoutes(change) => self.node_routes.apply(change),
             Update::Workload(kind, change) => self.workloads.entry(kind).or_default().apply(change),
             Update::Service(change) => self.services.apply(change),
@@ -85,7 +87,7 @@ impl World {
             && self.preview_pods.is_synced()
             && self.agents.is_synced()
             && self.nodes.is_synced()
-            && self.armed_namespaces.is_synced()
+            && self.namespaces.is_synced()
             && self.node_routes.is_synced()
             && self.services.is_synced()
             && self.budgets.is_synced()
@@ -109,7 +111,8 @@ impl World {
     pub fn armed(&self) -> impl Iterator<Item = (TargetKind, &Ref, &WorkloadRow, Scope)> {
         let all = self.workloads.iter().flat_map(|(kind, table)| table.iter().map(|it| (*kind, it)));
         all.filter_map(|(kind, (name, row))| {
-            let asked = row.template.armed || self.armed_namespaces.get(&name.namespace).is_some();
+            let namespace = self.namespaces.get(&name.namespace).filter(|it| it.open);
+            let asked = namespace.is_some_and(|it| it.armed || row.template.armed);
             let scope = if asked { Self::pods_selected(&name.namespace, row) } else { None };
             Some((kind, name, row, scope?))
         })

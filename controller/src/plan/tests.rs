@@ -9,8 +9,8 @@ use super::*;
 use crate::clone::ServiceRow;
 use crate::standing::standings;
 use crate::testing::{
-    NAMESPACE, agent, at, backend, cloned, deployment, name, node, planned, preview, put, table, target,
-    world,
+    NAMESPACE, agent, at, backend, cloned, deployment, name, namespace, node, planned, preview, put, table,
+    target, world,
 };
 use crate::watch::Update;
 use crate::write::clone::CloneOutcome;
@@ -211,7 +211,7 @@ fn arm(world: &mut World, by_namespace: bool, ports: &[u16]) {
     let mut row = world.workloads[&TargetKind::Deployment].get(&name("app")).unwrap().clone();
     (row.template.armed, row.template.ports) = (!by_namespace, ports.to_vec());
     world.apply(Update::Workload(TargetKind::Deployment, Event::Apply((name("app"), Some(row)))));
-    world.apply(Update::ArmedNamespace(Event::Apply((NAMESPACE.into(), by_namespace.then_some(())))));
+    namespace(world, NAMESPACE, |it| it.armed = by_namespace);
 }
 
 #[test]
@@ -239,6 +239,21 @@ fn an_armed_target_is_steered_without_a_preview() {
         let first = &table_of(&both, "n1").targets[0];
         assert_eq!((first.armed, &first.ports), (true, &vec![8080, 9000]));
         assert_eq!(first.previews, ["demo/a"]);
+    }
+}
+
+#[test]
+fn nothing_is_armed_where_there_may_be_no_previews() {
+    for by_namespace in [false, true] {
+        let mut world = one_target();
+        arm(&mut world, by_namespace, &[8080]);
+        assert_eq!(plan_of(&world).nodes.len(), 1);
+        namespace(&mut world, NAMESPACE, |it| (it.armed, it.open) = (by_namespace, false));
+        let plan = plan_of(&world);
+        assert!(plan.nodes.is_empty() && plan.scopes.is_empty());
+        // One that is not known yet could be such.
+        world.apply(Update::Namespace(Event::Delete((NAMESPACE.into(), None))));
+        assert!(plan_of(&world).nodes.is_empty());
     }
 }
 
