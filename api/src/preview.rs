@@ -326,7 +326,7 @@ pub struct PreviewStatus {
     /// On how many of the target's ready pods it is live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routes: Option<RouteCounts>,
-    /// What became of what carried its key: at least so many, since an agent that starts anew counts anew.
+    /// What became of what carried its key: at least so many, since what an agent had not told yet when it ended is not known.
     #[serde(default, skip_serializing_if = "is_default")]
     pub traffic: RequestCounts,
     /// When the last request with its key came, known within some minutes.

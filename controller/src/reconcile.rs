@@ -263,6 +263,7 @@ impl Reconciler {
     fn forget_gone(&mut self, standings: &[Standing]) {
         let here: std::collections::HashSet<&Name> = standings.iter().map(|it| &it.uid).collect();
         self.world.clones.retain(|uid, _| here.contains(uid));
+        self.world.traffic.retain(|uid| here.contains(uid));
         self.late.retain(|uid, _| here.contains(uid));
         self.told_at.retain(|uid, _| here.contains(uid));
         self.again.retain(|uid, _| here.contains(uid));

@@ -39,7 +39,7 @@ use crate::metrics::Metrics;
 use crate::rows::{
     AgentRow, ChildRow, Name, NamespaceRow, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow,
 };
-use crate::table::Change;
+use crate::table::{self, Change};
 
 /// What a watch has seen.
 #[derive(Debug)]
@@ -76,12 +76,7 @@ impl Update {
     /// The namespace whose clones it bears on.
     pub fn surroundings(&self) -> Option<Name> {
         fn of<V>(change: &Change<Ref, V>) -> Option<Name> {
-            match change {
-                Event::Apply((name, _)) | Event::InitApply((name, _)) | Event::Delete((name, _)) => {
-                    Some(name.namespace.clone())
-                }
-                Event::Init | Event::InitDone => None,
-            }
+            Some(table::key(change)?.namespace.clone())
         }
         match self {
             Self::Workload(_, change) => of(change),

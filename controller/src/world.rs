@@ -1,4 +1,4 @@
-//! All that the controller knows: tables that watches fill, and what became of each clone.
+//! All that the controller knows: tables that watches fill, what came to each Preview, and what became of each clone.
 //!
 //! Plain data. [`plan`](crate::plan) and [`status`](crate::status) are functions of it and of the time.
 
@@ -13,7 +13,8 @@ use crate::clone::ServiceRow;
 use crate::rows::{
     AgentRow, ChildRow, Name, NamespaceRow, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow,
 };
-use crate::table::Table;
+use crate::table::{self, Table};
+use crate::traffic::Sums;
 use crate::watch::scopes::Pods;
 use crate::watch::{Scope, Update};
 use crate::write::clone::CloneOutcome;
@@ -47,6 +48,8 @@ pub struct World {
     pub own_policies: Table<Ref, i64>,
     /// Pods of targets.
     pub targets: HashMap<Scope, Table<Name, PodRow>>,
+    /// What came to each Preview.
+    pub traffic: Sums,
     /// What became of each clone, by UID of the Preview.
     pub clones: HashMap<Name, CloneOutcome>,
 }
@@ -64,13 +67,32 @@ impl World {
     /// Takes in what a watch has seen. Whether anything is different now.
     pub fn apply(&mut self, update: Update) -> bool {
         match update {
-            Update::Preview(change) => self.previews.apply(change),
+            Update::Preview(change) => {
+                let name = table::key(&change).cloned();
+                let is_new = self.previews.apply(change);
+                if is_new {
+                    self.begin_traffic(name.as_ref());
+                }
+                is_new
+            }
             Update::Child(change) => self.children.apply(change),
             Update::PreviewPod(change) => self.preview_pods.apply(change),
             Update::Agent(change) => self.agents.apply(change),
             Update::Node(change) => self.nodes.apply(change),
             Update::Namespace(change) => self.namespaces.apply(change),
-            Update::NodeRoutes(change) => self.node_routes.apply(change),
+            Update::NodeRoutes(change) => {
+                let node = table::key(&change).cloned();
+                let is_new = self.node_routes.apply(change);
+                match node {
+                    Some(node) if is_new && self.knows_traffic() => {
+                        let status = self.node_routes.get(&node).map(|row| &row.status);
+                        self.traffic.hear(&node, status, &self.previews);
+                    }
+                    _ if is_new => self.begin_traffic(None),
+                    _ => {}
+                }
+                is_new
+            }
             Update::Workload(kind, change) => self.workloads.entry(kind).or_default().apply(change),
             Update::Service(change) => self.services.apply(change),
             Update::Budget(change) => self.budgets.apply(change),
@@ -78,6 +100,22 @@ impl World {
             Update::OwnPolicy(change) => self.own_policies.apply(change),
             Update::TargetPod(scope, change) => self.targets.entry(scope).or_default().apply(change),
         }
+    }
+
+    /// Begins to count for one Preview, or for all that are new.
+    fn begin_traffic(&mut self, name: Option<&Ref>) {
+        if !self.knows_traffic() {
+            return;
+        }
+        match name {
+            Some(name) => self.traffic.begin(self.previews.get(name).into_iter(), &self.node_routes),
+            None => self.traffic.begin(self.previews.iter().map(|(_, it)| it), &self.node_routes),
+        }
+    }
+
+    /// Whether it is known which Previews there are, and what agents say of them.
+    fn knows_traffic(&self) -> bool {
+        self.previews.is_synced() && self.node_routes.is_synced()
     }
 
     /// Whether each table has had its first list. Before, nothing may be planned: it would take routes away.
