@@ -113,6 +113,8 @@ pub struct WorkloadRow {
     pub uid: Name,
     /// Raised by each change of its spec.
     pub generation: i64,
+    /// Where a Rollout keeps its pod template, if not in itself.
+    pub template_of: Option<(TargetKind, Name)>,
     /// Its pods.
     pub selector: LabelSelector,
     /// What its pods are like.

@@ -82,7 +82,13 @@ pub(crate) fn deployment(world: &mut World, app: &str) {
     let labels: std::collections::BTreeMap<_, _> = [("app".to_owned(), app.to_owned())].into();
     let template = TemplateRow { labels: labels.clone(), ..TemplateRow::default() };
     let selector = LabelSelector { match_labels: Some(labels), ..LabelSelector::default() };
-    let row = WorkloadRow { uid: app.into(), generation: 1, selector, template: Box::new(template) };
+    let row = WorkloadRow {
+        uid: app.into(),
+        generation: 1,
+        template_of: None,
+        selector,
+        template: Box::new(template),
+    };
     world.apply(Update::Workload(TargetKind::Deployment, Event::Apply((name(app), Some(row)))));
     let target = serde_json::from_value(json!({ "kind": "Deployment", "name": app })).unwrap();
     let scope = world.scope_of(&NAMESPACE.into(), &target).unwrap();

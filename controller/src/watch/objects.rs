@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use byway_api::{NodeRoutes, Preview, names};
+use byway_api::{NodeRoutes, Preview, TargetKind, names};
 use k8s_openapi::api::core::v1::{Namespace, Node};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -101,6 +101,10 @@ pub(super) fn workload(meta: &ObjectMeta, spec: &slim::WorkloadSpec) -> Option<W
     Some(WorkloadRow {
         uid: meta.uid.as_deref()?.into(),
         generation: meta.generation.unwrap_or_default(),
+        template_of: spec.workload_ref.as_ref().and_then(|it| {
+            let kind = [TargetKind::Deployment, TargetKind::ReplicaSet];
+            Some((kind.into_iter().find(|kind| kind.as_str() == it.kind)?, it.name.as_str().into()))
+        }),
         selector: spec.selector.clone(),
         template: Box::new(template(meta, &spec.template)),
     })
