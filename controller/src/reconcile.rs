@@ -235,6 +235,7 @@ impl Reconciler {
         let standings = standings(&self.world, now);
         self.forget_gone(&standings);
         self.want_clones(&standings);
+        self.world.remember_scopes(&standings);
         let rules = Rules { allow_keyless: self.settings.allow_keyless };
         let mut plan = plan::plan(&self.world, &standings, rules);
         self.say_unarmed(std::mem::take(&mut plan.unarmed));

@@ -13,6 +13,7 @@ use crate::clone::ServiceRow;
 use crate::rows::{
     AgentRow, ChildRow, Name, NamespaceRow, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow,
 };
+use crate::standing::Standing;
 use crate::table::{self, Table};
 use crate::traffic::Sums;
 use crate::watch::scopes::Pods;
@@ -48,6 +49,8 @@ pub struct World {
     pub own_policies: Table<Ref, i64>,
     /// Pods of targets.
     pub targets: HashMap<Scope, Table<Name, PodRow>>,
+    /// Which pods the target of each Preview is, or was until it was deleted, by UID of the Preview.
+    pub scopes: HashMap<Name, Scope>,
     /// What came to each Preview.
     pub traffic: Sums,
     /// What became of each clone, by UID of the Preview.
@@ -143,6 +146,19 @@ impl World {
             return self.workload(namespace, target).and_then(|row| Self::pods_selected(namespace, row));
         };
         Some(Scope { namespace: namespace.clone(), pods })
+    }
+
+    /// Remembers which pods targets are: a workload that is deleted goes at once, and its pods serve on for a while.
+    pub fn remember_scopes(&mut self, standings: &[Standing]) {
+        let mut before = std::mem::take(&mut self.scopes);
+        for standing in standings {
+            let Some(target) = &standing.preview.spec.target else { continue };
+            let has_pods = |it: &Scope| self.targets.get(it).is_some_and(|pods| !pods.is_empty());
+            let scope = self.scope_of(&standing.name.namespace, target);
+            if let Some(scope) = scope.or_else(|| before.remove(&standing.uid).filter(has_pods)) {
+                self.scopes.insert(standing.uid.clone(), scope);
+            }
+        }
     }
 
     /// Workloads whose pods are to be steered ahead of any preview, and which pods these are.

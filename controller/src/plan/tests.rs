@@ -109,6 +109,36 @@ fn a_target_on_its_way_in_or_out_is_steered_but_not_waited_for() {
 }
 
 #[test]
+fn pods_of_a_target_that_was_deleted_are_steered_to_their_end() {
+    let mut world = one_target();
+    let mut known = (*preview(&mut world, "a", 0, json!({}))).clone();
+    known.status = Some(serde_json::from_value(json!({ "ports": [8080] })).unwrap());
+    let known = put(&mut world, known);
+    cloned(&mut world, &known, "r1");
+    backend(&mut world, "a", 1, "r1", |_| {});
+    let look = |world: &mut World| {
+        let standings = standings(world, at(500));
+        world.remember_scopes(&standings);
+        plan_of(world)
+    };
+    let before = look(&mut world);
+    world.apply(Update::Workload(TargetKind::Deployment, Event::Delete((name("app"), None))));
+    let not_found = CloneOutcome::Refused {
+        version: 1,
+        generation: Some(1),
+        reason: reason::TARGET_NOT_FOUND.to_owned(),
+        message: String::new(),
+    };
+    world.clones.insert("uid-a".into(), not_found);
+    let after = look(&mut world);
+    assert_eq!((&after.nodes, &after.scopes), (&before.nodes, &before.scopes));
+    let pods = world.targets.values_mut().next().unwrap();
+    pods.apply(Event::Delete(("uid-app-1".into(), None)));
+    let end = look(&mut world);
+    assert!(end.nodes.is_empty() && end.scopes.is_empty());
+}
+
+#[test]
 fn an_environment_has_all_pods_of_its_key() {
     let mut world = one_target();
     deployment(&mut world, "other");
