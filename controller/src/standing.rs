@@ -107,8 +107,9 @@ fn standing(preview: &Arc<Preview>, traffic: Traffic, now: Timestamp) -> Option<
     })
 }
 
-/// When a Preview ends: a function of the object, whenever it is asked. A renewal that lies in the future does not count,
-/// or it would lengthen the ttl beyond its bound; clocks may differ by some minutes.
+/// When a Preview ends: a function of the object and of the time. A renewal that lies in the future does not count yet, or
+/// it would lengthen the ttl beyond its bound; clocks may differ by some minutes. Once its time has come it is one as any
+/// other: that it was written long before cannot be told from the object.
 pub fn expires_at(preview: &Preview, now: Timestamp) -> Option<Timestamp> {
     end(preview.spec.ttl, begun(preview, now))
 }
