@@ -264,6 +264,12 @@ fn warnings_of_the_traffic_come_and_go() {
     acknowledge(&mut world, "n1", &spec, |it| it.targets = vec![seen.clone()]);
     let warned = judged(&world, "a", None, at(300));
     assert_eq!(says(&warned, "Warnings"), "True TrafficNotMatched");
+    let said = message(&warned, "Warnings");
+    assert!(said.starts_with("TLS arrives at demo/app-1 (1 connection on its steered ports): "), "{said}");
+    let many = TargetTraffic { tls: 3999, ..seen.clone() };
+    acknowledge(&mut world, "n1", &spec, |it| it.targets = vec![many]);
+    let said = message(&judged(&world, "a", None, at(300)), "Warnings");
+    assert!(said.contains("demo/app-1 (3000 connections or more on its steered ports): "), "{said}");
     assert_eq!(says(&warned, "Ready"), "True Ready", "it is ready all the same");
     let both = TargetTraffic { not_listening: vec![8080], ..seen };
     acknowledge(&mut world, "n1", &spec, |it| it.targets = vec![both]);
