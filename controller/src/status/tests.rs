@@ -294,7 +294,8 @@ fn connections_older_than_the_route_are_a_warning_as_long_as_they_are_open() {
     assert_eq!(says(&warned, "Ready"), "True Ready", "it is ready all the same");
     assert_eq!(
         message(&warned, "Warnings"),
-        "1 connection was open before the route and bypasses the preview, and no request with the key has been seen on them yet; \
+        "1 connection was open before the route and bypasses the preview, and no request with the key has been seen on them yet \
+         (in HTTP/2 and TLS none can be); \
          set incoming.existingConnections to drainIdle, restart the clients' connection pools, or annotate the target with \
          byway.dev/armed=true ahead of the next preview"
     );

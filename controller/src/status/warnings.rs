@@ -46,7 +46,7 @@ fn old_connections(world: &World, planned: &Planned, standing: &Standing) -> Opt
         return None;
     }
     let missed = match standing.traffic.counts.missed {
-        0 => "no request with the key has been seen on them yet".to_owned(),
+        0 => "no request with the key has been seen on them yet (in HTTP/2 and TLS none can be)".to_owned(),
         1 => "1 request with the key has been missed on them so far".to_owned(),
         n => format!("{n} requests with the key have been missed on them so far"),
     };
