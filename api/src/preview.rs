@@ -109,7 +109,7 @@ pub struct PreviewSpec {
     pub args: Option<Vec<String>>,
     /// Added to the container's environment; a name that it has already is replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100))]
+    #[schemars(schema_with = "schema::env")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]),
         validation = Rule::new("!self.exists(e, e.name == 'BYWAY_KEY' || e.name == 'BYWAY_PREVIEW')")
             .message("BYWAY_KEY and BYWAY_PREVIEW are set to the preview's own: leave them out of env"))]
