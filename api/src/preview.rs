@@ -109,7 +109,7 @@ pub struct PreviewSpec {
     pub args: Option<Vec<String>>,
     /// Added to the container's environment; a name that it has already is replaced.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100))]
+    #[schemars(schema_with = "schema::env")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]),
         validation = Rule::new("!self.exists(e, e.name == 'BYWAY_KEY' || e.name == 'BYWAY_PREVIEW')")
             .message("BYWAY_KEY and BYWAY_PREVIEW are set to the preview's own: leave them out of env"))]
@@ -326,7 +326,7 @@ pub struct PreviewStatus {
     /// On how many of the target's ready pods it is live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routes: Option<RouteCounts>,
-    /// What became of what carried its key: at least so many, since an agent that starts anew counts anew.
+    /// What became of what carried its key: at least so many, since what an agent had not told yet when it ended is not known.
     #[serde(default, skip_serializing_if = "is_default")]
     pub traffic: RequestCounts,
     /// When the last request with its key came, known within some minutes.

@@ -41,8 +41,8 @@ impl Ttl {
 
 /// `left` in coarse steps, rounded down, and how long this text stays true.
 ///
-/// Days from two on, hours from two on, five minutes from twenty on, then minutes: so that showing it costs some tens of
-/// writes in a preview's life.
+/// Days from two on, hours from two on, ten minutes from twenty on, five from five on, then minutes: each step is a write,
+/// and the first hour back from the end costs twelve of them.
 #[must_use]
 pub fn time_left(left: SignedDuration) -> (String, SignedDuration) {
     const MINUTE: i64 = 60;
@@ -53,7 +53,8 @@ pub fn time_left(left: SignedDuration) -> (String, SignedDuration) {
     let (step, unit, letter) = match seconds {
         s if s >= 2 * DAY => (DAY, DAY, 'd'),
         s if s >= 2 * HOUR => (HOUR, HOUR, 'h'),
-        s if s >= 20 * MINUTE => (5 * MINUTE, MINUTE, 'm'),
+        s if s >= 20 * MINUTE => (10 * MINUTE, MINUTE, 'm'),
+        s if s >= 5 * MINUTE => (5 * MINUTE, MINUTE, 'm'),
         _ => (MINUTE, MINUTE, 'm'),
     };
     let shown = seconds / step * step;

@@ -1,9 +1,15 @@
 //! The command line.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::{ParseExpressionError, Selector, SelectorExt};
+
+#[cfg(test)]
+mod tests;
 
 /// Makes of Previews what the node agents steer.
 #[derive(Debug, Parser)]
@@ -49,12 +55,28 @@ pub struct Settings {
     /// The namespace of the agents and of the lease.
     #[arg(long, env = "POD_NAMESPACE", default_value = "byway", value_name = "NAME")]
     pub namespace: String,
+    /// Where there may be Previews: a selector of namespaces by their labels, in JSON. Elsewhere `byway.dev/armed` has no
+    /// effect. That there are none is the admission policy's part.
+    #[arg(long, default_value = "{}", value_parser = selector, value_name = "JSON")]
+    pub preview_namespaces: Selector,
     /// Let previews have a match without a key. Whoever may create Previews can then take all requests of a workload.
     #[arg(long)]
     pub allow_keyless: bool,
     /// How long an expired Preview is kept, in seconds.
     #[arg(long, default_value = "86400", value_parser = seconds, value_name = "SECONDS")]
     pub keep_expired: SignedDuration,
+}
+
+impl Settings {
+    /// Whether there may be Previews in a namespace with these labels: never in Byway's own.
+    pub fn has_previews(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
+        namespace != self.namespace && self.preview_namespaces.matches(labels)
+    }
+}
+
+fn selector(json: &str) -> Result<Selector, String> {
+    let selector: LabelSelector = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    selector.try_into().map_err(|error: ParseExpressionError| error.to_string())
 }
 
 fn seconds(text: &str) -> Result<SignedDuration, String> {

@@ -5,12 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use byway_api::conditions::reason;
 use byway_api::{Backend, Environment, Mode, NodeRoutesSpec, PreviewRoute, Unkeyed, names};
 
 use crate::rows::{Name, PreviewPodRow, Ref, WorkloadKey};
 use crate::standing::Standing;
 use crate::watch::Scope;
 use crate::world::World;
+use crate::write::clone::CloneOutcome;
 
 mod agents;
 mod armed;
@@ -137,7 +139,8 @@ fn targets<'a>(
         });
         return Some((None, own.collect()));
     };
-    let scope = world.scope_of(&standing.name.namespace, target)?;
+    let known = world.scope_of(&standing.name.namespace, target);
+    let scope = known.or_else(|| world.scopes.get(&standing.uid).cloned())?;
     let Some(pods) = world.pods_of(&scope) else {
         plan.is_whole = false;
         plan.scopes.insert(scope);
@@ -147,9 +150,13 @@ fn targets<'a>(
     Some((Some(scope), pods.collect()))
 }
 
-/// The ports to steer: what the clone found, or did when another controller made it.
-fn ports(world: &World, standing: &Standing) -> Vec<u16> {
-    match world.clones.get(&standing.uid) {
+/// The ports to steer: what the clone found, or did when another controller made it, or while there was a target.
+pub fn ports(world: &World, standing: &Standing) -> Vec<u16> {
+    let serves_on = |it: &CloneOutcome| {
+        it.refusal().is_some_and(|(code, _)| code == reason::TARGET_NOT_FOUND)
+            && world.scopes.contains_key(&standing.uid)
+    };
+    match world.clones.get(&standing.uid).filter(|it| !serves_on(it)) {
         Some(outcome) => outcome.ports().to_vec(),
         None => standing.preview.status.as_ref().map(|status| status.ports.clone()).unwrap_or_default(),
     }

@@ -59,7 +59,7 @@ pub async fn run(
 ) -> kube::Result<()> {
     let (updates, mut seen) = mpsc::channel(CHANNEL);
     let watch = Watch { client: connections.client()?, updates, metrics: metrics.clone() };
-    watch.start(&settings.namespace);
+    watch.start(&settings);
     let mut reconciler = Reconciler::new(client, settings, metrics, Scopes::new(watch, connections));
     let mut planned_at: Option<Instant> = None;
     loop {
@@ -235,6 +235,7 @@ impl Reconciler {
         let standings = standings(&self.world, now);
         self.forget_gone(&standings);
         self.want_clones(&standings);
+        self.world.remember_scopes(&standings);
         let rules = Rules { allow_keyless: self.settings.allow_keyless };
         let mut plan = plan::plan(&self.world, &standings, rules);
         self.say_unarmed(std::mem::take(&mut plan.unarmed));
@@ -263,6 +264,7 @@ impl Reconciler {
     fn forget_gone(&mut self, standings: &[Standing]) {
         let here: std::collections::HashSet<&Name> = standings.iter().map(|it| &it.uid).collect();
         self.world.clones.retain(|uid, _| here.contains(uid));
+        self.world.traffic.retain(|uid| here.contains(uid));
         self.late.retain(|uid, _| here.contains(uid));
         self.told_at.retain(|uid, _| here.contains(uid));
         self.again.retain(|uid, _| here.contains(uid));

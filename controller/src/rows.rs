@@ -33,6 +33,15 @@ impl std::fmt::Display for Ref {
     }
 }
 
+/// A namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NamespaceRow {
+    /// All of its workloads are to be steered ahead of any preview.
+    pub armed: bool,
+    /// There may be previews in it. Where there may be none, nothing is steered ahead of them.
+    pub open: bool,
+}
+
 /// A pod, as far as routes need it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PodRow {
@@ -104,6 +113,8 @@ pub struct WorkloadRow {
     pub uid: Name,
     /// Raised by each change of its spec.
     pub generation: i64,
+    /// Where a Rollout keeps its pod template, if not in itself.
+    pub template_of: Option<(TargetKind, Name)>,
     /// Its pods.
     pub selector: LabelSelector,
     /// What its pods are like.

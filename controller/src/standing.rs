@@ -7,7 +7,7 @@ use byway_api::{Key, Preview, PreviewTarget, TargetKind, Ttl};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::rows::{Name, Ref};
-use crate::traffic::{self, Traffic};
+use crate::traffic::Traffic;
 use crate::world::{World, key_of, ref_of, uid_of};
 
 #[cfg(test)]
@@ -66,9 +66,8 @@ impl Standing {
 
 /// All Previews, the oldest first: that is their order of priority.
 pub fn standings(world: &World, now: Timestamp) -> Vec<Standing> {
-    let traffic = traffic::of_agents(world);
     let mut all: Vec<Standing> =
-        world.previews.iter().filter_map(|(_, it)| standing(it, &traffic, now)).collect();
+        world.previews.iter().filter_map(|(_, it)| standing(it, world.traffic.of(it), now)).collect();
     all.sort_by(|a, b| age(&a.preview).cmp(&age(&b.preview)).then_with(|| a.uid.cmp(&b.uid)));
     let mut holders: HashMap<(Name, Key, TargetKind, String), Ref> = HashMap::new();
     for one in &mut all {
@@ -86,9 +85,7 @@ pub fn standings(world: &World, now: Timestamp) -> Vec<Standing> {
     all
 }
 
-fn standing(preview: &Arc<Preview>, traffic: &HashMap<&str, Traffic>, now: Timestamp) -> Option<Standing> {
-    let name = ref_of(preview);
-    let traffic = traffic.get(name.to_string().as_str()).copied().unwrap_or_default().since(preview);
+fn standing(preview: &Arc<Preview>, traffic: Traffic, now: Timestamp) -> Option<Standing> {
     let (expires_at, idle_at) = (expires_at(preview, now), idle_at(preview, &traffic, now));
     let is = match (expires_at, idle_at) {
         _ if preview.metadata.deletion_timestamp.is_some() => Is::Leaving,
@@ -99,7 +96,7 @@ fn standing(preview: &Arc<Preview>, traffic: &HashMap<&str, Traffic>, now: Times
     // The CRD lets no key pass that is none.
     let key = key_of(preview)?;
     Some(Standing {
-        name,
+        name: ref_of(preview),
         uid: uid_of(preview),
         key,
         expires_at,
@@ -110,8 +107,9 @@ fn standing(preview: &Arc<Preview>, traffic: &HashMap<&str, Traffic>, now: Times
     })
 }
 
-/// When a Preview ends: a function of the object, whenever it is asked. A renewal that lies in the future does not count,
-/// or it would lengthen the ttl beyond its bound; clocks may differ by some minutes.
+/// When a Preview ends: a function of the object and of the time. A renewal that lies in the future does not count yet, or
+/// it would lengthen the ttl beyond its bound; clocks may differ by some minutes. Once its time has come it is one as any
+/// other: that it was written long before cannot be told from the object.
 pub fn expires_at(preview: &Preview, now: Timestamp) -> Option<Timestamp> {
     end(preview.spec.ttl, begun(preview, now))
 }

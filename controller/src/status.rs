@@ -5,7 +5,7 @@ use byway_api::{Mode, Phase, PreviewPod, PreviewStatus, RouteCounts, time_left};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::plan::Plan;
+use crate::plan::{Plan, ports};
 use crate::rows::{PreviewPodRow, Ref};
 use crate::standing::{Is, Standing};
 use crate::world::World;
@@ -120,11 +120,7 @@ pub fn judge(
         time_left: left,
         deployment: outcome.filter(|_| live).and_then(|it| it.deployment().map(str::to_owned)),
         service: outcome.filter(|_| live).and_then(|it| it.service().map(str::to_owned)),
-        ports: if live {
-            outcome.map_or_else(|| before.ports.clone(), |it| it.ports().to_vec())
-        } else {
-            Vec::new()
-        },
+        ports: if live { ports(world, standing) } else { Vec::new() },
         pods: pods::list(own, planned),
         routes: planned.map(|_| RouteCounts {
             programmed: acks.iter().filter(|ack| ack.is_programmed()).count() as u32,

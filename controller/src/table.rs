@@ -17,6 +17,14 @@ pub struct Table<K, V> {
 /// A change of a row, or of the watch.
 pub type Change<K, V> = Event<(K, Option<V>)>;
 
+/// Which row a change is of.
+pub fn key<K, V>(change: &Change<K, V>) -> Option<&K> {
+    match change {
+        Event::Apply((key, _)) | Event::InitApply((key, _)) | Event::Delete((key, _)) => Some(key),
+        Event::Init | Event::InitDone => None,
+    }
+}
+
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
         Self { rows: BTreeMap::new(), listed: None, synced: false }

@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 
 use crate::plan::{Plan, Rules, by_preview, plan};
 use crate::publish::fingerprint;
-use crate::rows::{AgentRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, TemplateRow, WorkloadRow};
+use crate::rows::{
+    AgentRow, Name, NamespaceRow, PodRow, PreviewPodRow, PublishedRow, Ref, TemplateRow, WorkloadRow,
+};
 use crate::standing::{Standing, standings};
 use crate::status::acks::{Ack, Words};
 use crate::status::{Judged, judge};
@@ -53,7 +55,7 @@ pub(crate) fn world() -> World {
     sync(&mut world.preview_pods);
     sync(&mut world.agents);
     sync(&mut world.nodes);
-    sync(&mut world.armed_namespaces);
+    sync(&mut world.namespaces);
     sync(&mut world.node_routes);
     sync(&mut world.services);
     sync(&mut world.budgets);
@@ -63,8 +65,16 @@ pub(crate) fn world() -> World {
         let kind: TargetKind = serde_json::from_value(json!(kind)).unwrap();
         sync(world.workloads.entry(kind).or_default());
     }
+    namespace(&mut world, NAMESPACE, |_| {});
     deployment(&mut world, "app");
     world
+}
+
+/// A namespace in which there may be previews.
+pub(crate) fn namespace(world: &mut World, of: &str, change: impl FnOnce(&mut NamespaceRow)) {
+    let mut row = NamespaceRow { armed: false, open: true };
+    change(&mut row);
+    world.apply(Update::Namespace(Event::Apply((of.into(), Some(row)))));
 }
 
 /// A Deployment whose pods have been listed.
@@ -72,7 +82,13 @@ pub(crate) fn deployment(world: &mut World, app: &str) {
     let labels: std::collections::BTreeMap<_, _> = [("app".to_owned(), app.to_owned())].into();
     let template = TemplateRow { labels: labels.clone(), ..TemplateRow::default() };
     let selector = LabelSelector { match_labels: Some(labels), ..LabelSelector::default() };
-    let row = WorkloadRow { uid: app.into(), generation: 1, selector, template: Box::new(template) };
+    let row = WorkloadRow {
+        uid: app.into(),
+        generation: 1,
+        template_of: None,
+        selector,
+        template: Box::new(template),
+    };
     world.apply(Update::Workload(TargetKind::Deployment, Event::Apply((name(app), Some(row)))));
     let target = serde_json::from_value(json!({ "kind": "Deployment", "name": app })).unwrap();
     let scope = world.scope_of(&NAMESPACE.into(), &target).unwrap();

@@ -30,13 +30,16 @@ pub use problem::create_failure;
 pub use scopes::{Scope, Scopes};
 
 use objects::{
-    armed_namespace, child, keyed_by_uid, node, node_routes, of, own_policy, preview, service, workload,
+    child, keyed_by_uid, namespace, node, node_routes, of, own_policy, preview, service, workload,
 };
 
+use crate::args::Settings;
 use crate::clone::ServiceRow;
 use crate::metrics::Metrics;
-use crate::rows::{AgentRow, ChildRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow};
-use crate::table::Change;
+use crate::rows::{
+    AgentRow, ChildRow, Name, NamespaceRow, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow,
+};
+use crate::table::{self, Change};
 
 /// What a watch has seen.
 #[derive(Debug)]
@@ -51,8 +54,8 @@ pub enum Update {
     Agent(Change<Name, AgentRow>),
     /// UIDs of nodes, by name.
     Node(Change<Name, Name>),
-    /// Namespaces whose pods are to be steered ahead of any preview.
-    ArmedNamespace(Change<Name, ()>),
+    /// Namespaces.
+    Namespace(Change<Name, NamespaceRow>),
     /// What agents have programmed, by node.
     NodeRoutes(Change<Name, PublishedRow>),
     /// Workloads.
@@ -73,12 +76,7 @@ impl Update {
     /// The namespace whose clones it bears on.
     pub fn surroundings(&self) -> Option<Name> {
         fn of<V>(change: &Change<Ref, V>) -> Option<Name> {
-            match change {
-                Event::Apply((name, _)) | Event::InitApply((name, _)) | Event::Delete((name, _)) => {
-                    Some(name.namespace.clone())
-                }
-                Event::Init | Event::InitDone => None,
-            }
+            Some(table::key(change)?.namespace.clone())
         }
         match self {
             Self::Workload(_, change) => of(change),
@@ -110,7 +108,7 @@ const ROLLOUTS: Duration = Duration::from_secs(30);
 
 impl Watch {
     /// Starts all watches but those of targets' pods, see [`Scopes`].
-    pub fn start(&self, agents_namespace: &str) {
+    pub fn start(&self, settings: &Settings) {
         let client = || self.client.clone();
         let ours = names::PREVIEW_LABEL;
         let agents = format!("{}={}", names::COMPONENT_LABEL, names::AGENT_COMPONENT);
@@ -127,7 +125,7 @@ impl Watch {
             |p| keyed_by_uid(&p, pods::preview),
             Update::PreviewPod,
         );
-        let pods: Api<slim::Pod> = Api::namespaced(client(), agents_namespace);
+        let pods: Api<slim::Pod> = Api::namespaced(client(), &settings.namespace);
         self.follow(
             "agents",
             pods,
@@ -138,7 +136,9 @@ impl Watch {
         let nodes: Api<PartialObjectMeta<Node>> = Api::all(client());
         self.follow("nodes", nodes, config(), node, Update::Node);
         let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(client());
-        self.follow("namespaces", namespaces, config(), armed_namespace, Update::ArmedNamespace);
+        let settings = settings.clone();
+        let row = move |it| namespace(it, &settings);
+        self.follow("namespaces", namespaces, config(), row, Update::Namespace);
         let published: Api<NodeRoutes> = Api::all(client());
         self.follow("noderoutes", published, config(), node_routes, Update::NodeRoutes);
 

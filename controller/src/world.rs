@@ -1,4 +1,4 @@
-//! All that the controller knows: tables that watches fill, and what became of each clone.
+//! All that the controller knows: tables that watches fill, what came to each Preview, and what became of each clone.
 //!
 //! Plain data. [`plan`](crate::plan) and [`status`](crate::status) are functions of it and of the time.
 
@@ -10,8 +10,12 @@ use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::clone::ServiceRow;
-use crate::rows::{AgentRow, ChildRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow};
-use crate::table::Table;
+use crate::rows::{
+    AgentRow, ChildRow, Name, NamespaceRow, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow,
+};
+use crate::standing::Standing;
+use crate::table::{self, Table};
+use crate::traffic::Sums;
 use crate::watch::scopes::Pods;
 use crate::watch::{Scope, Update};
 use crate::write::clone::CloneOutcome;
@@ -29,8 +33,8 @@ pub struct World {
     pub agents: Table<Name, AgentRow>,
     /// UIDs of nodes.
     pub nodes: Table<Name, Name>,
-    /// Namespaces whose pods are to be steered ahead of any preview.
-    pub armed_namespaces: Table<Name, ()>,
+    /// Namespaces.
+    pub namespaces: Table<Name, NamespaceRow>,
     /// What agents have programmed, by node.
     pub node_routes: Table<Name, PublishedRow>,
     /// Workloads by kind.
@@ -45,6 +49,10 @@ pub struct World {
     pub own_policies: Table<Ref, i64>,
     /// Pods of targets.
     pub targets: HashMap<Scope, Table<Name, PodRow>>,
+    /// Which pods the target of each Preview is, or was until it was deleted, by UID of the Preview.
+    pub scopes: HashMap<Name, Scope>,
+    /// What came to each Preview.
+    pub traffic: Sums,
     /// What became of each clone, by UID of the Preview.
     pub clones: HashMap<Name, CloneOutcome>,
 }
@@ -62,13 +70,32 @@ impl World {
     /// Takes in what a watch has seen. Whether anything is different now.
     pub fn apply(&mut self, update: Update) -> bool {
         match update {
-            Update::Preview(change) => self.previews.apply(change),
+            Update::Preview(change) => {
+                let name = table::key(&change).cloned();
+                let is_new = self.previews.apply(change);
+                if is_new {
+                    self.begin_traffic(name.as_ref());
+                }
+                is_new
+            }
             Update::Child(change) => self.children.apply(change),
             Update::PreviewPod(change) => self.preview_pods.apply(change),
             Update::Agent(change) => self.agents.apply(change),
             Update::Node(change) => self.nodes.apply(change),
-            Update::ArmedNamespace(change) => self.armed_namespaces.apply(change),
-            Update::NodeRoutes(change) => self.node_routes.apply(change),
+            Update::Namespace(change) => self.namespaces.apply(change),
+            Update::NodeRoutes(change) => {
+                let node = table::key(&change).cloned();
+                let is_new = self.node_routes.apply(change);
+                match node {
+                    Some(node) if is_new && self.knows_traffic() => {
+                        let status = self.node_routes.get(&node).map(|row| &row.status);
+                        self.traffic.hear(&node, status, &self.previews);
+                    }
+                    _ if is_new => self.begin_traffic(None),
+                    _ => {}
+                }
+                is_new
+            }
             Update::Workload(kind, change) => self.workloads.entry(kind).or_default().apply(change),
             Update::Service(change) => self.services.apply(change),
             Update::Budget(change) => self.budgets.apply(change),
@@ -78,6 +105,22 @@ impl World {
         }
     }
 
+    /// Begins to count for one Preview, or for all that are new.
+    fn begin_traffic(&mut self, name: Option<&Ref>) {
+        if !self.knows_traffic() {
+            return;
+        }
+        match name {
+            Some(name) => self.traffic.begin(self.previews.get(name).into_iter(), &self.node_routes),
+            None => self.traffic.begin(self.previews.iter().map(|(_, it)| it), &self.node_routes),
+        }
+    }
+
+    /// Whether it is known which Previews there are, and what agents say of them.
+    fn knows_traffic(&self) -> bool {
+        self.previews.is_synced() && self.node_routes.is_synced()
+    }
+
     /// Whether each table has had its first list. Before, nothing may be planned: it would take routes away.
     pub fn is_synced(&self) -> bool {
         self.previews.is_synced()
@@ -85,7 +128,7 @@ impl World {
             && self.preview_pods.is_synced()
             && self.agents.is_synced()
             && self.nodes.is_synced()
-            && self.armed_namespaces.is_synced()
+            && self.namespaces.is_synced()
             && self.node_routes.is_synced()
             && self.services.is_synced()
             && self.budgets.is_synced()
@@ -105,11 +148,25 @@ impl World {
         Some(Scope { namespace: namespace.clone(), pods })
     }
 
+    /// Remembers which pods targets are: a workload that is deleted goes at once, and its pods serve on for a while.
+    pub fn remember_scopes(&mut self, standings: &[Standing]) {
+        let mut before = std::mem::take(&mut self.scopes);
+        for standing in standings {
+            let Some(target) = &standing.preview.spec.target else { continue };
+            let has_pods = |it: &Scope| self.targets.get(it).is_some_and(|pods| !pods.is_empty());
+            let scope = self.scope_of(&standing.name.namespace, target);
+            if let Some(scope) = scope.or_else(|| before.remove(&standing.uid).filter(has_pods)) {
+                self.scopes.insert(standing.uid.clone(), scope);
+            }
+        }
+    }
+
     /// Workloads whose pods are to be steered ahead of any preview, and which pods these are.
     pub fn armed(&self) -> impl Iterator<Item = (TargetKind, &Ref, &WorkloadRow, Scope)> {
         let all = self.workloads.iter().flat_map(|(kind, table)| table.iter().map(|it| (*kind, it)));
         all.filter_map(|(kind, (name, row))| {
-            let asked = row.template.armed || self.armed_namespaces.get(&name.namespace).is_some();
+            let namespace = self.namespaces.get(&name.namespace).filter(|it| it.open);
+            let asked = namespace.is_some_and(|it| it.armed || row.template.armed);
             let scope = if asked { Self::pods_selected(&name.namespace, row) } else { None };
             Some((kind, name, row, scope?))
         })

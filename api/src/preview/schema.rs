@@ -1,6 +1,8 @@
 //! What derives cannot say of the CRD's schema.
 
+use k8s_openapi::api::core::v1::EnvVar;
 use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
 
 use crate::Key;
 
@@ -58,6 +60,22 @@ pub(super) fn key(generator: &mut SchemaGenerator) -> Schema {
     // A rule says it in words.
     schema.remove("pattern");
     schema
+}
+
+/// Kubernetes bounds none of its texts.
+pub(super) fn env(generator: &mut SchemaGenerator) -> Schema {
+    fn bound(schema: &mut Value, most: usize) {
+        if schema["type"] == "string" || schema["x-kubernetes-int-or-string"] == true {
+            schema["maxLength"] = most.into();
+        }
+        for (name, field) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            bound(field, if name == "value" { 4096 } else { 512 });
+        }
+    }
+    let mut one = generator.subschema_for::<EnvVar>().to_value();
+    bound(&mut one, 0);
+    json_schema!({ "type": "array", "maxItems": 100, "items": one })
 }
 
 pub(super) fn ttl(_: &mut SchemaGenerator) -> Schema {

@@ -38,7 +38,8 @@ pub(super) struct Node<'a> {
 }
 
 /// What a node's agent has to acknowledge. It speaks of previews, not of targets: were a new target, or a port, not part of
-/// it, then what the agent said before would count for what it has not seen yet.
+/// it, then what the agent said before would count for what it has not seen yet. The addresses of its environment are not: each
+/// pod of any preview of the key would make all of them wait for all of their agents, and their counts go down and up.
 pub(super) fn revision(route: &PreviewRoute, targets: &[Steered]) -> String {
     let mut parts = vec![route.revision.clone()];
     for Steered { pod, .. } in targets {

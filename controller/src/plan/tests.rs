@@ -9,8 +9,8 @@ use super::*;
 use crate::clone::ServiceRow;
 use crate::standing::standings;
 use crate::testing::{
-    NAMESPACE, agent, at, backend, cloned, deployment, name, node, planned, preview, put, table, target,
-    world,
+    NAMESPACE, agent, at, backend, cloned, deployment, name, namespace, node, planned, preview, put, table,
+    target, world,
 };
 use crate::watch::Update;
 use crate::write::clone::CloneOutcome;
@@ -106,6 +106,36 @@ fn a_target_on_its_way_in_or_out_is_steered_but_not_waited_for() {
     assert_eq!(names("n2"), ["demo/app-3"], "what has no address or node cannot be steered");
     let wanted: Vec<&str> = plan.routes["uid-a"].wanted.iter().map(|it| it.target.as_str()).collect();
     assert_eq!(wanted, ["demo/app-1"]);
+}
+
+#[test]
+fn pods_of_a_target_that_was_deleted_are_steered_to_their_end() {
+    let mut world = one_target();
+    let mut known = (*preview(&mut world, "a", 0, json!({}))).clone();
+    known.status = Some(serde_json::from_value(json!({ "ports": [8080] })).unwrap());
+    let known = put(&mut world, known);
+    cloned(&mut world, &known, "r1");
+    backend(&mut world, "a", 1, "r1", |_| {});
+    let look = |world: &mut World| {
+        let standings = standings(world, at(500));
+        world.remember_scopes(&standings);
+        plan_of(world)
+    };
+    let before = look(&mut world);
+    world.apply(Update::Workload(TargetKind::Deployment, Event::Delete((name("app"), None))));
+    let not_found = CloneOutcome::Refused {
+        version: 1,
+        generation: Some(1),
+        reason: reason::TARGET_NOT_FOUND.to_owned(),
+        message: String::new(),
+    };
+    world.clones.insert("uid-a".into(), not_found);
+    let after = look(&mut world);
+    assert_eq!((&after.nodes, &after.scopes), (&before.nodes, &before.scopes));
+    let pods = world.targets.values_mut().next().unwrap();
+    pods.apply(Event::Delete(("uid-app-1".into(), None)));
+    let end = look(&mut world);
+    assert!(end.nodes.is_empty() && end.scopes.is_empty());
 }
 
 #[test]
@@ -211,7 +241,7 @@ fn arm(world: &mut World, by_namespace: bool, ports: &[u16]) {
     let mut row = world.workloads[&TargetKind::Deployment].get(&name("app")).unwrap().clone();
     (row.template.armed, row.template.ports) = (!by_namespace, ports.to_vec());
     world.apply(Update::Workload(TargetKind::Deployment, Event::Apply((name("app"), Some(row)))));
-    world.apply(Update::ArmedNamespace(Event::Apply((NAMESPACE.into(), by_namespace.then_some(())))));
+    namespace(world, NAMESPACE, |it| it.armed = by_namespace);
 }
 
 #[test]
@@ -239,6 +269,21 @@ fn an_armed_target_is_steered_without_a_preview() {
         let first = &table_of(&both, "n1").targets[0];
         assert_eq!((first.armed, &first.ports), (true, &vec![8080, 9000]));
         assert_eq!(first.previews, ["demo/a"]);
+    }
+}
+
+#[test]
+fn nothing_is_armed_where_there_may_be_no_previews() {
+    for by_namespace in [false, true] {
+        let mut world = one_target();
+        arm(&mut world, by_namespace, &[8080]);
+        assert_eq!(plan_of(&world).nodes.len(), 1);
+        namespace(&mut world, NAMESPACE, |it| (it.armed, it.open) = (by_namespace, false));
+        let plan = plan_of(&world);
+        assert!(plan.nodes.is_empty() && plan.scopes.is_empty());
+        // One that is not known yet could be such.
+        world.apply(Update::Namespace(Event::Delete((NAMESPACE.into(), None))));
+        assert!(plan_of(&world).nodes.is_empty());
     }
 }
 

@@ -36,6 +36,17 @@ fn it_ends_a_ttl_after_it_was_renewed_or_created() {
 }
 
 #[test]
+fn a_renewal_in_the_future_counts_once_its_time_has_come() {
+    let mut world = world();
+    let renewed = json!({ "key": "b", "ttl": "90s", "renewedAt": at(3600).to_string() });
+    preview(&mut world, "pr", 0, renewed);
+    assert_eq!(is(&world, "pr", 90), Is::Expired(at(90)));
+    assert_eq!(is(&world, "pr", 3299), Is::Expired(at(90)));
+    assert_eq!(is(&world, "pr", 3300), Is::Live, "clocks may differ");
+    assert_eq!(is(&world, "pr", 3690), Is::Expired(at(3690)));
+}
+
+#[test]
 fn it_ends_when_no_request_has_come_for_its_idle_ttl() {
     let mut world = world();
     preview(&mut world, "pr", 0, json!({ "key": "a", "ttl": "1h", "idleTtl": "10m" }));

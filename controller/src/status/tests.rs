@@ -264,6 +264,12 @@ fn warnings_of_the_traffic_come_and_go() {
     acknowledge(&mut world, "n1", &spec, |it| it.targets = vec![seen.clone()]);
     let warned = judged(&world, "a", None, at(300));
     assert_eq!(says(&warned, "Warnings"), "True TrafficNotMatched");
+    let said = message(&warned, "Warnings");
+    assert!(said.starts_with("TLS arrives at demo/app-1 (1 connection on its steered ports): "), "{said}");
+    let many = TargetTraffic { tls: 3999, ..seen.clone() };
+    acknowledge(&mut world, "n1", &spec, |it| it.targets = vec![many]);
+    let said = message(&judged(&world, "a", None, at(300)), "Warnings");
+    assert!(said.contains("demo/app-1 (3000 connections or more on its steered ports): "), "{said}");
     assert_eq!(says(&warned, "Ready"), "True Ready", "it is ready all the same");
     let both = TargetTraffic { not_listening: vec![8080], ..seen };
     acknowledge(&mut world, "n1", &spec, |it| it.targets = vec![both]);
@@ -288,7 +294,8 @@ fn connections_older_than_the_route_are_a_warning_as_long_as_they_are_open() {
     assert_eq!(says(&warned, "Ready"), "True Ready", "it is ready all the same");
     assert_eq!(
         message(&warned, "Warnings"),
-        "1 connection was open before the route and bypasses the preview, and no request with the key has been seen on them yet; \
+        "1 connection was open before the route and bypasses the preview, and no request with the key has been seen on them yet \
+         (in HTTP/2 and TLS none can be); \
          set incoming.existingConnections to drainIdle, restart the clients' connection pools, or annotate the target with \
          byway.dev/armed=true ahead of the next preview"
     );
@@ -328,8 +335,8 @@ fn the_text_of_the_time_left_says_when_it_will_be_another() {
     short.spec.ttl = "10m".parse().unwrap();
     put(&mut world, short);
     let judged = judged(&world, "a", None, at(90));
-    assert_eq!(judged.status.time_left.as_deref(), Some("8m"));
+    assert_eq!(judged.status.time_left.as_deref(), Some("5m"));
     let until = judged.until.unwrap();
-    assert!(until > at(90) && until <= at(90 + 61), "{until}");
+    assert!(until > at(90) && until <= at(90 + 211), "{until}");
     assert_eq!(judged.status.expires_at.unwrap().0, at(600));
 }

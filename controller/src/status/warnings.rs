@@ -46,7 +46,7 @@ fn old_connections(world: &World, planned: &Planned, standing: &Standing) -> Opt
         return None;
     }
     let missed = match standing.traffic.counts.missed {
-        0 => "no request with the key has been seen on them yet".to_owned(),
+        0 => "no request with the key has been seen on them yet (in HTTP/2 and TLS none can be)".to_owned(),
         1 => "1 request with the key has been missed on them so far".to_owned(),
         n => format!("{n} requests with the key have been missed on them so far"),
     };
@@ -67,6 +67,15 @@ fn old_connections(world: &World, planned: &Planned, standing: &Standing) -> Opt
     Some((reason::OLD_CONNECTIONS.to_owned(), message))
 }
 
+/// So many, rounded down to one digit: a number that grows is not worth a write each minute.
+fn connections(count: u64) -> String {
+    match count {
+        1 => "1 connection".to_owned(),
+        0..10 => format!("{count} connections"),
+        _ => format!("{} connections or more", count - count % 10_u64.pow(count.ilog10())),
+    }
+}
+
 /// What the agents see on the target's pods that no header can match.
 fn traffic(world: &World, planned: &Planned, ports: &[u16]) -> Vec<(String, String)> {
     let (mut tls, mut http2) = (Vec::new(), Vec::new());
@@ -75,10 +84,10 @@ fn traffic(world: &World, planned: &Planned, ports: &[u16]) -> Vec<(String, Stri
         let Some(row) = world.node_routes.get(&wanted.node) else { continue };
         let Some(seen) = row.status.targets.iter().find(|it| it.target == wanted.target) else { continue };
         if seen.tls > 0 {
-            tls.push(seen.target.as_str());
+            tls.push(format!("{} ({} on its steered ports)", seen.target, connections(seen.tls)));
         }
         if seen.http2 > 0 {
-            http2.push(seen.target.as_str());
+            http2.push(format!("{} ({} on its steered ports)", seen.target, connections(seen.http2)));
         }
         deaf.extend(
             seen.not_listening

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use byway_api::{NodeRoutes, Preview, names};
+use byway_api::{NodeRoutes, Preview, TargetKind, names};
 use k8s_openapi::api::core::v1::{Namespace, Node};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 
 use super::{problem, slim};
+use crate::args::Settings;
 use crate::clone::{ServiceRow, ports};
 use crate::publish::fingerprint;
-use crate::rows::{ChildRow, Name, PublishedRow, Ref, TemplateRow, WorkloadRow};
+use crate::rows::{ChildRow, Name, NamespaceRow, PublishedRow, Ref, TemplateRow, WorkloadRow};
 use crate::status::in_order;
 
 pub(super) fn of(meta: &ObjectMeta) -> Option<Ref> {
@@ -75,10 +76,17 @@ pub(super) fn node_routes(object: NodeRoutes) -> Option<(Name, Option<PublishedR
     ))
 }
 
-pub(super) fn armed_namespace(object: PartialObjectMeta<Namespace>) -> Option<(Name, Option<()>)> {
+pub(super) fn namespace(
+    object: PartialObjectMeta<Namespace>,
+    settings: &Settings,
+) -> Option<(Name, Option<NamespaceRow>)> {
     let meta = object.metadata;
-    let armed = meta.annotations.as_ref().is_some_and(is_armed);
-    Some((meta.name?.into(), armed.then_some(())))
+    let name = meta.name?;
+    let row = NamespaceRow {
+        armed: meta.annotations.as_ref().is_some_and(is_armed),
+        open: settings.has_previews(&name, &meta.labels.unwrap_or_default()),
+    };
+    Some((name.into(), Some(row)))
 }
 
 fn is_armed(annotations: &BTreeMap<String, String>) -> bool {
@@ -93,6 +101,10 @@ pub(super) fn workload(meta: &ObjectMeta, spec: &slim::WorkloadSpec) -> Option<W
     Some(WorkloadRow {
         uid: meta.uid.as_deref()?.into(),
         generation: meta.generation.unwrap_or_default(),
+        template_of: spec.workload_ref.as_ref().and_then(|it| {
+            let kind = [TargetKind::Deployment, TargetKind::ReplicaSet];
+            Some((kind.into_iter().find(|kind| kind.as_str() == it.kind)?, it.name.as_str().into()))
+        }),
         selector: spec.selector.clone(),
         template: Box::new(template(meta, &spec.template)),
     })

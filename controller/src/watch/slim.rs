@@ -99,10 +99,19 @@ pub(crate) struct Selecting {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub(crate) struct WorkloadSpec {
     pub(crate) selector: LabelSelector,
     pub(crate) template: Template,
+    pub(crate) workload_ref: Option<WorkloadRef>,
+}
+
+/// Of a Rollout. Of what kind it may be is [`source_of`](crate::clone::source_of)'s to say.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct WorkloadRef {
+    pub(crate) kind: String,
+    pub(crate) name: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -68,7 +68,7 @@ fn a_match_without_a_key_is_refused_unless_the_chart_allows_it() {
 
 #[test]
 fn a_pod_has_as_long_as_its_agent_may_drain_and_then_some() {
-    for (deadline, grace) in [("600", 610), ("0", 10), ("86400", 86410)] {
+    for (deadline, grace) in [("600", 610), ("0", 75), ("65", 75), ("66", 76), ("86400", 86410)] {
         let text = template(&["--set", &format!("agent.drainDeadline={deadline}")]).unwrap();
         assert!(text.contains(&format!("terminationGracePeriodSeconds: {grace}\n")), "{deadline}");
         assert!(text.contains(&format!("--drain-deadline={deadline}\n")), "{deadline}");

@@ -222,12 +222,14 @@ fn traffic_that_no_header_can_match_is_a_warning() {
         };
         sim.agent(node, |agent| agent.traffic = vec![seen]);
     };
-    let tail = format!(
-        "arrives at {target}: no header can be read in it, so it reaches the app, unless it comes from a pod of the environment"
-    );
+    let tail = |connections: &str| {
+        format!(
+            "arrives at {target} ({connections} on its steered ports): no header can be read in it, so it reaches the app, unless it comes from a pod of the environment"
+        )
+    };
     sees(3, 0, vec![]);
     let said = space.wait_condition("pr-1", "Warnings", "True", "TrafficNotMatched");
-    assert_eq!(said, format!("TLS {tail}"));
+    assert_eq!(said, format!("TLS {}", tail("3 connections")));
     sees(0, 0, vec![8080]);
     let said = space.wait_condition("pr-1", "Warnings", "True", "NothingListens");
     let deaf = format!(
@@ -236,6 +238,7 @@ fn traffic_that_no_header_can_match_is_a_warning() {
     assert_eq!(said, deaf);
     sees(1, 1, vec![8080]);
     let said = space.wait_condition("pr-1", "Warnings", "True", "Several");
+    let tail = tail("1 connection");
     let wanted = format!(
         "TrafficNotMatched: TLS {tail}; TrafficNotMatched: HTTP/2, which the app does not speak, {tail}; NothingListens: {deaf}"
     );

@@ -87,3 +87,23 @@ fn a_namespace_arms_all_of_its_workloads_with_ports() {
     annotate(Value::Null);
     wait_armed(&space, 0, &json!([8080]));
 }
+
+#[test]
+fn nothing_is_armed_where_there_may_be_no_previews() {
+    let space = shared().labelled_space("armed-nowhere", &json!({ "without-previews": "yes" }));
+    let change = |metadata: Value| {
+        space.kube().merge("Namespace", "", &space.name, &json!({ "metadata": metadata })).unwrap();
+    };
+    space.deployment("app", 1);
+    space.wait_pods("app=app", 1);
+    annotate(&space, "Deployment", "app", &json!("true"));
+    change(json!({ "annotations": { "byway.dev/armed": "true" } }));
+    // Elsewhere, what was asked for later is done.
+    let open = shared().space("armed-elsewhere");
+    open.deployment("app", 1);
+    annotate(&open, "Deployment", "app", &json!("true"));
+    wait_armed(&open, 1, &json!([8080]));
+    assert_eq!(targets(&space), Vec::<Value>::new());
+    change(json!({ "labels": { "without-previews": null } }));
+    wait_armed(&space, 1, &json!([8080]));
+}

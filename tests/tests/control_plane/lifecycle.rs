@@ -1,5 +1,8 @@
 //! What becomes of a Preview from its creation to its end.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use byway_api::{NodeTable, names};
 use byway_tests::{eventually, table_of};
 use serde_json::{Value, json};
@@ -259,6 +262,29 @@ fn a_clone_that_somebody_edits_is_put_back_whole() {
     let now = || space.get("Deployment", &child).unwrap()["spec"].to_string();
     assert!(eventually(PATIENCE, put_back).is_some(), "{}\nwas {}", now(), original["spec"]);
     space.wait_ready("pr-1");
+}
+
+#[test]
+fn pods_of_a_deleted_target_are_steered_to_their_end() {
+    let space = shared().space("farewell");
+    space.deployment("app", 1);
+    space.preview("pr-1", json!({}));
+    space.wait_ready("pr-1");
+    let pod = space.wait_pods("app=app", 1).remove(0);
+    let name = pod["metadata"]["name"].as_str().unwrap();
+    let hold = |by: Value| space.merge("Pod", name, json!({ "metadata": { "finalizers": by } }));
+    hold(json!(["byway.dev/test"]));
+    space.delete("Deployment", "app");
+    space.wait_not_ready("pr-1", "TargetResolved", "TargetNotFound");
+    let leaves = || space.get("Pod", name)?["metadata"]["deletionTimestamp"].is_string().then_some(());
+    assert!(eventually(PATIENCE, leaves).is_some());
+    // It goes on for as long as the pod is there.
+    for _ in 0..20 {
+        assert_eq!(space.routes("pr-1").len(), 1);
+        sleep(Duration::from_millis(50));
+    }
+    hold(Value::Null);
+    space.wait_no_routes("pr-1");
 }
 
 /// The addresses of a pod, as routes name them.

@@ -34,9 +34,11 @@ impl Stage {
         Self { sim, kube, cluster }
     }
 
-    /// A controller that leads.
+    /// A controller that leads. To it, there are no previews in namespaces with the label `without-previews`.
     pub(crate) fn controller(&self) -> Controller {
-        Controller::builder(self.cluster.kubeconfig()).lead().unwrap()
+        let elsewhere = json!({ "key": "without-previews", "operator": "DoesNotExist" });
+        let open = format!("--preview-namespaces={}", json!({ "matchExpressions": [elsewhere] }));
+        Controller::builder(self.cluster.kubeconfig()).args([open]).lead().unwrap()
     }
 
     /// A controller behind a proxy; it need not lead yet.

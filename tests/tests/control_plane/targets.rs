@@ -118,7 +118,27 @@ fn rollouts_are_targets_once_they_are_installed() {
         is_true(&preview, "TargetResolved").then_some(())
     };
     assert!(eventually(2 * PATIENCE, resolved).is_some(), "{:?}", space.get("Preview", "pr-1"));
-    space.wait_ready("pr-1");
+    let preview = space.wait_ready("pr-1");
+
+    // A template that it keeps in a Deployment is followed.
+    let child = preview["status"]["deployment"].as_str().unwrap();
+    let elsewhere = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": "template" });
+    for (version, is_new) in [("1", true), ("2", false)] {
+        let mut template = workload("Deployment", "template", 0);
+        let env = json!([{ "name": "VERSION", "value": version }]);
+        template["spec"]["template"]["spec"]["containers"][0]["env"] = env.clone();
+        space.apply(template);
+        if is_new {
+            let spec = json!({ "template": null, "workloadRef": elsewhere });
+            space.merge("Rollout", "app", json!({ "spec": spec }));
+        }
+        let follows = || {
+            let clone = space.get("Deployment", child)?;
+            let now = clone["spec"]["template"]["spec"]["containers"][0]["env"].as_array()?.clone();
+            now.contains(&env[0]).then_some(())
+        };
+        assert!(eventually(PATIENCE, follows).is_some(), "{:?}", space.get("Deployment", child));
+    }
 }
 
 #[test]

@@ -47,7 +47,31 @@ fn keys_and_images() {
         let ours = "BYWAY_KEY and BYWAY_PREVIEW are set to the preview's own: leave them out of env";
         refused(&space, json!({ "env": [{ "name": "A" }, { "name": name, "value": "x" }] }), &[ours]);
     }
-    taken(&space, json!({ "env": [{ "name": "BYWAY_KEYS", "value": "x" }] }));
+    taken(&space, json!({ "env": [{ "name": "BYWAY_KEYS", "value": "x".repeat(4096) }] }));
+    let env = |more: Value| json!({ "env": [more] });
+    let long = "x".repeat(513);
+    let too_long = "Too long: may not be more than 512 bytes";
+    refused(&space, env(json!({ "name": long })), &["spec.env[0].name", too_long]);
+    let value = env(json!({ "name": "A", "value": "x".repeat(4097) }));
+    refused(&space, value, &["spec.env[0].value: Too long: may not be more than 4096 bytes"]);
+    for (from, field) in [
+        (json!({ "secretKeyRef": { "name": "a", "key": long } }), "secretKeyRef.key"),
+        (json!({ "configMapKeyRef": { "name": long, "key": "a" } }), "configMapKeyRef.name"),
+        (json!({ "fieldRef": { "fieldPath": long } }), "fieldRef.fieldPath"),
+        (json!({ "resourceFieldRef": { "resource": "limits.cpu", "divisor": long } }), "divisor"),
+    ] {
+        refused(
+            &space,
+            env(json!({ "name": "A", "valueFrom": from })),
+            &["spec.env[0].valueFrom", field, too_long],
+        );
+    }
+    taken(
+        &space,
+        env(
+            json!({ "name": "A", "valueFrom": { "resourceFieldRef": { "resource": "limits.cpu", "divisor": 1 } } }),
+        ),
+    );
 }
 
 #[test]
@@ -81,6 +105,28 @@ fn targets_and_ports() {
     );
     refused(&space, json!({ "target": { "kind": "Pod" } }), &["spec.target.name: Required value"]);
     refused(&space, json!({ "target": { "kind": "Pod", "name": "" } }), &["spec.target.name: Invalid value"]);
+    for (field, most) in [("name", 253), ("container", 63)] {
+        let mut target = json!({ "kind": "Pod", "name": "app" });
+        target[field] = json!("a".repeat(most));
+        taken(&space, json!({ "target": target }));
+        target[field] = json!("a".repeat(most + 1));
+        let wanted = format!("spec.target.{field}: Too long: may not be more than {most} bytes");
+        refused(&space, json!({ "target": target }), &[&wanted]);
+    }
+    for (field, refusal) in [
+        (json!({ "claimTemplates": "share" }), "spec.claimTemplates: Unsupported value: \"share\""),
+        (json!({ "imagePullPolicy": "always" }), "spec.imagePullPolicy: Unsupported value: \"always\""),
+        (
+            json!({ "incoming": { "onUnreachable": "retry" } }),
+            "spec.incoming.onUnreachable: Unsupported value: \"retry\"",
+        ),
+        (
+            json!({ "incoming": { "existingConnections": "close" } }),
+            "spec.incoming.existingConnections: Unsupported value: \"close\"",
+        ),
+    ] {
+        refused(&space, field, &[refusal]);
+    }
     let without = "a preview without a target needs incoming.ports: name the ports that its image serves";
     refused(&space, json!({ "target": null }), &[without]);
     refused(&space, json!({ "target": null, "incoming": { "ports": [] } }), &[without]);
@@ -190,6 +236,12 @@ fn matches_without_a_key() {
             "a method is written as it is sent, in capitals",
         ),
         (header(json!({ "name": "a", "exact": "k".repeat(1025) })), "may not be more than 1024"),
+        (header(json!({ "name": "a".repeat(129), "exact": "{{ key }}" })), "header.name: Too long"),
+        (
+            with_path(json!({ "prefix": "a".repeat(1025) })),
+            "path.prefix: Too long: may not be more than 1024",
+        ),
+        (json!({ "header": keyed["header"], "method": "A".repeat(33) }), "method: Too long"),
         (
             json!({ "all": vec![keyed.clone(); 33] }),
             "spec.incoming.match.all: Too many: 33: must have at most 32 items",

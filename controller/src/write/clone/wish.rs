@@ -8,11 +8,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::args::Settings;
 use crate::clone::{PolicyRow, SelectorRow, ServiceRow};
-use crate::rows::{Name, Ref};
+use crate::rows::{Name, Ref, WorkloadRow};
 use crate::standing::Standing;
 use crate::table::Table;
 use crate::world::World;
 use crate::write::clone::CloneOutcome;
+
+#[cfg(test)]
+mod tests;
 
 /// What a clone should be.
 #[derive(Clone, Debug)]
@@ -93,16 +96,24 @@ impl Wish {
     }
 }
 
-/// Changes with the target.
-fn target_version(world: &World, standing: &Standing) -> Option<(Name, i64)> {
+/// Changes with the target, and with the workload that it takes its template from.
+fn target_version(world: &World, standing: &Standing) -> Option<(Version, Option<Version>)> {
     let target = standing.preview.spec.target.as_ref()?;
     let namespace = &standing.name.namespace;
     if target.kind != TargetKind::Pod {
-        return world.workload(namespace, target).map(|row| (row.uid.clone(), row.generation));
+        let version = |row: &WorkloadRow| (row.uid.clone(), row.generation);
+        let row = world.workload(namespace, target)?;
+        let template = row.template_of.as_ref().and_then(|(kind, name)| {
+            world.workloads.get(kind)?.get(&Ref::new(namespace.clone(), name.clone()))
+        });
+        return Some((version(row), template.map(version)));
     }
     let pods = world.pods_of(&world.scope_of(namespace, target)?)?;
-    pods.iter().next().map(|(uid, _)| (uid.clone(), 0))
+    pods.iter().next().map(|(uid, _)| ((uid.clone(), 0), None))
 }
+
+/// UID and `metadata.generation`.
+type Version = (Name, i64);
 
 impl Around {
     /// Of one namespace, with a hash of it.
