@@ -37,6 +37,7 @@ use crate::clone::ServiceRow;
 use crate::metrics::Metrics;
 use crate::rows::{AgentRow, ChildRow, Name, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow};
 use crate::table::Change;
+use crate::write::is_gone;
 
 /// What a watch has seen.
 #[derive(Debug)]
@@ -195,16 +196,26 @@ impl Watch {
     async fn rollouts(self) {
         let resource = rollout_resource();
         let wrap = |change| Update::Workload(TargetKind::Rollout, change);
+        let mut pauses = pauses();
         loop {
-            let known = self.client.list_api_group_resources(&resource.api_version).await;
-            if known.is_ok_and(|list| list.resources.iter().any(|it| it.name == resource.plural)) {
-                let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
-                let row = |object: DynamicObject| {
-                    let spec = object.data["spec"].clone();
-                    let spec = serde_json::from_value(spec).unwrap_or_default();
-                    Some((of(&object.metadata)?, Some(workload(&object.metadata, &spec)?)))
-                };
-                return self.run("rollouts", watcher(api, config()), row, wrap).await;
+            match self.client.list_api_group_resources(&resource.api_version).await {
+                Ok(list) if list.resources.iter().any(|it| it.name == resource.plural) => {
+                    let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+                    let row = |object: DynamicObject| {
+                        let spec = object.data["spec"].clone();
+                        let spec = serde_json::from_value(spec).unwrap_or_default();
+                        Some((of(&object.metadata)?, Some(workload(&object.metadata, &spec)?)))
+                    };
+                    return self.run("rollouts", watcher(api, config()), row, wrap).await;
+                }
+                Ok(_) => {}
+                Err(error) if is_gone(&error) => {}
+                // That there are none would end the routes of all that there are.
+                Err(error) => {
+                    self.broke("rollouts", &error);
+                    tokio::time::sleep(pauses.next().unwrap_or(ROLLOUTS)).await;
+                    continue;
+                }
             }
             for change in [Event::Init, Event::InitDone] {
                 if self.updates.send(wrap(change)).await.is_err() {
