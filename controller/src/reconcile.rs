@@ -282,7 +282,8 @@ impl Reconciler {
             let wish = Wish::of(world, standing, around, *hash, &self.settings);
             let is_done = self.world.clones.get(&standing.uid).is_some_and(|it| it.version() == wish.version);
             let is_due = due.contains(&standing.uid);
-            if (!is_done || is_due) && !self.clones.is_pending(&standing.name) {
+            // What failed waits: it is tried again as it should be by now.
+            if (!is_done || is_due) && !self.clones.is_writing(&standing.name) {
                 self.clones.want(standing.name.clone(), wish);
             }
         }

@@ -18,6 +18,8 @@ mod echo;
 pub mod events;
 pub mod gate;
 pub mod preview;
+#[cfg(test)]
+mod tests;
 
 pub use echo::Echo;
 
@@ -87,7 +89,7 @@ where
         }
     }
 
-    /// Wants `key` to be `value`. Written by the next [`write`](Self::write) that may.
+    /// Wants `key` to be `value`, and no longer what was wanted before. Written by the next [`write`](Self::write) that may.
     pub fn want(&mut self, key: K, value: V) {
         self.wanted.insert(key, value);
     }
@@ -98,9 +100,9 @@ where
         self.failed.remove(key);
     }
 
-    /// Whether `key` is being written, or waits for it.
-    pub fn is_pending(&self, key: &K) -> bool {
-        self.wanted.contains_key(key) || self.writing.contains_key(key)
+    /// Whether `key` is being written.
+    pub fn is_writing(&self, key: &K) -> bool {
+        self.writing.contains_key(key)
     }
 
     /// Starts the writes that may start now.
