@@ -266,6 +266,10 @@ impl Reconciler {
         self.late.retain(|uid, _| here.contains(uid));
         self.told_at.retain(|uid, _| here.contains(uid));
         self.again.retain(|uid, _| here.contains(uid));
+        let previews = &self.world.previews;
+        self.clones.retain(|name| previews.get(name).is_some());
+        self.statuses.retain(|name| previews.get(name).is_some());
+        self.reports.retain(|name| previews.get(name).is_some());
     }
 
     fn want_clones(&mut self, standings: &[Standing]) {

@@ -94,10 +94,10 @@ where
         self.wanted.insert(key, value);
     }
 
-    /// Nothing is wanted of `key` any more.
-    pub fn forget(&mut self, key: &K) {
-        self.wanted.remove(key);
-        self.failed.remove(key);
+    /// Nothing is wanted of what is not `here` any more.
+    pub fn retain(&mut self, here: impl Fn(&K) -> bool) {
+        self.wanted.retain(|key, _| here(key));
+        self.failed.retain(|key, _| here(key));
     }
 
     /// Whether `key` is being written.

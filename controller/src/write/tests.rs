@@ -52,6 +52,20 @@ async fn what_is_wanted_now_takes_the_place_of_what_failed() {
 }
 
 #[tokio::test]
+async fn what_is_gone_is_not_tried_again() {
+    let mut desired = desired();
+    desired.want("a".to_owned(), 1);
+    assert!(round(&mut desired).await.1.is_err());
+    desired.want("b".to_owned(), 3);
+    assert!(round(&mut desired).await.1.is_err());
+    desired.retain(|key| key == "b");
+    pause(&desired).await;
+    assert_eq!(round(&mut desired).await.0, "b");
+    desired.retain(|_| false);
+    assert!(desired.next_try().is_none() && desired.wanted.is_empty() && desired.failed.is_empty());
+}
+
+#[tokio::test]
 async fn what_is_wanted_during_a_write_is_written_after_it() {
     let mut desired = desired();
     desired.want("a".to_owned(), 1);
