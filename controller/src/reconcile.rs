@@ -3,7 +3,7 @@
 //! Level-triggered: nothing is remembered of how things came to be, so a controller that starts, or missed something,
 //! does the same as one that saw it all. Only the leader runs this.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -261,7 +261,7 @@ impl Reconciler {
     }
 
     fn forget_gone(&mut self, standings: &[Standing]) {
-        let here: std::collections::HashSet<&Name> = standings.iter().map(|it| &it.uid).collect();
+        let here: HashSet<&Name> = standings.iter().map(|it| &it.uid).collect();
         self.world.clones.retain(|uid, _| here.contains(uid));
         self.late.retain(|uid, _| here.contains(uid));
         self.told_at.retain(|uid, _| here.contains(uid));
@@ -270,6 +270,11 @@ impl Reconciler {
         self.clones.retain(|name| previews.get(name).is_some());
         self.statuses.retain(|name| previews.get(name).is_some());
         self.reports.retain(|name| previews.get(name).is_some());
+        self.told.retain(|name| previews.get(name).is_some());
+        let (nodes, routes) = (&self.world.nodes, &self.world.node_routes);
+        self.published.retain(|node| nodes.get(node).is_some() || routes.get(node).is_some());
+        let pods: HashSet<&Ref> = self.world.preview_pods.iter().map(|(_, row)| &row.pod.name).collect();
+        self.opened.retain(|pod| pods.contains(pod));
     }
 
     fn want_clones(&mut self, standings: &[Standing]) {
