@@ -52,6 +52,21 @@ async fn what_is_wanted_now_takes_the_place_of_what_failed() {
 }
 
 #[tokio::test]
+async fn a_write_that_panics_has_failed() {
+    let mut desired = desired();
+    desired.want("a".to_owned(), 2);
+    desired.write(|_, value| async move {
+        assert_eq!(value, 3, "this test wants it to end so");
+        Ok(value)
+    });
+    let (key, done) = desired.ended().await;
+    assert_eq!((key.as_str(), done.unwrap_err().code()), ("a", "Panic"));
+    assert!(!desired.is_writing(&key));
+    pause(&desired).await;
+    assert_eq!(round(&mut desired).await.1.unwrap(), 2);
+}
+
+#[tokio::test]
 async fn what_is_gone_is_not_tried_again() {
     let mut desired = desired();
     desired.want("a".to_owned(), 1);
