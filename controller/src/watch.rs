@@ -185,10 +185,7 @@ impl Watch {
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        let row = move |object: K| {
-            let row = workload(object.meta(), spec(&object))?;
-            Some((of(object.meta())?, Some(row)))
-        };
+        let row = move |object: K| workload(object.meta(), spec(&object));
         self.follow("workloads", api, config, row, move |change| Update::Workload(kind, change));
     }
 
@@ -204,7 +201,7 @@ impl Watch {
                     let row = |object: DynamicObject| {
                         let spec = object.data["spec"].clone();
                         let spec = serde_json::from_value(spec).unwrap_or_default();
-                        Some((of(&object.metadata)?, Some(workload(&object.metadata, &spec)?)))
+                        workload(&object.metadata, &spec)
                     };
                     return self.run("rollouts", watcher(api, config()), row, wrap).await;
                 }
