@@ -63,6 +63,7 @@ pub async fn run(
     let mut reconciler = Reconciler::new(client, settings, metrics, Scopes::new(watch, connections));
     let mut planned_at: Option<Instant> = None;
     loop {
+        reconciler.metrics.turned(Instant::now());
         let wake = reconciler.wake();
         let is_news = tokio::select! {
             update = seen.recv() => match update {

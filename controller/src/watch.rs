@@ -18,6 +18,7 @@ use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
+use tokio::time::Instant;
 
 mod objects;
 mod pods;
@@ -106,6 +107,8 @@ pub struct Watch {
 const TIMEOUT_S: u32 = 50;
 /// So that a list is never in memory as a whole.
 const PAGE: u32 = 100;
+/// A first list that takes longer than this is worth a word.
+const FIRST_LIST: Duration = Duration::from_secs(30);
 /// How often it is looked whether Argo Rollouts has been installed.
 const ROLLOUTS: Duration = Duration::from_secs(30);
 
@@ -259,7 +262,19 @@ impl Watch {
         wrap: impl Fn(Change<K, V>) -> Update,
     ) {
         let mut stream = std::pin::pin!(stream.backoff(pauses()).into_stream());
-        while let Some(event) = stream.next().await {
+        let (begun, mut listed) = (Instant::now(), false);
+        let mut patience = tokio::time::interval_at(begun + FIRST_LIST, FIRST_LIST);
+        loop {
+            let event = tokio::select! {
+                event = stream.next() => event,
+                _ = patience.tick(), if !listed => {
+                    let waited_s = begun.elapsed().as_secs();
+                    tracing::warn!(watch = what, waited_s, "there is no list yet, and without it nothing is planned: may this account list and watch these?");
+                    continue;
+                }
+            };
+            let Some(event) = event else { return };
+            listed |= matches!(event, Ok(Event::InitDone));
             let change = match event {
                 Ok(event) => into_change(event, &row),
                 Err(error) => {
