@@ -88,6 +88,37 @@ fn a_leader_that_cannot_confirm_its_lease_ends() {
     assert!(writes.is_empty(), "{writes:?}");
 }
 
+/// Both believe that a led last. It has something to do meanwhile, too: a Preview expires.
+#[test]
+fn a_frozen_api_server_does_not_leave_two_leaders() {
+    let stage = Stage::new(2);
+    let (proxy_a, mut a) = stage.watched("a");
+    assert!(eventually(PATIENCE, || a.leads().then_some(())).is_some());
+    let (proxy_b, b) = stage.watched("b");
+    let space = ready(&stage, "two");
+    let before = settled(&space);
+    space.preview("pr-2", json!({ "ttl": "6s", "renewedAt": jiff::Timestamp::now().to_string() }));
+    let api_server = stage.cluster.api_server().unwrap();
+    api_server.freeze().unwrap();
+    let frozen = std::time::Instant::now();
+    let end = a.wait_end(Duration::from_secs(10)).unwrap();
+    assert!(!end.success() && !b.leads(), "{}", a.log());
+    sleep(Duration::from_secs(9).saturating_sub(frozen.elapsed()));
+    assert!(proxy_b.writes().is_empty(), "{:?}", proxy_b.writes());
+    api_server.thaw().unwrap();
+    assert!(eventually(PATIENCE, || b.leads().then_some(())).is_some(), "{}", b.log());
+    let led_since = std::time::Instant::now();
+    space.wait("pr-2", "expired", |it| phase(it) == "Expired");
+    space.wait_no_routes("pr-2");
+    let late: Vec<_> = proxy_a.writes().into_iter().filter(|it| it.at > led_since).collect();
+    assert!(late.is_empty(), "a wrote after b led: {late:?}");
+    let of_first = |all: &[Value]| -> Vec<Value> {
+        let is = |it: &&Value| it["metadata"]["name"].as_str().is_some_and(|it| it.contains("pr-1"));
+        all.iter().filter(is).cloned().collect()
+    };
+    assert_eq!(of_first(&settled(&space)), of_first(&before), "the one that goes on is as it was");
+}
+
 #[test]
 fn connections_that_break_lose_nothing() {
     let stage = Stage::new(2);
