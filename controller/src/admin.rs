@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use http_body_util::Full;
@@ -48,6 +49,9 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
 
 fn answer(request: &Request<Incoming>, metrics: &Metrics) -> Response<Full<Bytes>> {
     let (status, text) = match request.uri().path() {
+        "/healthz" if metrics.is_stuck(Instant::now()) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the loop is stuck\n".to_owned())
+        }
         // A replica that waits for its turn is as ready as the one that leads.
         "/healthz" | "/readyz" => (StatusCode::OK, "ok\n".to_owned()),
         "/metrics" => (StatusCode::OK, metrics.text()),

@@ -4,9 +4,8 @@
 //! leader for as long as it stayed so. So the lease is read as well, and what it says of its own end is a deadline of this
 //! process. When it comes, the process ends at once: only that stops a write that is on its way.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use hyper::{Method, Request};
@@ -26,14 +25,22 @@ const NAME: &str = "byway-controller";
 /// When this replica may not write any more, unless the lease is confirmed before.
 #[derive(Clone, Debug, Default)]
 pub struct Term {
-    /// Milliseconds of Unix time.
-    end: Arc<AtomicI64>,
+    end: Arc<Mutex<Option<End>>>,
+}
+
+/// By the clock that other replicas go by, and by one that nobody sets: set back, the first alone would lengthen the term.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    /// When the lease was renewed, as it says.
+    renewed: Timestamp,
+    wall: Timestamp,
+    steady: Instant,
 }
 
 impl Term {
     /// Whether it has ended. A process that was stopped for a while finds out here, before anything else runs.
     pub fn is_over(&self) -> bool {
-        Timestamp::now().as_millisecond() >= self.end.load(Relaxed)
+        self.left(Timestamp::now(), Instant::now()).is_zero()
     }
 
     /// A client that writes nothing once it has ended. A process that was stopped in the middle of something goes on with
@@ -51,13 +58,23 @@ impl Term {
         Ok(ClientBuilder::try_from(config)?.with_layer(&FilterLayer::new(may_pass)).build())
     }
 
-    fn extend(&self, end: Timestamp) {
-        self.end.fetch_max(end.as_millisecond(), Relaxed);
+    /// The lease was renewed then. That it was is news only once.
+    fn extend(&self, renewed: Timestamp, allowed: SignedDuration, wall: Timestamp, steady: Instant) {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        if end.is_none_or(|end| end.renewed != renewed) {
+            let left = (renewed + allowed).duration_since(wall).clamp(SignedDuration::ZERO, allowed);
+            let steady = steady + left.unsigned_abs();
+            *end = Some(End { renewed, wall: renewed + allowed, steady });
+        }
     }
 
-    fn left(&self) -> Duration {
-        let left = self.end.load(Relaxed) - Timestamp::now().as_millisecond();
-        Duration::from_millis(left.max(0).unsigned_abs())
+    /// How long it lasts, as things are.
+    fn left(&self, wall: Timestamp, steady: Instant) -> Duration {
+        let end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        end.map_or(Duration::ZERO, |end| {
+            let by_wall = end.wall.duration_since(wall).max(SignedDuration::ZERO).unsigned_abs();
+            by_wall.min(end.steady.saturating_duration_since(steady))
+        })
     }
 }
 
@@ -110,7 +127,8 @@ impl Leadership {
     pub async fn won(&self) -> Result<Term> {
         self.holds.clone().wait_for(|holds| *holds).await.context("the election has ended")?;
         let term = Term::default();
-        term.extend(Timestamp::now() + self.allowed());
+        let now = Timestamp::now();
+        term.extend(now, self.allowed(), now, Instant::now());
         Ok(term)
     }
 
@@ -131,22 +149,23 @@ impl Leadership {
     /// Watches the end of the lease by this process's own clock.
     async fn end_of(&self, term: &Term) -> anyhow::Error {
         let pause = (self.duration / 6).unsigned_abs();
+        let left = || term.left(Timestamp::now(), Instant::now());
         while !term.is_over() {
-            match tokio::time::timeout(term.left(), self.leases.get(NAME)).await {
+            match tokio::time::timeout(left(), self.leases.get(NAME)).await {
                 Ok(Ok(lease)) => {
                     let spec = lease.spec.unwrap_or_default();
                     if spec.holder_identity.as_deref() != Some(self.identity.as_str()) {
                         return anyhow!("the lease has gone to {}", spec.holder_identity.unwrap_or_default());
                     }
                     if let Some(renewed) = spec.renew_time {
-                        term.extend(renewed.0 + self.allowed());
+                        term.extend(renewed.0, self.allowed(), Timestamp::now(), Instant::now());
                     }
                 }
                 Ok(Err(error)) => tracing::warn!(%error, "cannot read the lease"),
                 Err(_) => {}
             }
             // The nearer the end, the more often: what was renewed has to be seen in time.
-            tokio::time::sleep(pause.min(term.left() / 4)).await;
+            tokio::time::sleep(pause.min(left() / 4)).await;
         }
         anyhow!("the lease could not be confirmed before its end: is the API server there?")
     }
@@ -157,5 +176,43 @@ impl Leadership {
         let Some(task) = self.task.into_inner() else { return };
         // The library gives it back when nobody listens any more.
         let _ = tokio::time::timeout(Duration::from_secs(2), task).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALLOWED: SignedDuration = SignedDuration::from_secs(10);
+
+    /// So long after it was renewed, by the clock on the wall and by the other one.
+    fn left(term: &Term, (wall, steady): (Timestamp, Instant), by_wall: i64, by_steady: u64) -> u64 {
+        let wall = wall + SignedDuration::from_secs(by_wall);
+        term.left(wall, steady + Duration::from_secs(by_steady)).as_secs()
+    }
+
+    #[test]
+    fn a_term_ends_by_the_clock_that_is_ahead() {
+        let (term, now) = (Term::default(), (Timestamp::now(), Instant::now()));
+        assert!(term.is_over(), "nothing is confirmed yet");
+        term.extend(now.0, ALLOWED, now.0, now.1);
+        assert_eq!(left(&term, now, 3, 3), 7);
+        assert_eq!(left(&term, now, 11, 3), 0, "the process slept, or the clock was set");
+        assert_eq!(left(&term, now, -3600, 9), 1, "set back, the clock gives no more time");
+        assert_eq!(left(&term, now, -3600, 10), 0);
+    }
+
+    #[test]
+    fn only_what_is_news_of_a_lease_extends_the_term() {
+        let (term, now) = (Term::default(), (Timestamp::now(), Instant::now()));
+        let after = |seconds| now.1 + Duration::from_secs(seconds);
+        term.extend(now.0, ALLOWED, now.0, now.1);
+        // The clock is set back by an hour, and the lease is read as it was.
+        let back = now.0 - SignedDuration::from_hours(1);
+        term.extend(now.0, ALLOWED, back, after(8));
+        assert_eq!(left(&term, now, -3600, 9), 1);
+        // It is renewed, by the clock as it is now: read two seconds later.
+        term.extend(back, ALLOWED, back + SignedDuration::from_secs(2), after(10));
+        assert_eq!(left(&term, now, -3600 + 2, 10), 8);
     }
 }

@@ -1,7 +1,8 @@
 //! What the controller counts, in OpenMetrics.
 
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -23,7 +24,12 @@ pub struct Metrics {
     previews: Family<OfPhase, Gauge>,
     leader: Gauge,
     up_to_date: Gauge<f64, AtomicU64>,
+    /// When the loop of a leader began anew last.
+    turned: Mutex<Option<Instant>>,
 }
+
+/// A loop that takes longer than this is stuck: it looks round every minute, even if nothing happens.
+const STUCK: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct What {
@@ -57,6 +63,7 @@ impl Default for Metrics {
             previews: Family::default(),
             leader: Gauge::default(),
             up_to_date: Gauge::default(),
+            turned: Mutex::default(),
             registry: Registry::default(),
         };
         registry.register("reconciles", "Times that all was planned anew", metrics.reconciles.clone());
@@ -126,11 +133,37 @@ impl Metrics {
         self.leader.set(i64::from(leads));
     }
 
+    /// The loop begins anew.
+    pub fn turned(&self, now: Instant) {
+        *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    /// Whether the loop has not begun anew for too long. One that does not lead has none.
+    pub fn is_stuck(&self, now: Instant) -> bool {
+        let turned = *self.turned.lock().unwrap_or_else(PoisonError::into_inner);
+        turned.is_some_and(|turned| now.saturating_duration_since(turned) > STUCK)
+    }
+
     /// The text of `/metrics`.
     pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_is_stuck_once_it_has_not_begun_anew_for_longer_than_it_sleeps() {
+        let (metrics, now) = (Metrics::default(), Instant::now());
+        assert!(!metrics.is_stuck(now + 2 * STUCK), "nothing to do before it leads");
+        metrics.turned(now);
+        assert!(!metrics.is_stuck(now + STUCK) && metrics.is_stuck(now + 2 * STUCK));
+        metrics.turned(now + 2 * STUCK);
+        assert!(!metrics.is_stuck(now + 2 * STUCK));
     }
 }

@@ -3,7 +3,7 @@
 //! Level-triggered: nothing is remembered of how things came to be, so a controller that starts, or missed something,
 //! does the same as one that saw it all. Only the leader runs this.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,6 +63,7 @@ pub async fn run(
     let mut reconciler = Reconciler::new(client, settings, metrics, Scopes::new(watch, connections));
     let mut planned_at: Option<Instant> = None;
     loop {
+        reconciler.metrics.turned(Instant::now());
         let wake = reconciler.wake();
         let is_news = tokio::select! {
             update = seen.recv() => match update {
@@ -262,12 +263,21 @@ impl Reconciler {
     }
 
     fn forget_gone(&mut self, standings: &[Standing]) {
-        let here: std::collections::HashSet<&Name> = standings.iter().map(|it| &it.uid).collect();
+        let here: HashSet<&Name> = standings.iter().map(|it| &it.uid).collect();
         self.world.clones.retain(|uid, _| here.contains(uid));
         self.world.traffic.retain(|uid| here.contains(uid));
         self.late.retain(|uid, _| here.contains(uid));
         self.told_at.retain(|uid, _| here.contains(uid));
         self.again.retain(|uid, _| here.contains(uid));
+        let previews = &self.world.previews;
+        self.clones.retain(|name| previews.get(name).is_some());
+        self.statuses.retain(|name| previews.get(name).is_some());
+        self.reports.retain(|name| previews.get(name).is_some());
+        self.told.retain(|name| previews.get(name).is_some());
+        let (nodes, routes) = (&self.world.nodes, &self.world.node_routes);
+        self.published.retain(|node| nodes.get(node).is_some() || routes.get(node).is_some());
+        let pods: HashSet<&Ref> = self.world.preview_pods.iter().map(|(_, row)| &row.pod.name).collect();
+        self.opened.retain(|pod| pods.contains(pod));
     }
 
     fn want_clones(&mut self, standings: &[Standing]) {
@@ -284,7 +294,8 @@ impl Reconciler {
             let wish = Wish::of(world, standing, around, *hash, &self.settings);
             let is_done = self.world.clones.get(&standing.uid).is_some_and(|it| it.version() == wish.version);
             let is_due = due.contains(&standing.uid);
-            if (!is_done || is_due) && !self.clones.is_pending(&standing.name) {
+            // What failed waits: it is tried again as it should be by now.
+            if (!is_done || is_due) && !self.clones.is_writing(&standing.name) {
                 self.clones.want(standing.name.clone(), wish);
             }
         }

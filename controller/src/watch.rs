@@ -18,6 +18,7 @@ use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
+use tokio::time::Instant;
 
 mod objects;
 mod pods;
@@ -40,6 +41,7 @@ use crate::rows::{
     AgentRow, ChildRow, Name, NamespaceRow, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow,
 };
 use crate::table::{self, Change};
+use crate::write::is_gone;
 
 /// What a watch has seen.
 #[derive(Debug)]
@@ -103,6 +105,8 @@ pub struct Watch {
 const TIMEOUT_S: u32 = 50;
 /// So that a list is never in memory as a whole.
 const PAGE: u32 = 100;
+/// A first list that takes longer than this is worth a word.
+const FIRST_LIST: Duration = Duration::from_secs(30);
 /// How often it is looked whether Argo Rollouts has been installed.
 const ROLLOUTS: Duration = Duration::from_secs(30);
 
@@ -184,10 +188,7 @@ impl Watch {
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        let row = move |object: K| {
-            let row = workload(object.meta(), spec(&object))?;
-            Some((of(object.meta())?, Some(row)))
-        };
+        let row = move |object: K| workload(object.meta(), spec(&object));
         self.follow("workloads", api, config, row, move |change| Update::Workload(kind, change));
     }
 
@@ -195,16 +196,26 @@ impl Watch {
     async fn rollouts(self) {
         let resource = rollout_resource();
         let wrap = |change| Update::Workload(TargetKind::Rollout, change);
+        let mut pauses = pauses();
         loop {
-            let known = self.client.list_api_group_resources(&resource.api_version).await;
-            if known.is_ok_and(|list| list.resources.iter().any(|it| it.name == resource.plural)) {
-                let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
-                let row = |object: DynamicObject| {
-                    let spec = object.data["spec"].clone();
-                    let spec = serde_json::from_value(spec).unwrap_or_default();
-                    Some((of(&object.metadata)?, Some(workload(&object.metadata, &spec)?)))
-                };
-                return self.run("rollouts", watcher(api, config()), row, wrap).await;
+            match self.client.list_api_group_resources(&resource.api_version).await {
+                Ok(list) if list.resources.iter().any(|it| it.name == resource.plural) => {
+                    let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+                    let row = |object: DynamicObject| {
+                        let spec = object.data["spec"].clone();
+                        let spec = serde_json::from_value(spec).unwrap_or_default();
+                        workload(&object.metadata, &spec)
+                    };
+                    return self.run("rollouts", watcher(api, config()), row, wrap).await;
+                }
+                Ok(_) => {}
+                Err(error) if is_gone(&error) => {}
+                // That there are none would end the routes of all that there are.
+                Err(error) => {
+                    self.broke("rollouts", &error);
+                    tokio::time::sleep(pauses.next().unwrap_or(ROLLOUTS)).await;
+                    continue;
+                }
             }
             for change in [Event::Init, Event::InitDone] {
                 if self.updates.send(wrap(change)).await.is_err() {
@@ -251,7 +262,19 @@ impl Watch {
         wrap: impl Fn(Change<K, V>) -> Update,
     ) {
         let mut stream = std::pin::pin!(stream.backoff(pauses()).into_stream());
-        while let Some(event) = stream.next().await {
+        let (begun, mut listed) = (Instant::now(), false);
+        let mut patience = tokio::time::interval_at(begun + FIRST_LIST, FIRST_LIST);
+        loop {
+            let event = tokio::select! {
+                event = stream.next() => event,
+                _ = patience.tick(), if !listed => {
+                    let waited_s = begun.elapsed().as_secs();
+                    tracing::warn!(watch = what, waited_s, "there is no list yet, and without it nothing is planned: may this account list and watch these?");
+                    continue;
+                }
+            };
+            let Some(event) = event else { return };
+            listed |= matches!(event, Ok(Event::InitDone));
             let change = match event {
                 Ok(event) => into_change(event, &row),
                 Err(error) => {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::metrics::Metrics;
 
@@ -18,6 +18,8 @@ mod echo;
 pub mod events;
 pub mod gate;
 pub mod preview;
+#[cfg(test)]
+mod tests;
 
 pub use echo::Echo;
 
@@ -30,6 +32,9 @@ pub enum WriteError {
     /// No answer in time.
     #[error("the API server did not answer within {} s", TIMEOUT.as_secs())]
     Timeout,
+    /// A defect of this program.
+    #[error("the write ended without a result: {0}")]
+    Panic(#[from] JoinError),
 }
 
 impl WriteError {
@@ -40,6 +45,7 @@ impl WriteError {
             Self::Api(kube::Error::Api(_)) => "Api",
             Self::Api(_) => "Connection",
             Self::Timeout => "Timeout",
+            Self::Panic(_) => "Panic",
         }
     }
 }
@@ -58,7 +64,8 @@ pub struct Desired<K, V, T> {
     wanted: HashMap<K, V>,
     writing: HashMap<K, V>,
     failed: HashMap<K, Failed>,
-    tasks: JoinSet<(K, Duration, Result<T, WriteError>)>,
+    tasks: JoinSet<(Duration, Result<T, WriteError>)>,
+    keys: HashMap<Id, K>,
     most: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
@@ -82,25 +89,26 @@ where
             writing: HashMap::new(),
             failed: HashMap::new(),
             tasks: JoinSet::new(),
+            keys: HashMap::new(),
             most: Arc::new(Semaphore::new(most)),
             metrics,
         }
     }
 
-    /// Wants `key` to be `value`. Written by the next [`write`](Self::write) that may.
+    /// Wants `key` to be `value`, and no longer what was wanted before. Written by the next [`write`](Self::write) that may.
     pub fn want(&mut self, key: K, value: V) {
         self.wanted.insert(key, value);
     }
 
-    /// Nothing is wanted of `key` any more.
-    pub fn forget(&mut self, key: &K) {
-        self.wanted.remove(key);
-        self.failed.remove(key);
+    /// Nothing is wanted of what is not `here` any more.
+    pub fn retain(&mut self, here: impl Fn(&K) -> bool) {
+        self.wanted.retain(|key, _| here(key));
+        self.failed.retain(|key, _| here(key));
     }
 
-    /// Whether `key` is being written, or waits for it.
-    pub fn is_pending(&self, key: &K) -> bool {
-        self.wanted.contains_key(key) || self.writing.contains_key(key)
+    /// Whether `key` is being written.
+    pub fn is_writing(&self, key: &K) -> bool {
+        self.writing.contains_key(key)
     }
 
     /// Starts the writes that may start now.
@@ -117,38 +125,37 @@ where
             let Some(value) = self.wanted.remove(&key) else { continue };
             self.writing.insert(key.clone(), value.clone());
             let (most, task) = (self.most.clone(), write(key.clone(), value));
-            self.tasks.spawn(async move {
+            let task = self.tasks.spawn(async move {
                 let _permit = most.acquire_owned().await;
                 let begun = Instant::now();
                 let done = tokio::time::timeout(TIMEOUT, task).await.unwrap_or(Err(WriteError::Timeout));
-                (key, begun.elapsed(), done)
+                (begun.elapsed(), done)
             });
+            self.keys.insert(task.id(), key);
         }
     }
 
     /// The next write that has ended. Never, while there is none under way.
     pub async fn ended(&mut self) -> (K, Result<T, WriteError>) {
         loop {
-            match self.tasks.join_next().await {
-                Some(Ok((key, took, done))) => {
-                    let value = self.writing.remove(&key);
-                    self.metrics.wrote(self.what, took, done.as_ref().err().map(WriteError::code));
-                    match &done {
-                        Ok(_) => drop(self.failed.remove(&key)),
-                        Err(error) => {
-                            self.pause(&key, error);
-                            if let Some(value) = value {
-                                self.wanted.entry(key.clone()).or_insert(value);
-                            }
-                        }
-                    }
-                    return (key, done);
-                }
-                Some(Err(error)) => {
-                    tracing::error!(%error, what = self.what, "a write ended without a result");
-                }
+            let (id, (took, done)) = match self.tasks.join_next_with_id().await {
+                Some(Ok(ended)) => ended,
+                Some(Err(error)) => (error.id(), (Duration::ZERO, Err(error.into()))),
                 None => std::future::pending().await,
+            };
+            let Some(key) = self.keys.remove(&id) else { continue };
+            let value = self.writing.remove(&key);
+            self.metrics.wrote(self.what, took, done.as_ref().err().map(WriteError::code));
+            match &done {
+                Ok(_) => drop(self.failed.remove(&key)),
+                Err(error) => {
+                    self.pause(&key, error);
+                    if let Some(value) = value {
+                        self.wanted.entry(key.clone()).or_insert(value);
+                    }
+                }
             }
+            return (key, done);
         }
     }
 

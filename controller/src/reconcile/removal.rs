@@ -29,7 +29,7 @@ pub(super) fn want(
     if at > now {
         return Some(at);
     }
-    if !removals.is_pending(&standing.name) {
+    if !removals.is_writing(&standing.name) {
         let version = meta.resource_version.clone().unwrap_or_default();
         removals.want(standing.name.clone(), (standing.uid.clone(), version));
     }

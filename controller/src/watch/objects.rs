@@ -93,12 +93,10 @@ fn is_armed(annotations: &BTreeMap<String, String>) -> bool {
     annotations.get(names::ARMED_ANNOTATION).is_some_and(|value| value == "true")
 }
 
-pub(super) fn workload(meta: &ObjectMeta, spec: &slim::WorkloadSpec) -> Option<WorkloadRow> {
+pub(super) fn workload(meta: &ObjectMeta, spec: &slim::WorkloadSpec) -> Option<(Ref, Option<WorkloadRow>)> {
     // A clone is nobody's target, and its selector drops no labels.
-    if meta.labels.as_ref().is_some_and(|it| it.contains_key(names::PREVIEW_LABEL)) {
-        return None;
-    }
-    Some(WorkloadRow {
+    let is_clone = meta.labels.as_ref().is_some_and(|it| it.contains_key(names::PREVIEW_LABEL));
+    let row = WorkloadRow {
         uid: meta.uid.as_deref()?.into(),
         generation: meta.generation.unwrap_or_default(),
         template_of: spec.workload_ref.as_ref().and_then(|it| {
@@ -107,7 +105,8 @@ pub(super) fn workload(meta: &ObjectMeta, spec: &slim::WorkloadSpec) -> Option<W
         }),
         selector: spec.selector.clone(),
         template: Box::new(template(meta, &spec.template)),
-    })
+    };
+    Some((of(meta)?, (!is_clone).then_some(row)))
 }
 
 fn template(meta: &ObjectMeta, template: &slim::Template) -> TemplateRow {
@@ -124,4 +123,22 @@ pub(super) fn service(object: slim::Service) -> Option<(Ref, Option<ServiceRow>)
     let row =
         ServiceRow { name: name.name.to_string(), selector: object.spec.selector, ports: object.spec.ports };
     Some((name, Some(row)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_workload_that_becomes_a_clone_is_a_target_no_more() {
+        let of = |labels: serde_json::Value| {
+            let meta = json!({ "namespace": "demo", "name": "app", "uid": "u", "labels": labels });
+            workload(&serde_json::from_value(meta).unwrap(), &slim::WorkloadSpec::default())
+        };
+        let (name, row) = of(json!({ "app": "app" })).unwrap();
+        assert!(name == Ref::new("demo", "app") && row.is_some());
+        assert_eq!(of(json!({ names::PREVIEW_LABEL: "pr-1" })), Some((name, None)), "its row has to go");
+    }
 }

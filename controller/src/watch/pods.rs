@@ -3,7 +3,7 @@
 use byway_api::conditions::reason;
 use byway_api::names;
 
-use super::problem::problem;
+use super::problem::{self, problem};
 use super::slim::Pod;
 use crate::rows::{AgentRow, Name, PodRow, PreviewPodRow, Ref};
 
@@ -37,11 +37,12 @@ pub(super) fn target(object: &Pod) -> Option<PodRow> {
 pub(super) fn preview(object: &Pod) -> Option<PreviewPodRow> {
     let labels = object.metadata.labels.as_ref()?;
     let pod = pod(object)?;
+    let is_lost = problem::is_lost(object);
     Some(PreviewPodRow {
         preview: Ref::new(pod.name.namespace.clone(), labels.get(names::PREVIEW_LABEL)?.as_str()),
         owner: owner(object)?.into(),
         revision: labels.get(names::REVISION_LABEL).map_or("", String::as_str).into(),
-        containers_ready: object.is("ContainersReady"),
+        containers_ready: object.is("ContainersReady") && !is_lost,
         gate: object.is(names::READINESS_GATE),
         created: object.created(),
         problem: problem(object),

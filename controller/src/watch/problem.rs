@@ -2,6 +2,7 @@
 
 use byway_api::conditions::reason;
 use k8s_openapi::api::apps::v1::DeploymentCondition;
+use k8s_openapi::api::core::v1::PodCondition;
 
 use super::slim::{ContainerStatus, Pod};
 
@@ -11,9 +12,22 @@ mod tests;
 /// A reason and a sentence that says what to do.
 pub(super) type Problem = (&'static str, Box<str>);
 
+/// Whether the node of a pod is lost: nobody is there to say that its containers are not ready, so Kubernetes has set
+/// `Ready` alone. A kubelet whose containers are ready denies that only for a gate.
+pub(super) fn is_lost(pod: &Pod) -> bool {
+    let is_denied =
+        |it: &PodCondition| it.status == "False" && it.reason.as_deref() != Some("ReadinessGatesNotReady");
+    pod.is("ContainersReady") && pod.condition("Ready").is_some_and(is_denied)
+}
+
 /// Of a pod of a preview.
 pub(super) fn problem(pod: &Pod) -> Option<Problem> {
     let status = &pod.status;
+    if is_lost(pod) {
+        let node = pod.spec.node_name.as_deref().unwrap_or_default();
+        let said = format!("node {node} does not answer; Kubernetes replaces the pod after some minutes");
+        return Some((reason::CONTAINERS_NOT_READY, said.into()));
+    }
     let containers = || status.init_container_statuses.iter().chain(&status.container_statuses);
     if let Some(found) = containers().find_map(of_container) {
         return Some(found);

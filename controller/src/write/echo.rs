@@ -44,9 +44,14 @@ impl<K: Eq + Hash, V: PartialEq> Echo<K, V> {
         self.sent.insert(key, Sent { value, seen, at: Instant::now() });
     }
 
-    /// A write failed, or the object is not looked after any more.
+    /// A write failed.
     pub fn forget(&mut self, key: &K) {
         self.sent.remove(key);
+    }
+
+    /// Nothing comes back of what is not `here` any more.
+    pub fn retain(&mut self, here: impl Fn(&K) -> bool) {
+        self.sent.retain(|key, _| here(key));
     }
 }
 
@@ -66,5 +71,8 @@ mod tests {
         echo.sent("node", 2, None);
         echo.forget(&"node");
         assert!(echo.must_write(&"node", &2, None));
+        echo.sent("node", 2, None);
+        echo.retain(|key| *key != "node");
+        assert!(echo.sent.is_empty());
     }
 }

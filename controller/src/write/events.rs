@@ -6,6 +6,7 @@ use kube::{Client, Resource};
 
 use super::WriteError;
 use crate::watch::is_hard;
+use crate::world::ref_of;
 
 /// Who reports.
 pub fn recorder(client: Client) -> Recorder {
@@ -13,7 +14,8 @@ pub fn recorder(client: Client) -> Recorder {
     Recorder::new(client, Reporter { controller: "byway-controller".to_owned(), instance })
 }
 
-/// Reports that a preview came into a phase, with the reason and message of `Ready`.
+/// Reports that a preview came into a phase, with the reason and message of `Ready`. An event that is refused is nothing
+/// to try again: its namespace is on its way out, or gone.
 ///
 /// # Errors
 ///
@@ -35,5 +37,11 @@ pub async fn report(
         action: phase.as_str().to_owned(),
         secondary: None,
     };
-    Ok(recorder.publish(&event, &preview.object_ref(&())).await?)
+    match recorder.publish(&event, &preview.object_ref(&())).await {
+        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => {
+            tracing::info!(preview = %ref_of(&preview), error = status.message, "an event is not taken");
+            Ok(())
+        }
+        done => Ok(done?),
+    }
 }

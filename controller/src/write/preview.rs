@@ -5,7 +5,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client};
 use serde_json::json;
 
-use super::WriteError;
+use super::{WriteError, is_gone};
 use crate::rows::{Name, Ref};
 
 /// Applies the status.
@@ -28,7 +28,15 @@ pub async fn set_status(
         "status": status,
     });
     let params = PatchParams::apply(names::FIELD_MANAGER).force();
-    settled(api.patch_status(&name.name, &params, &Patch::Apply(object)).await)
+    match api.patch_status(&name.name, &params, &Patch::Apply(object)).await {
+        // Others wrote it again and again meanwhile, unless it is another one by now.
+        Err(error) if is_conflict(&error) => {
+            let there = api.get_metadata_opt(&name.name).await?;
+            let is_same = there.is_some_and(|it| it.metadata.uid.as_deref() == Some(&*uid));
+            if is_same { Err(error.into()) } else { Ok(()) }
+        }
+        done => settled(done),
+    }
 }
 
 /// Deletes it, if it is still the same and nobody has changed it.
@@ -46,8 +54,12 @@ pub async fn remove(client: Client, name: Ref, uid: Name, version: String) -> Re
 /// An object that has gone, or is another one by now, needs nothing.
 fn settled<T>(done: kube::Result<T>) -> Result<(), WriteError> {
     match done {
-        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+        Err(error) if is_gone(&error) || is_conflict(&error) => Ok(()),
         Err(error) => Err(error.into()),
         Ok(_) => Ok(()),
     }
+}
+
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
 }

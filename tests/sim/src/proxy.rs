@@ -1,5 +1,5 @@
-//! Between a controller and the API server: counts what is written, holds it up, cuts it off, and kills the controller at
-//! a write of one's choice.
+//! Between a controller and the API server: counts what is written, holds it up, refuses it, cuts it off, and kills the
+//! controller at a write of one's choice.
 //!
 //! Plain HTTP towards the controller, TLS towards the API server, as administrator.
 
@@ -47,6 +47,7 @@ pub enum Kill {
 struct State {
     writes: Mutex<Vec<Write>>,
     victim: Mutex<Option<(Kill, u32)>>,
+    refused: Mutex<Vec<(String, u16)>>,
     frozen: watch::Sender<bool>,
     cut: watch::Sender<u64>,
 }
@@ -109,6 +110,16 @@ impl ApiProxy {
         self.state.frozen.send_replace(is_frozen);
     }
 
+    /// Answers with this status, from now on, where method and path contain this text, as in `PATCH /api/v1/`.
+    pub fn refuse(&self, what: &str, status: u16) {
+        self.state.refused().push((what.to_owned(), status));
+    }
+
+    /// Passes everything on again.
+    pub fn refuse_nothing(&self) {
+        self.state.refused().clear();
+    }
+
     /// Closes all connections; new ones are taken.
     pub fn drop_connections(&self) {
         self.state.cut.send_modify(|n| *n += 1);
@@ -129,6 +140,15 @@ impl State {
 
     fn victim(&self) -> MutexGuard<'_, Option<(Kill, u32)>> {
         self.victim.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Vec<(String, u16)>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// With which status a request is refused.
+    fn refusal(&self, request: &str) -> Option<u16> {
+        self.refused().iter().find(|(what, _)| request.contains(what)).map(|(_, status)| *status)
     }
 
     /// Takes note of a write; its number, leases aside.

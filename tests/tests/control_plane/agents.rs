@@ -9,7 +9,9 @@ use byway_tests::eventually;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::stage::{PATIENCE, Space, condition, is_true, on_nodes, own_nodes, phase, shared, workload};
+use crate::stage::{
+    PATIENCE, Routed, Space, condition, is_true, on_nodes, own_nodes, phase, shared, workload,
+};
 
 /// The target with a pod on each of these nodes, and a Preview of it.
 fn on(space: &Space<'_>, nodes: &[String]) {
@@ -163,6 +165,32 @@ fn pods_on_a_dead_node_are_not_waited_for() {
     space.wait_ready("pr-2");
     // If it was only cut off, its agent gets the routes all the same.
     assert_eq!(space.routes("pr-2").iter().map(|it| it.targets.len()).sum::<usize>(), 2);
+}
+
+#[test]
+fn a_preview_whose_node_dies_is_not_ready_and_gets_no_requests() {
+    let (space, nodes) = (shared().space("lost"), own_nodes(2));
+    on(&space, nodes);
+    // The target outlives the node, and the clone's pod is the only one that it has.
+    space.wait_ready("pr-1");
+    let pod = space.wait_pods("byway.dev/preview=pr-1", 1).remove(0);
+    let node = pod["spec"]["nodeName"].as_str().unwrap();
+    assert!(nodes.iter().any(|it| it == node), "its node is nobody else's");
+    shared().sim.node_dies(node);
+    let name = pod["metadata"]["name"].as_str().unwrap();
+    let wanted = format!(
+        "0 of 1 pods are ready; {name}: node {node} does not answer; Kubernetes replaces the pod after some minutes"
+    );
+    space.wait_says("pr-1", "PodsReady", "ContainersNotReady", &wanted);
+    let backends = || {
+        let routes = space.routes("pr-1");
+        let none = |it: &Routed| it.entry["backends"].as_array().is_none_or(Vec::is_empty);
+        (!routes.is_empty() && routes.iter().all(none)).then_some(())
+    };
+    assert!(eventually(PATIENCE, backends).is_some(), "a pod that is lost gets no requests");
+    // What takes its place is elsewhere.
+    space.delete("Pod", name);
+    space.wait_ready("pr-1");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod crowd;
 mod leaders;
 mod lifecycle;
 mod outages;
+mod refusals;
 mod stage;
 mod targets;
 mod troubles;

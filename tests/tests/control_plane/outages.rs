@@ -88,6 +88,37 @@ fn a_leader_that_cannot_confirm_its_lease_ends() {
     assert!(writes.is_empty(), "{writes:?}");
 }
 
+/// Both believe that a led last. It has something to do meanwhile, too: a Preview expires.
+#[test]
+fn a_frozen_api_server_does_not_leave_two_leaders() {
+    let stage = Stage::new(2);
+    let (proxy_a, mut a) = stage.watched("a");
+    assert!(eventually(PATIENCE, || a.leads().then_some(())).is_some());
+    let (proxy_b, b) = stage.watched("b");
+    let space = ready(&stage, "two");
+    let before = settled(&space);
+    space.preview("pr-2", json!({ "ttl": "60s", "renewedAt": ago(54) }));
+    let api_server = stage.cluster.api_server().unwrap();
+    api_server.freeze().unwrap();
+    let frozen = std::time::Instant::now();
+    let end = a.wait_end(Duration::from_secs(10)).unwrap();
+    assert!(!end.success() && !b.leads(), "{}", a.log());
+    sleep(Duration::from_secs(9).saturating_sub(frozen.elapsed()));
+    assert!(proxy_b.writes().is_empty(), "{:?}", proxy_b.writes());
+    api_server.thaw().unwrap();
+    assert!(eventually(PATIENCE, || b.leads().then_some(())).is_some(), "{}", b.log());
+    let led_since = std::time::Instant::now();
+    space.wait("pr-2", "expired", |it| phase(it) == "Expired");
+    space.wait_no_routes("pr-2");
+    let late: Vec<_> = proxy_a.writes().into_iter().filter(|it| it.at > led_since).collect();
+    assert!(late.is_empty(), "a wrote after b led: {late:?}");
+    let of_first = |all: &[Value]| -> Vec<Value> {
+        let is = |it: &&Value| it["metadata"]["name"].as_str().is_some_and(|it| it.contains("pr-1"));
+        all.iter().filter(is).cloned().collect()
+    };
+    assert_eq!(of_first(&settled(&space)), of_first(&before), "the one that goes on is as it was");
+}
+
 #[test]
 fn connections_that_break_lose_nothing() {
     let stage = Stage::new(2);
@@ -138,22 +169,46 @@ fn end_state(space: &Space<'_>) -> Value {
     })
 }
 
-/// A Preview from its creation to Ready, with the controller killed at each of its writes, before and after the API server
-/// has taken it, and another one that goes on: in the end all is as if nothing had happened.
-#[test]
-fn a_controller_that_is_killed_at_any_write_leaves_nothing_undone_or_doubled() {
-    let stage = Stage::new(2);
-    let run = |kill: Option<Kill>, n: usize| {
-        let space = stage.space(&format!("kill-{n}"));
+fn ago(seconds: i64) -> String {
+    (jiff::Timestamp::now() - jiff::SignedDuration::from_secs(seconds)).to_string()
+}
+
+/// What there is of one that has expired.
+fn end_state_of_expired(space: &Space<'_>) -> Value {
+    let preview = space.wait("pr-1", "expired", |it| phase(it) == "Expired");
+    let uid = preview["metadata"]["uid"].as_str().unwrap();
+    space.wait_gone("Deployment", &byway_api::names::child_name("pr-1", uid));
+    space.wait_no_routes("pr-1");
+    settled(space);
+    let preview = space.get("Preview", "pr-1").unwrap();
+    let conditions = preview["status"]["conditions"].as_array().unwrap().iter();
+    conditions.map(|it| json!([it["type"], it["status"], it["reason"]])).collect()
+}
+
+/// A part of a Preview's life, with the controller killed at writes of it, and another one that goes on.
+#[derive(Clone, Copy)]
+struct Life<'a> {
+    stage: &'a Stage,
+    before: &'a dyn Fn(&Space<'_>),
+    part: &'a dyn Fn(&Space<'_>),
+    end_state: &'a dyn Fn(&Space<'_>) -> Value,
+}
+
+impl Life<'_> {
+    /// The end, and how many writes of the first controller led there.
+    fn run(&self, kill: Option<Kill>) -> (Value, usize) {
+        let stage = self.stage;
+        let space = stage.space("kill");
         space.deployment("app", 2);
         space.wait_pods("app=app", 2);
         let (proxy, mut a) = stage.watched("a");
         assert!(eventually(PATIENCE, || a.leads().then_some(())).is_some());
+        (self.before)(&space);
         proxy.reset();
         if let Some(kill) = kill {
             proxy.kill_at(kill, a.pid());
         }
-        space.preview("pr-1", json!({ "key": null, "ttl": "never" }));
+        (self.part)(&space);
         let mut heir = None;
         if kill.is_some() {
             let ended = eventually(Duration::from_secs(8), || a.ended().unwrap());
@@ -163,7 +218,7 @@ fn a_controller_that_is_killed_at_any_write_leaves_nothing_undone_or_doubled() {
                 heir = Some(stage.watched("b"));
             }
         }
-        let state = end_state(&space);
+        let state = (self.end_state)(&space);
         let writes = proxy.writes().len();
         if let Some((_, heir)) = &mut heir {
             heir.sigkill();
@@ -172,12 +227,48 @@ fn a_controller_that_is_killed_at_any_write_leaves_nothing_undone_or_doubled() {
         stage.kube.delete("Lease", "byway", "byway-controller").unwrap();
         space.delete("Preview", "pr-1");
         (state, writes)
-    };
-    let (wanted, writes) = run(None, 0);
+    }
+}
+
+/// A Preview from its creation to Ready, with the controller killed at each of its writes, before and after the API server
+/// has taken it, and another one that goes on: in the end all is as if nothing had happened.
+#[test]
+fn a_controller_that_is_killed_at_any_write_leaves_nothing_undone_or_doubled() {
+    let stage = Stage::new(2);
+    let part = |space: &Space<'_>| drop(space.preview("pr-1", json!({ "key": null, "ttl": "never" })));
+    let life = Life { stage: &stage, before: &|_| {}, part: &part, end_state: &end_state };
+    let (wanted, writes) = life.run(None);
     assert!((4..40).contains(&writes), "{writes} writes");
     for n in 1..=writes {
         for kill in [Kill::Before(n), Kill::After(n)] {
-            assert_eq!(run(Some(kill), n).0, wanted, "killed {kill:?}");
+            assert_eq!(life.run(Some(kill)).0, wanted, "killed {kill:?}");
+        }
+    }
+}
+
+/// The same of another image, and of the end. By turns before and after a write: each run takes some seconds.
+#[test]
+fn a_controller_that_is_killed_at_a_write_of_a_change_or_of_the_end_leaves_nothing_undone() {
+    let stage = Stage::new(2);
+    let before = |space: &Space<'_>| {
+        space.preview("pr-1", json!({ "key": null, "ttl": "never" }));
+        space.wait_ready("pr-1");
+        settled(space);
+    };
+    let change = |space: &Space<'_>| {
+        drop(space.preview("pr-1", json!({ "key": null, "ttl": "never", "image": "app:newer" })));
+    };
+    let end = |space: &Space<'_>| {
+        drop(space.preview("pr-1", json!({ "key": null, "ttl": "60s", "renewedAt": ago(61) })));
+    };
+    let changes = Life { stage: &stage, before: &before, part: &change, end_state: &end_state };
+    let ends = Life { part: &end, end_state: &end_state_of_expired, ..changes };
+    for life in [changes, ends] {
+        let (wanted, writes) = life.run(None);
+        assert!((3..40).contains(&writes), "{writes} writes");
+        for n in 1..=writes {
+            let kill = if n % 2 == 0 { Kill::Before(n) } else { Kill::After(n) };
+            assert_eq!(life.run(Some(kill)).0, wanted, "killed {kill:?}");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Targets of each kind.
 
+use byway_sim::{ApiProxy, Controller};
 use byway_tests::eventually;
 use serde_json::{Value, json};
 
-use crate::stage::{PATIENCE, Space, condition, container, is_true, shared, workload};
+use crate::leaders::{picture, settled};
+use crate::stage::{PATIENCE, Space, Stage, condition, container, is_true, shared, workload};
 
 /// A Preview of this target gets ready, and so many of its pods are steered.
 fn becomes_ready(space: &Space<'_>, kind: &str, name: &str, pods: u64) -> Value {
@@ -139,6 +141,30 @@ fn rollouts_are_targets_once_they_are_installed() {
         };
         assert!(eventually(PATIENCE, follows).is_some(), "{:?}", space.get("Deployment", child));
     }
+}
+
+/// Whether there are Rollouts is asked for when the controller starts: no answer does not mean no.
+#[test]
+fn rollouts_that_cannot_be_asked_for_keep_their_routes() {
+    let stage = Stage::new(1);
+    stage.kube.install_crd(ROLLOUTS).unwrap();
+    let space = stage.space("unknown");
+    rollout(&space);
+    space.preview("pr-1", json!({ "target": { "kind": "Rollout", "name": "app" } }));
+    let mut a = stage.controller();
+    space.wait_ready("pr-1");
+    let before = settled(&space);
+    assert!(a.stop().unwrap().success());
+
+    let proxy = ApiProxy::start(&stage.kube).unwrap();
+    proxy.refuse("GET /apis/argoproj.io", 503);
+    let b = Controller::builder(proxy.kubeconfig()).identity("b").lead().unwrap();
+    let asked = || (b.metric("byway_controller_watch_errors_total", "rollouts").ok()? > 2.0).then_some(());
+    assert!(eventually(PATIENCE, asked).is_some(), "it asks again");
+    assert_eq!(picture(&space), before);
+    proxy.refuse_nothing();
+    space.preview("pr-1", json!({ "target": { "kind": "Rollout", "name": "app" }, "image": "app:newer" }));
+    space.wait_ready("pr-1");
 }
 
 #[test]

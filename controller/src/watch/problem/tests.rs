@@ -42,6 +42,25 @@ fn a_scheduler_is_quoted() {
 }
 
 #[test]
+fn a_pod_whose_node_is_lost_is_told_from_one_that_waits_for_its_gate() {
+    let status = |containers: &str, ready: &serde_json::Value| {
+        pod(&serde_json::json!({ "conditions": [
+            { "type": "ContainersReady", "status": containers },
+            { "type": "Ready", "status": ready[0], "reason": ready[1] },
+        ]}))
+    };
+    let is_lost = |containers, ready| is_lost(&status(containers, &ready));
+    assert!(!is_lost("True", serde_json::json!(["True", null])));
+    assert!(!is_lost("True", serde_json::json!(["False", "ReadinessGatesNotReady"])));
+    assert!(!is_lost("False", serde_json::json!(["False", "ContainersNotReady"])));
+    // What the node lifecycle controller makes of the first of them.
+    assert!(is_lost("True", serde_json::json!(["False", null])));
+    let (reason, message) = problem(&status("True", &serde_json::json!(["False", null]))).unwrap();
+    assert_eq!(reason, reason::CONTAINERS_NOT_READY);
+    assert!(message.contains("does not answer"), "{message}");
+}
+
+#[test]
 fn what_an_api_server_says_is_sorted() {
     for (said, reason) in [
         (

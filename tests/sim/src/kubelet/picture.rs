@@ -62,14 +62,13 @@ impl Picture {
             Does::RunsAfter(delay) => age >= delay,
             _ => false,
         };
-        let gates = || pod.spec.readiness_gates.iter().all(|gate| pod.is(&gate.condition_type));
         let is_running = runs && waiting.is_none();
         let started_at = manner.restarted.or_else(|| pod.started_at());
         let mut picture = Self {
             scheduled,
             runs,
             containers_ready,
-            ready: containers_ready && gates() && !manner.is_dead,
+            ready: containers_ready && gates_are_open(pod) && !manner.is_dead,
             waiting,
             started_at: is_running.then(|| started_at.unwrap_or_else(whole_second)),
         };
@@ -108,8 +107,9 @@ impl Picture {
             (!self.containers_ready).then_some(unready),
             None,
         );
+        // The node lifecycle controller gives no reason, where a kubelet does.
         let why = match (self.containers_ready, self.ready) {
-            (true, false) => Some("ReadinessGatesNotReady"),
+            (true, false) if !gates_are_open(pod) => Some("ReadinessGatesNotReady"),
             (false, false) => Some(unready),
             _ => None,
         };
@@ -159,6 +159,10 @@ impl Picture {
         });
         containers.collect()
     }
+}
+
+fn gates_are_open(pod: &PodView) -> bool {
+    pod.spec.readiness_gates.iter().all(|gate| pod.is(&gate.condition_type))
 }
 
 /// Kubernetes keeps no parts of seconds.

@@ -13,6 +13,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use kube::Client;
 use kube::client::Body;
+use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{Kill, State, Write};
@@ -44,10 +45,16 @@ async fn exchange(request: Request<Incoming>, client: Client, state: Arc<State>)
     head.headers.remove(HOST);
     let request = Request::from_parts(head, Body::from(body.collect().await?.to_bytes().to_vec()));
     while_frozen(&state).await;
-    let Some(write) = Write::of(request.method().as_str(), request.uri().path()) else {
+    let refusal = state.refusal(&format!("{} {}", request.method(), request.uri().path()));
+    let write = Write::of(request.method().as_str(), request.uri().path());
+    let is_write = write.is_some();
+    let number = write.and_then(|write| state.came(write));
+    if let Some(status) = refusal {
+        return refuse(status);
+    }
+    if !is_write {
         return pass(client.send(request).await, &state);
-    };
-    let number = state.came(write);
+    }
     if number.is_some_and(|n| state.kill_if(Kill::Before(n))) {
         return Err("its sender was killed".into());
     }
@@ -81,6 +88,18 @@ fn pass(answer: kube::Result<Response<Body>>, state: &Arc<State>) -> Result<Answ
         }
     });
     Ok(Response::from_parts(head, StreamBody::new(frames).boxed_unsync()))
+}
+
+/// As an API server does it.
+fn refuse(status: u16) -> Result<Answer, BoxError> {
+    let status = StatusCode::from_u16(status)?;
+    let reason = status.canonical_reason().unwrap_or_default().replace(' ', "");
+    let said = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status.as_u16(), "reason": reason,
+        "message": "a test does not want it",
+    });
+    let text = Full::new(Bytes::from(said.to_string())).map_err(|never| match never {});
+    Ok(Response::builder().status(status).body(text.boxed_unsync())?)
 }
 
 async fn while_frozen(state: &State) {
