@@ -8,14 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use hyper::{Method, Request};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::client::{Body, ClientBuilder};
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
 use tokio::sync::watch;
-use tower::filter::FilterLayer;
 
 use crate::args::Cli;
 
@@ -41,21 +38,6 @@ impl Term {
     /// Whether it has ended. A process that was stopped for a while finds out here, before anything else runs.
     pub fn is_over(&self) -> bool {
         self.left(Timestamp::now(), Instant::now()).is_zero()
-    }
-
-    /// A client that writes nothing once it has ended. A process that was stopped in the middle of something goes on with
-    /// that before it looks at the time.
-    ///
-    /// # Errors
-    ///
-    /// When the configuration is of no use.
-    pub fn client(&self, config: Config) -> kube::Result<Client> {
-        let term = self.clone();
-        let may_pass = move |request: Request<Body>| {
-            let reads = request.method() == Method::GET;
-            if reads || !term.is_over() { Ok(request) } else { Err("the lease has ended") }
-        };
-        Ok(ClientBuilder::try_from(config)?.with_layer(&FilterLayer::new(may_pass)).build())
     }
 
     /// The lease was renewed then. That it was is news only once.

@@ -50,8 +50,8 @@ async fn lead(cli: Cli, config: kube::Config, client: kube::Client) -> Result<()
         let term = leadership.won().await?;
         metrics.set_leader(true);
         tracing::info!("leading");
-        let client = term.client(config.clone())?;
         let connections = Connections::new(config)?;
+        let client = connections.writer(&term)?;
         let work = reconcile::run(client, connections, cli.settings.clone(), metrics.clone(), term.clone());
         tokio::select! {
             why = leadership.lost(&term) => Err(why),
