@@ -49,6 +49,7 @@ struct State {
     victim: Mutex<Option<(Kill, u32)>>,
     refused: Mutex<Vec<(String, u16)>>,
     frozen: watch::Sender<bool>,
+    expired: watch::Sender<()>,
     cut: watch::Sender<u64>,
 }
 
@@ -118,6 +119,11 @@ impl ApiProxy {
     /// Passes everything on again.
     pub fn refuse_nothing(&self) {
         self.state.refused().clear();
+    }
+
+    /// Ends the watches that run as an API server does that has forgotten what they have seen last: 410 Gone.
+    pub fn expire_watches(&self) {
+        self.state.expired.send_replace(());
     }
 
     /// Closes all connections; new ones are taken.

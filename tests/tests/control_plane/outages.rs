@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use byway_sim::{Controller, Kill};
+use byway_sim::{ApiProxy, Controller, Kill};
 use byway_tests::eventually;
 use serde_json::{Value, json};
 
@@ -121,15 +121,26 @@ fn a_frozen_api_server_does_not_leave_two_leaders() {
 
 #[test]
 fn connections_that_break_lose_nothing() {
+    goes_on("broken", ApiProxy::drop_connections);
+}
+
+/// The API server keeps what has happened for five minutes; who has been away for longer has to list again.
+#[test]
+fn watches_that_expire_lose_nothing() {
+    goes_on("expired", ApiProxy::expire_watches);
+}
+
+/// While `trouble` comes again and again.
+fn goes_on(name: &str, trouble: impl Fn(&ApiProxy)) {
     let stage = Stage::new(2);
     let (proxy, controller) = stage.watched("a");
     assert!(eventually(PATIENCE, || controller.leads().then_some(())).is_some());
-    let space = ready(&stage, "broken");
+    let space = ready(&stage, name);
     let routes = generations(&space);
     for n in 0..10 {
         space.preview("pr-2", json!({ "ttl": "never", "image": format!("app:{n}") }));
         sleep(Duration::from_millis(150));
-        proxy.drop_connections();
+        trouble(&proxy);
     }
     space.wait_ready("pr-2");
     let image = || {
@@ -142,6 +153,11 @@ fn connections_that_break_lose_nothing() {
     assert!(is_true(&space.get("Preview", "pr-1").unwrap(), "Ready"));
     assert_eq!(generations(&space).len(), routes.len());
     assert!(controller.leads());
+    assert!(
+        controller.metric("byway_controller_watch_errors_total", "").unwrap() > 0.0,
+        "{}",
+        controller.log()
+    );
 }
 
 /// What there is in the end, but for names, times and addresses.

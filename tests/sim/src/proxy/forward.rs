@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, BodyStream, Full, StreamBody};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::HOST;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -46,6 +46,7 @@ async fn exchange(request: Request<Incoming>, client: Client, state: Arc<State>)
     let request = Request::from_parts(head, Body::from(body.collect().await?.to_bytes().to_vec()));
     while_frozen(&state).await;
     let refusal = state.refusal(&format!("{} {}", request.method(), request.uri().path()));
+    let is_watch = request.uri().query().is_some_and(|it| it.contains("watch=true"));
     let write = Write::of(request.method().as_str(), request.uri().path());
     let is_write = write.is_some();
     let number = write.and_then(|write| state.came(write));
@@ -53,7 +54,7 @@ async fn exchange(request: Request<Incoming>, client: Client, state: Arc<State>)
         return refuse(status);
     }
     if !is_write {
-        return pass(client.send(request).await, &state);
+        return pass(client.send(request).await, &state, is_watch);
     }
     if number.is_some_and(|n| state.kill_if(Kill::Before(n))) {
         return Err("its sender was killed".into());
@@ -65,10 +66,14 @@ async fn exchange(request: Request<Incoming>, client: Client, state: Arc<State>)
         return Err("its sender was killed".into());
     }
     while_frozen(&state).await;
-    pass(answer, &state)
+    pass(answer, &state, false)
 }
 
-fn pass(answer: kube::Result<Response<Body>>, state: &Arc<State>) -> Result<Answer, BoxError> {
+fn pass(
+    answer: kube::Result<Response<Body>>,
+    state: &Arc<State>,
+    is_watch: bool,
+) -> Result<Answer, BoxError> {
     let (head, body) = match answer {
         Ok(answer) => answer.into_parts(),
         Err(error) => {
@@ -78,6 +83,7 @@ fn pass(answer: kube::Result<Response<Body>>, state: &Arc<State>) -> Result<Answ
             return Ok(answer);
         }
     };
+    let [mut expired, after] = [state.expired.subscribe(), state.expired.subscribe()];
     let state = state.clone();
     // What is on its way stays so while all is frozen.
     let frames = BodyStream::new(body).then(move |frame| {
@@ -87,7 +93,23 @@ fn pass(answer: kube::Result<Response<Body>>, state: &Arc<State>) -> Result<Answ
             frame.map_err(BoxError::from)
         }
     });
+    if !is_watch {
+        return Ok(Response::from_parts(head, StreamBody::new(frames).boxed_unsync()));
+    }
+    let expire = async move { drop(expired.changed().await) };
+    let last = stream::once(async move { after.has_changed().is_ok_and(|it| it) })
+        .filter_map(async |expired| expired.then(|| Ok(Frame::data(gone()))));
+    let frames = frames.take_until(expire).chain(last);
     Ok(Response::from_parts(head, StreamBody::new(frames).boxed_unsync()))
+}
+
+/// The event that ends a watch whose version is no longer known.
+fn gone() -> Bytes {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 410, "reason": "Expired",
+        "message": "too old resource version",
+    });
+    Bytes::from(format!("{}\n", json!({ "type": "ERROR", "object": status })))
 }
 
 /// As an API server does it.
