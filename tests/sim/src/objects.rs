@@ -53,6 +53,12 @@ const KINDS: &[(&str, &str, &str, bool)] = &[
         "validatingadmissionpolicybindings",
         false,
     ),
+    (
+        "ValidatingWebhookConfiguration",
+        "admissionregistration.k8s.io/v1",
+        "validatingwebhookconfigurations",
+        false,
+    ),
     ("Preview", "byway.dev/v1alpha1", "previews", true),
     ("NodeRoutes", "byway.dev/v1alpha1", "noderoutes", false),
 ];

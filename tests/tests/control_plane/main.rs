@@ -14,3 +14,4 @@ mod stage;
 mod targets;
 mod troubles;
 mod validation;
+mod webhooks;
