@@ -94,7 +94,7 @@ pub const KEYS: &[Known] = &[
     refused(
         "feature.preview.idle",
         "a preview does not sleep (`start_idle`, `sleep_after_secs`, `wake_timeout_secs`)",
-        "set a shorter ttl and extend it, or `replicas: 0` while nobody needs it",
+        "give --idle-ttl 30m, which ends a preview that nobody uses, or `replicas: 0` while nobody needs it",
     ),
     refused("feature.preview.config_mounts", MOUNTS, MOUNTS_INSTEAD),
     refused("feature.preview.secret_mounts", MOUNTS, MOUNTS_INSTEAD),
