@@ -6,7 +6,6 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::ExponentialBuilder;
 use byway_api::{NodeRoutes, Preview, TargetKind, names};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Node};
@@ -21,6 +20,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 
 mod objects;
+mod pauses;
 mod pods;
 mod problem;
 pub mod scopes;
@@ -33,6 +33,7 @@ pub use scopes::{Scope, Scopes};
 use objects::{
     child, keyed_by_uid, namespace, node, node_routes, of, own_policy, preview, service, workload,
 };
+use pauses::Pauses;
 
 use crate::args::Settings;
 use crate::clone::ServiceRow;
@@ -196,7 +197,7 @@ impl Watch {
     async fn rollouts(self) {
         let resource = rollout_resource();
         let wrap = |change| Update::Workload(TargetKind::Rollout, change);
-        let mut pauses = pauses();
+        let mut pauses = Pauses::default();
         loop {
             match self.client.list_api_group_resources(&resource.api_version).await {
                 Ok(list) if list.resources.iter().any(|it| it.name == resource.plural) => {
@@ -261,7 +262,7 @@ impl Watch {
         row: impl Fn(O) -> Option<(K, Option<V>)>,
         wrap: impl Fn(Change<K, V>) -> Update,
     ) {
-        let mut stream = std::pin::pin!(stream.backoff(pauses()).into_stream());
+        let mut stream = std::pin::pin!(stream.backoff(Pauses::default()).into_stream());
         let (begun, mut listed) = (Instant::now(), false);
         let mut patience = tokio::time::interval_at(begun + FIRST_LIST, FIRST_LIST);
         loop {
@@ -304,17 +305,6 @@ fn into_change<O, K, V>(event: Event<O>, row: impl Fn(O) -> Option<(K, Option<V>
         Event::Apply(object) => Event::Apply(row(object)?),
         Event::Delete(object) => Event::Delete((row(object)?.0, None)),
     })
-}
-
-/// Pauses before a watch is begun again. The library's own grow to half a minute, and do not shrink for two: an API server
-/// that restarts a few times would leave the controller blind for as long.
-fn pauses() -> watcher::ExponentialBackoff {
-    let pauses = ExponentialBuilder::new()
-        .with_min_delay(Duration::from_millis(400))
-        .with_max_delay(Duration::from_secs(5))
-        .with_jitter()
-        .without_max_times();
-    pauses.into()
 }
 
 fn config() -> Config {
