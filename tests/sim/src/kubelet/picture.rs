@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::PodCondition;
 use serde_json::{Value, json};
 
 use super::manner::{Does, Manner};
@@ -85,7 +86,10 @@ impl Picture {
         let mut conditions = Vec::new();
         let mut condition = |type_: &str, is: bool, reason: Option<&str>, message: Option<&str>| {
             let status = if is { "True" } else { "False" };
-            if pod.condition(type_).is_none_or(|before| before.status != status) {
+            let is_so = |before: &PodCondition| {
+                before.status == status && (reason.is_none() || before.reason.as_deref() == reason)
+            };
+            if !pod.condition(type_).is_some_and(is_so) {
                 conditions.push(json!({
                     "type": type_, "status": status, "reason": reason, "message": message,
                     "lastTransitionTime": now,
