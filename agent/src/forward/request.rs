@@ -16,9 +16,6 @@ use super::{
     splice,
 };
 
-/// Most requests that wait for their answers at once.
-const MOST_WAITING: usize = 1024;
-
 /// What becomes of a request head.
 enum Next {
     /// It goes home with the bytes around it.
@@ -173,8 +170,6 @@ impl Exchange<'_> {
                     Detected::Http2 => self.up = Up::Http2,
                     Detected::Opaque(doubt) => self.turn_opaque(doubt),
                 },
-                // Each is remembered: the others wait in the socket until these have been answered.
-                Up::Head if self.waiting.len() >= MOST_WAITING => self.up = Up::Wait,
                 Up::Head => match self.up_scan.end(rest) {
                     Ok(None) => break,
                     Ok(Some(len)) => {

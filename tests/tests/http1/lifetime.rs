@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use byway_tests::{Agent, Raw};
+use byway_tests::Agent;
 
 use crate::{GET, GET_KEYED, SOON, Stage, server, until};
 
@@ -104,30 +104,6 @@ fn message(kind: usize) -> (String, String) {
             (format!("{head}{body}"), format!("PREVIEW POST /c {}", body.len()))
         }
     }
-}
-
-#[test]
-fn requests_that_an_app_does_not_answer_wait_in_the_socket() {
-    const ALL: usize = 5000;
-    const MOST: usize = 1024;
-    let Some(stage) = Stage::new() else { return };
-    let listener = server::listen(&stage.app);
-    let _agent = stage.agent();
-    let mut raw = stage.raw();
-    let mut app = Raw::new(listener.accept().unwrap().0).unwrap();
-    raw.send(GET.repeat(ALL)).unwrap();
-    let mut answered = 0;
-    while answered < ALL {
-        let asked = (ALL - answered).min(MOST);
-        let received = app.receive_until(SOON, |bytes| bytes.len() >= GET.len() * asked).bytes;
-        assert_eq!(received.len(), GET.len() * asked, "after {answered}");
-        let more = app.receive_until(Duration::from_millis(300), |bytes| !bytes.is_empty()).bytes;
-        assert!(more.is_empty(), "{} bytes more after {answered}", more.len());
-        app.send("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".repeat(asked)).unwrap();
-        answered += asked;
-    }
-    let answers = raw.receive_until(SOON, |bytes| bytes.len() >= 38 * ALL).bytes;
-    assert_eq!(answers.len(), 38 * ALL);
 }
 
 /// A worker walks 3,529 ports of the one address that a dial over IPv6 can come from.

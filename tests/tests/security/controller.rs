@@ -6,6 +6,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use byway_tests::{Running, built, eventually};
@@ -187,11 +188,12 @@ fn make_targets(namespace: &str) {
 
 /// Runs every pod that is bound to the node.
 fn play_kubelet(namespace: &str) {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
     let field = format!("spec.nodeName={NODE}");
     let pods =
         cluster().ask(["get", "pods", "-n", namespace, "-o", "json", "--field-selector", &field]).unwrap();
     let pods: Value = serde_json::from_str(&pods).unwrap();
-    for (index, pod) in pods["items"].as_array().unwrap().iter().enumerate() {
+    for pod in pods["items"].as_array().unwrap() {
         let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
         let mut held = conditions.filter(|it| it["status"] == "True").map(|it| it["type"].as_str().unwrap());
         let opened = held.clone().any(|it| it == "byway.dev/routed");
@@ -201,11 +203,13 @@ fn play_kubelet(namespace: &str) {
         let ready = pod["spec"]["readinessGates"].is_null() || opened;
         let condition =
             |type_: &str, is: bool| json!({ "type": type_, "status": if is { "True" } else { "False" } });
-        let network = u8::from(namespace == NAMESPACE);
+        // It keeps the address that it has.
+        let fresh = format!("10.9.0.{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let ip = pod["status"]["podIP"].as_str().unwrap_or(&fresh);
         let status = json!({
             "phase": "Running",
-            "podIP": format!("10.9.{network}.{}", index + 1),
-            "podIPs": [{ "ip": format!("10.9.{network}.{}", index + 1) }],
+            "podIP": ip,
+            "podIPs": [{ "ip": ip }],
             "conditions": [condition("ContainersReady", true), condition("Ready", ready)],
         });
         patch_status(
