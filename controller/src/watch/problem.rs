@@ -1,6 +1,7 @@
 //! What keeps a pod from being ready, in the words of its status.
 
 use byway_api::conditions::reason;
+use byway_api::names;
 use k8s_openapi::api::apps::v1::DeploymentCondition;
 use k8s_openapi::api::core::v1::PodCondition;
 
@@ -13,11 +14,13 @@ mod tests;
 pub(super) type Problem = (&'static str, Box<str>);
 
 /// Whether the node of a pod is lost: nobody is there to say that its containers are not ready, so Kubernetes has set
-/// `Ready` alone. A kubelet whose containers are ready denies that only for a gate.
+/// `Ready` alone, of a pod that was so. A kubelet whose containers are ready denies that only for a gate.
 pub(super) fn is_lost(pod: &Pod) -> bool {
     let is_denied =
         |it: &PodCondition| it.status == "False" && it.reason.as_deref() != Some("ReadinessGatesNotReady");
-    pod.is("ContainersReady") && pod.condition("Ready").is_some_and(is_denied)
+    pod.is("ContainersReady")
+        && pod.is(names::READINESS_GATE)
+        && pod.condition("Ready").is_some_and(is_denied)
 }
 
 /// Of a pod of a preview.

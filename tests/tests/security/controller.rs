@@ -203,6 +203,10 @@ fn play_kubelet(namespace: &str) {
         let ready = pod["spec"]["readinessGates"].is_null() || opened;
         let condition =
             |type_: &str, is: bool| json!({ "type": type_, "status": if is { "True" } else { "False" } });
+        let mut readiness = condition("Ready", ready);
+        if !ready {
+            readiness["reason"] = "ReadinessGatesNotReady".into(); // as a kubelet says
+        }
         // It keeps the address that it has.
         let fresh = format!("10.9.0.{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let ip = pod["status"]["podIP"].as_str().unwrap_or(&fresh);
@@ -210,7 +214,7 @@ fn play_kubelet(namespace: &str) {
             "phase": "Running",
             "podIP": ip,
             "podIPs": [{ "ip": ip }],
-            "conditions": [condition("ContainersReady", true), condition("Ready", ready)],
+            "conditions": [condition("ContainersReady", true), readiness],
         });
         patch_status(
             "pod",

@@ -46,6 +46,7 @@ fn a_pod_whose_node_is_lost_is_told_from_one_that_waits_for_its_gate() {
     let status = |containers: &str, ready: &serde_json::Value| {
         pod(&serde_json::json!({ "conditions": [
             { "type": "ContainersReady", "status": containers },
+            { "type": "byway.dev/routed", "status": if ready[2] == "closed" { "False" } else { "True" } },
             { "type": "Ready", "status": ready[0], "reason": ready[1] },
         ]}))
     };
@@ -53,6 +54,7 @@ fn a_pod_whose_node_is_lost_is_told_from_one_that_waits_for_its_gate() {
     assert!(!is_lost("True", serde_json::json!(["True", null])));
     assert!(!is_lost("True", serde_json::json!(["False", "ReadinessGatesNotReady"])));
     assert!(!is_lost("False", serde_json::json!(["False", "ContainersNotReady"])));
+    assert!(!is_lost("True", serde_json::json!(["False", null, "closed"])), "it never was ready");
     // What the node lifecycle controller makes of the first of them.
     assert!(is_lost("True", serde_json::json!(["False", null])));
     let (reason, message) = problem(&status("True", &serde_json::json!(["False", null]))).unwrap();
