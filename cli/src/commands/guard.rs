@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::Done;
 use super::run::delete;
@@ -23,11 +23,6 @@ const LATE: Duration = Duration::from_secs(15);
 /// So long is tried to reach the API server.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What it says when it is.
-const READY: &[u8] = b"ready";
-/// So long it may take: a plugin of the kubeconfig may have to log in.
-const START: Duration = Duration::from_secs(60);
-
 /// The guard, as seen by `run`.
 pub(super) struct Guard {
     process: Child,
@@ -35,9 +30,8 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Starts it, before the Preview is made, and waits until it has found the cluster: it must not find out that it cannot
-    /// when it is needed.
-    pub(super) async fn start(global: &Global, object: &Value, mark: &str) -> Result<Self, Failure> {
+    /// Starts it, before the Preview is made.
+    pub(super) fn start(global: &Global, object: &Value, mark: &str) -> Result<Self, Failure> {
         let failed = |error: std::io::Error| {
             Failure::new(Exit::Failed, "NoGuard", format!("cannot start the process that cleans up: {error}"))
         };
@@ -59,16 +53,10 @@ impl Guard {
             command.arg("--kubeconfig").arg(file);
         }
         // Of a group of its own, so that Ctrl-C is not for it; without our output, so that nobody who reads that waits for it.
-        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut process = command.spawn().map_err(failed)?;
-        let broken = || failed(std::io::ErrorKind::BrokenPipe.into());
-        let (pipe, mut said) = process.stdin.take().zip(process.stdout.take()).ok_or_else(broken)?;
-        let mut word = [0; READY.len()];
-        match timeout(START, said.read_exact(&mut word)).await {
-            Ok(Ok(_)) => Ok(Self { process, pipe }),
-            Ok(Err(error)) => Err(failed(error)),
-            Err(_) => Err(failed(std::io::ErrorKind::TimedOut.into())),
-        }
+        let pipe = process.stdin.take().ok_or_else(|| failed(std::io::ErrorKind::BrokenPipe.into()))?;
+        Ok(Self { process, pipe })
     }
 
     /// The Preview has ended: there is nothing left to do.
@@ -86,8 +74,6 @@ pub(super) async fn run(global: &Global, args: &GuardArgs) -> Done {
     let ignored = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
     // The cluster is found while the kubeconfig is there for sure.
     let cluster = Cluster::find(global).await?;
-    let _ = tokio::io::stdout().write_all(READY).await; // who is gone already is seen below
-    let _ = tokio::io::stdout().flush().await;
     let mut said = Vec::new();
     // Nothing more can be read either way.
     let _ = tokio::io::stdin().read_to_end(&mut said).await;

@@ -56,7 +56,7 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Done {
         signal = signals.next() => return Err(interrupted(signal)),
     }
     let run = Run { ready, mark: mark() };
-    let guard = Guard::start(global, &run.ready.object(), &run.mark).await?;
+    let guard = Guard::start(global, &run.ready.object(), &run.mark)?;
     let done = run.with_preview(args, &mut signals, &mut progress).await;
     // Whatever has happened, the preview goes.
     match run.end(&mut progress).await {
