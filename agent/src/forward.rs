@@ -46,6 +46,13 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    const fn leg(&self) -> Option<&Arc<Leg>> {
+        match self {
+            Self::App => None,
+            Self::Preview(leg) => Some(leg),
+        }
+    }
+
     /// Whether it is the same app or preview, perhaps of another snapshot.
     fn is(&self, other: &Self) -> bool {
         match (self, other) {

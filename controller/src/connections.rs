@@ -1,8 +1,8 @@
 //! Connections that watches, and writes, share.
 //!
 //! The library gives each watch a connection of its own (HTTP/1.1), which is some 100 KiB of buffers: with a watch for each
-//! target they would be most of this process. Over HTTP/2 a watch, or a write, is a stream. A server that only speaks HTTP/1.1 gets
-//! what it got before.
+//! target they would be most of this process. Over HTTP/2 a watch, or a write, is a stream. A server that only speaks
+//! HTTP/1.1 gets what it got before.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,7 +11,6 @@ use byway_api::{Mode, Phase, PreviewStatus, names};
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use kube::runtime::events::Recorder;
-use nix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 
 use crate::args::Settings;
@@ -30,18 +29,15 @@ use crate::world::World;
 use crate::write::clone::{Around, CloneOutcome, Wish};
 use crate::write::{Desired, Echo, WriteError, clone, events, gate, preview};
 
+mod pace;
 mod removal;
 mod tell;
 
+use pace::Pace;
 use tell::Report;
 
-/// Changes that come this close together are planned for once.
-const QUIET: Duration = Duration::from_millis(5);
 /// A clone that was refused is tried again so much later: what the refusal came from, e.g. a quota, tells nobody when it goes.
 const REFUSED: Duration = Duration::from_secs(20);
-/// Planning takes at most one part in so many of a processor's time. What it waits for a processor does not count: where
-/// others keep it waiting, waiting longer would only make routes late.
-const SHARE: u32 = 4;
 /// Updates between watches and this loop.
 const CHANNEL: usize = 4096;
 
@@ -61,7 +57,7 @@ pub async fn run(
     let watch = Watch { client: connections.client()?, updates, metrics: metrics.clone() };
     watch.start(&settings);
     let mut reconciler = Reconciler::new(client, settings, metrics, Scopes::new(watch, connections));
-    let mut planned_at: Option<Instant> = None;
+    let mut pace = Pace::default();
     loop {
         reconciler.metrics.turned(Instant::now());
         let wake = reconciler.wake();
@@ -78,9 +74,7 @@ pub async fn run(
             continue;
         }
         // What belongs together comes together: a pod's update, then its neighbours'.
-        let rest = planned_at
-            .map_or(QUIET, |at| (QUIET).max((reconciler.took * SHARE).saturating_sub(at.elapsed())));
-        let mut rested = std::pin::pin!(tokio::time::sleep(rest));
+        let mut rested = std::pin::pin!(tokio::time::sleep(pace.rest()));
         loop {
             tokio::select! {
                 update = seen.recv() => match update {
@@ -94,8 +88,7 @@ pub async fn run(
         if term.is_over() {
             return Ok(()); // whoever waits for the end of the term says why
         }
-        reconciler.reconcile(Timestamp::now());
-        planned_at = Some(Instant::now());
+        pace.run(|| reconciler.reconcile(Timestamp::now()));
     }
 }
 
@@ -129,8 +122,6 @@ struct Reconciler {
     whole: bool,
     /// When something changes by itself.
     next: Option<Timestamp>,
-    /// The processor's time that planning took last.
-    took: Duration,
 }
 
 impl Reconciler {
@@ -158,7 +149,6 @@ impl Reconciler {
             told: Echo::default(),
             whole: false,
             next: None,
-            took: Duration::ZERO,
             metrics,
         }
     }
@@ -231,7 +221,7 @@ impl Reconciler {
         if !self.world.is_synced() {
             return;
         }
-        let (begun, spent) = (Instant::now(), processor_time());
+        let begun = Instant::now();
         self.next = None;
         let standings = standings(&self.world, now);
         self.forget_gone(&standings);
@@ -248,7 +238,6 @@ impl Reconciler {
             self.want_statuses(&plan, &standings, now);
         }
         self.write();
-        self.took = processor_time().saturating_sub(spent);
         self.metrics.reconciled(begun.elapsed());
     }
 
@@ -388,12 +377,6 @@ impl Reconciler {
         self.reports
             .write(|_, it| events::report(recorder.clone(), it.preview, it.phase, it.reason, it.message));
     }
-}
-
-/// What this thread has had of a processor.
-fn processor_time() -> Duration {
-    // A clock that every Linux has.
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
 
 /// Opens the gates of pods that every agent routes to. A gate that is open stays so: whether its containers are ready

@@ -1,6 +1,9 @@
 //! What is counted of each request, and said of it in the log.
 
-use std::{cell::Cell, sync::atomic::Ordering::Relaxed};
+use std::{
+    cell::Cell,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use byway_http::{AppReason, Decision, Doubt, RequestHead, Verdict};
 
@@ -51,7 +54,8 @@ impl Connection {
     }
 
     /// A preview is in use by what began before: a tunnel, a stream, a long answer.
-    pub(super) fn still_used(&self, leg: &Leg, said: &Said) {
+    pub(super) fn still_used(&self, leg: Option<&Arc<Leg>>, said: &Said) {
+        let Some(leg) = leg else { return };
         let now = unix_ms();
         if now.saturating_sub(said.get()) < STILL {
             return;

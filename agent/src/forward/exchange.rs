@@ -178,11 +178,7 @@ impl<'a> Exchange<'a> {
                 let up = tunnel::Way::new(to_server, client_ended);
                 let down = tunnel::Way::new(to_client, home_ended);
                 let said = Said::default();
-                let used = move || {
-                    if let Some(leg) = &leg {
-                        connection.still_used(leg, &said);
-                    }
-                };
+                let used = move || connection.still_used(leg.as_ref(), &said);
                 tunnel::run(client, server.stream(), up, down, used).await;
             }
             Ok(Stop::Reset) | Err(_) => {
@@ -195,9 +191,7 @@ impl<'a> Exchange<'a> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stop>> {
-        if let Some(leg) = self.in_use() {
-            self.connection.still_used(leg, &self.said);
-        }
+        self.connection.still_used(self.in_use(), &self.said);
         loop {
             // Each way returns when it would wait for I/O, so both are asked again whenever one has changed what
             // the other waits for.

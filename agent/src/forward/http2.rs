@@ -65,11 +65,7 @@ pub(super) async fn serve(connection: Connection, mut start: Start) {
             let up = tunnel::Way::new(Outbox::of(heard[PREFACE.len()..].to_vec()), Ended::No);
             let down = tunnel::Way::new(Outbox::of(said), Ended::No);
             let said = Said::default();
-            let used = move || {
-                if let Place::Preview(leg) = &place {
-                    connection.still_used(leg, &said);
-                }
-            };
+            let used = move || connection.still_used(place.leg(), &said);
             tunnel::run(client, home.stream(), up, down, used).await;
         }
         Ok(Greeting::Http2(settings)) => {

@@ -46,11 +46,8 @@ async fn watch(cluster: &Cluster, args: &StatusArgs, selection: &Selection) -> D
         match look(cluster, args, selection).await {
             Ok((text, _)) if shown.as_ref() != Some(&text) => {
                 let is_first = shown.as_ref().is_none_or(String::is_empty);
-                output::print(&if is_first {
-                    text.clone()
-                } else {
-                    format!("{}{text}", between(args.output))
-                })?;
+                let before = if is_first { "" } else { between(args.output) };
+                output::print(&format!("{before}{text}"))?;
                 if text.is_empty() {
                     super::say_none(cluster, all);
                 }

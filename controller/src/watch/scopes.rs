@@ -1,7 +1,6 @@
 //! Watches on the pods of targets: one for each set of pods that some Preview is about, and none for the others.
 
 use std::collections::{BTreeSet, HashMap};
-
 use std::sync::Arc;
 
 use kube::{Api, Client};

@@ -423,13 +423,7 @@ fn what_the_app_allows_is_announced() {
                     (&[][..], "true 5"),
                     (&[KEY], "byway: preview staging/redesign does not take extended CONNECT\n"),
                 ] {
-                    let mut request = http::Request::connect("http://app/chat");
-                    for (name, value) in headers {
-                        request = request.header(*name, *value);
-                    }
-                    let mut request = request.body(()).unwrap();
-                    request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
-                    let (response, mut to) = client.send.send_request(request, false).unwrap();
+                    let (response, mut to) = client.chat(headers);
                     to.send_data(Bytes::from_static(b"hello"), true).unwrap();
                     assert_eq!(Answer::read(response).await.unwrap().text(), wanted);
                 }
@@ -481,13 +475,7 @@ fn a_tunnel_of_extended_connect_goes_both_ways() {
                 sleep(Duration::from_millis(10)).await;
             }
             for (name, headers) in [("APP", &[][..]), ("PREVIEW", &[KEY])] {
-                let mut request = http::Request::connect("http://app/chat");
-                for (name, value) in headers {
-                    request = request.header(*name, *value);
-                }
-                let mut request = request.body(()).unwrap();
-                request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
-                let (response, mut to) = client.send.send_request(request, false).unwrap();
+                let (response, mut to) = client.chat(headers);
                 let mut body = response.await.unwrap().into_body();
                 for n in 0..20 {
                     to.send_data(format!(" {n}").into(), false).unwrap();

@@ -44,6 +44,17 @@ impl Client {
         send.send_request(request.body(()).unwrap(), end).unwrap()
     }
 
+    /// Opens a WebSocket (RFC 8441).
+    pub(crate) fn chat(&mut self, headers: &[(&str, &str)]) -> (ResponseFuture, SendStream<Bytes>) {
+        let mut request = Request::connect("http://app/chat");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(()).unwrap();
+        request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
+        self.send.send_request(request, false).unwrap()
+    }
+
     /// A whole GET: head, body and trailers of the answer.
     pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Result<Answer, h2::Error> {
         let (response, _) = self.begin("GET", path, headers, true).await;

@@ -131,11 +131,9 @@ async fn forward(
     let rooms = [room, session.to_client.clone()];
     let mut exchange = Exchange::new(body, to, answer, respond, rooms, leg.clone());
     let end = {
-        let (exchange, leg, said) = (&mut exchange, leg.as_deref(), Said::default());
+        let (exchange, leg, said) = (&mut exchange, leg.as_ref(), Said::default());
         poll_fn(move |cx| {
-            if let Some(leg) = leg {
-                session.connection.still_used(leg, &said);
-            }
+            session.connection.still_used(leg, &said);
             exchange.poll(cx)
         })
     };
