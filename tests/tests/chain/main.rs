@@ -27,6 +27,7 @@ fn from_an_applied_preview_to_its_end() {
         shop.delay_agents(Duration::ZERO);
     });
     step("the target is scaled, rolled and rescheduled", || the_target_changes(&shop));
+    step("a pod of the target serves its last requests", || a_target_pod_ends(&shop));
     step("an agent is killed", || an_agent_is_killed(&shop));
     step("a node dies", || a_node_dies(&shop));
     step("a preview ends by the agents alone while no controller runs, and is revived", || expiry(&shop));
@@ -122,6 +123,22 @@ fn the_target_changes(shop: &Shop) {
     all_follow(4);
     shop.ask(&["scale", "deployment/front", "--replicas=3"]);
     all_follow(3);
+}
+
+/// Nobody sends it new connections through the Service, but it serves those that it gets until its hook has ended.
+fn a_target_pod_ends(shop: &Shop) {
+    let first = |path: &str| shop.ask(&["get", "pods", "-l", "app=front", "-o", path]);
+    let name = first("jsonpath={.items[0].metadata.name}");
+    let url = format!("http://{}:8080/", first("jsonpath={.items[0].status.podIP}"));
+    shop.ask(&["delete", "pod", &name, "--wait=false"]);
+    let mut answered = 0;
+    while let Some(answer) = shop.curl(&url, Some(KEY)) {
+        assert_eq!(answer, "front v2", "after {answered} answers");
+        answered += 1;
+    }
+    assert!(answered > 5, "only {answered} answers while the pod ended");
+    shop.rolled_out("front");
+    shop.wait_ready("front");
 }
 
 fn an_agent_is_killed(shop: &Shop) {

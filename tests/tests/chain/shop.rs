@@ -127,7 +127,7 @@ impl Shop {
         self.curl(&url, key).unwrap_or_else(|| panic!("{url}\n{}", self.describe(service)))
     }
 
-    fn curl(&self, url: &str, key: Option<&str>) -> Option<String> {
+    pub(crate) fn curl(&self, url: &str, key: Option<&str>) -> Option<String> {
         let mut curl = self.cluster.pod_command(NAMESPACE, "client", "curl").unwrap();
         curl.args(["-sf", "--max-time", "5", url]);
         if let Some(key) = key {

@@ -358,3 +358,33 @@ fn the_gate_waits_for_the_last_agent() {
     assert!(eventually(PATIENCE, opened).is_some());
     space.wait_ready("pr-1");
 }
+
+/// The API server keeps no object above a size, and what an older preview has is not taken from it by a newer one.
+#[test]
+fn a_node_has_room_for_so_much() {
+    let (space, nodes) = (shared().space("full"), own_nodes(1));
+    space.apply(on_nodes(workload("Deployment", "app", 1), nodes));
+    let pattern = "x".repeat(1000) + " {{ key }}";
+    let all: Vec<_> =
+        (0..32).map(|_| json!({ "header": { "name": "x-traffic", "exact": pattern } })).collect();
+    let large = json!({ "incoming": { "match": { "all": all } } });
+    let mut names = Vec::new();
+    let full = eventually(PATIENCE, || {
+        let name = format!("pr-{}", names.len() + 1);
+        space.preview(&name, large.clone());
+        let settled = space.wait(&name, "ready, or without room", |it| {
+            phase(it) == "Ready" || condition(it, "RoutesProgrammed")["reason"] == "NodeFull"
+        });
+        names.push(name);
+        (phase(&settled) != "Ready").then_some(())
+    });
+    assert!(full.is_some(), "{} previews, and room for more", names.len());
+    let newest = names.last().unwrap();
+    let node = &nodes[0];
+    let why = format!("there is no room for more previews on node {node}: end some, or use fewer targets");
+    space.wait_says(newest, "RoutesProgrammed", "NodeFull", &format!("0 of 1 {OF_TARGET}; {why}"));
+    assert!(names.len() > 20, "only {}", names.len());
+    space.delete("Preview", "pr-1");
+    space.wait_ready(newest);
+    names[1..].iter().for_each(|name| drop(space.wait_ready(name)));
+}
