@@ -24,7 +24,7 @@ use crate::rows::{Name, PreviewPodRow, Ref, WorkloadKey};
 use crate::standing::{Is, Standing, standings};
 use crate::status::acks::{Ack, Words};
 use crate::status::judge;
-use crate::watch::{Scopes, Update, Watch};
+use crate::watch::{Clones, Scopes, Update, Watch};
 use crate::world::World;
 use crate::write::clone::{Around, CloneOutcome, Wish};
 use crate::write::{Desired, Echo, WriteError, clone, events, gate, preview};
@@ -155,10 +155,16 @@ impl Reconciler {
 
     /// Whether anything is different now.
     fn take(&mut self, update: Update) -> bool {
-        if let Some(namespace) = update.surroundings() {
-            self.around.remove(&namespace);
+        let clones = update.bears_on();
+        if !self.world.apply(update) {
+            return false;
         }
-        self.world.apply(update) && self.world.is_synced()
+        match clones {
+            Clones::None => {}
+            Clones::Of(namespace) => drop(self.around.remove(&namespace)),
+            Clones::All => self.around.clear(),
+        }
+        self.world.is_synced()
     }
 
     /// When something has to be done even if nothing is heard.

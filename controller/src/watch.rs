@@ -76,18 +76,32 @@ pub enum Update {
 }
 
 impl Update {
-    /// The namespace whose clones it bears on.
-    pub fn surroundings(&self) -> Option<Name> {
-        fn of<V>(change: &Change<Ref, V>) -> Option<Name> {
-            Some(table::key(change)?.namespace.clone())
-        }
+    /// The clones that it bears on.
+    pub fn bears_on(&self) -> Clones {
         match self {
-            Self::Workload(_, change) => of(change),
-            Self::Service(change) => of(change),
-            Self::Budget(change) => of(change),
-            Self::Policy(change) => of(change),
-            _ => None,
+            Self::Workload(_, change) => change.into(),
+            Self::Service(change) => change.into(),
+            Self::Budget(change) => change.into(),
+            Self::Policy(change) => change.into(),
+            _ => Clones::None,
         }
+    }
+}
+
+/// Clones that something bears on by what it selects.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Clones {
+    /// None.
+    None,
+    /// Those of a namespace.
+    Of(Name),
+    /// All: a list has ended, without what has gone before it.
+    All,
+}
+
+impl<V> From<&Change<Ref, V>> for Clones {
+    fn from(change: &Change<Ref, V>) -> Self {
+        table::key(change).map_or(Self::All, |name| Self::Of(name.namespace.clone()))
     }
 }
 

@@ -1,14 +1,13 @@
 //! Brings objects to what is wanted: one write at a time for each object, always of the newest wish, and again with a
 //! back-off when it fails. All that the controller writes goes through [`Desired`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::metrics::Metrics;
@@ -62,11 +61,13 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 pub struct Desired<K, V, T> {
     what: &'static str,
     wanted: HashMap<K, V>,
+    /// Keys of what is wanted, those that have waited longest first.
+    turns: VecDeque<K>,
     writing: HashMap<K, V>,
     failed: HashMap<K, Failed>,
     tasks: JoinSet<(Duration, Result<T, WriteError>)>,
     keys: HashMap<Id, K>,
-    most: Arc<Semaphore>,
+    most: usize,
     metrics: Arc<Metrics>,
 }
 
@@ -86,23 +87,27 @@ where
         Self {
             what,
             wanted: HashMap::new(),
+            turns: VecDeque::new(),
             writing: HashMap::new(),
             failed: HashMap::new(),
             tasks: JoinSet::new(),
             keys: HashMap::new(),
-            most: Arc::new(Semaphore::new(most)),
+            most,
             metrics,
         }
     }
 
     /// Wants `key` to be `value`, and no longer what was wanted before. Written by the next [`write`](Self::write) that may.
     pub fn want(&mut self, key: K, value: V) {
-        self.wanted.insert(key, value);
+        if self.wanted.insert(key.clone(), value).is_none() {
+            self.turns.push_back(key);
+        }
     }
 
     /// Nothing is wanted of what is not `here` any more.
     pub fn retain(&mut self, here: impl Fn(&K) -> bool) {
         self.wanted.retain(|key, _| here(key));
+        self.turns.retain(|key| here(key));
         self.failed.retain(|key, _| here(key));
     }
 
@@ -111,22 +116,25 @@ where
         self.writing.contains_key(key)
     }
 
-    /// Starts the writes that may start now.
+    /// Starts the writes that may start now. What waits for its turn is a wish and no more: there may be thousands.
     pub fn write<F>(&mut self, write: impl Fn(K, V) -> F)
     where
         F: Future<Output = Result<T, WriteError>> + Send + 'static,
     {
         let now = Instant::now();
-        let may = |key: &K| {
-            !self.writing.contains_key(key) && self.failed.get(key).is_none_or(|failed| failed.until <= now)
-        };
-        let ready: Vec<K> = self.wanted.keys().filter(|key| may(key)).cloned().collect();
-        for key in ready {
+        for _ in 0..self.turns.len() {
+            if self.tasks.len() >= self.most {
+                break;
+            }
+            let Some(key) = self.turns.pop_front() else { break };
+            if self.is_writing(&key) || self.failed.get(&key).is_some_and(|failed| failed.until > now) {
+                self.turns.push_back(key);
+                continue;
+            }
             let Some(value) = self.wanted.remove(&key) else { continue };
             self.writing.insert(key.clone(), value.clone());
-            let (most, task) = (self.most.clone(), write(key.clone(), value));
+            let task = write(key.clone(), value);
             let task = self.tasks.spawn(async move {
-                let _permit = most.acquire_owned().await;
                 let begun = Instant::now();
                 let done = tokio::time::timeout(TIMEOUT, task).await.unwrap_or(Err(WriteError::Timeout));
                 (begun.elapsed(), done)
@@ -150,8 +158,8 @@ where
                 Ok(_) => drop(self.failed.remove(&key)),
                 Err(error) => {
                     self.pause(&key, error);
-                    if let Some(value) = value {
-                        self.wanted.entry(key.clone()).or_insert(value);
+                    if let Some(value) = value.filter(|_| !self.wanted.contains_key(&key)) {
+                        self.want(key.clone(), value);
                     }
                 }
             }

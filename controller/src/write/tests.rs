@@ -92,3 +92,24 @@ async fn what_is_wanted_during_a_write_is_written_after_it() {
     pause(&desired).await;
     assert_eq!(round(&mut desired).await.1.unwrap(), 2, "and not what failed");
 }
+
+#[tokio::test]
+async fn so_many_are_written_at_a_time_and_those_that_wait_as_they_are_wanted_by_then() {
+    let mut desired = desired();
+    (0..6).for_each(|n| desired.want(n.to_string(), 0));
+    desired.write(|_, value| async move { Ok(value) });
+    let writing = |desired: &Desired<String, u32, u32>| {
+        (0..6).map(|n| desired.is_writing(&n.to_string())).collect::<Vec<_>>()
+    };
+    assert_eq!(writing(&desired), [true, true, true, true, false, false]);
+    desired.want("5".to_owned(), 2);
+    desired.want("0".to_owned(), 4);
+    let mut ended = Vec::new();
+    for _ in 0..7 {
+        let (key, done) = round(&mut desired).await;
+        ended.push((key, done.unwrap()));
+    }
+    let last: Vec<_> = ended[4..].iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    assert_eq!(last, [("4", 0), ("5", 2), ("0", 4)], "in the order in which they were wanted");
+    assert!(desired.turns.is_empty() && desired.wanted.is_empty());
+}
