@@ -4,6 +4,7 @@
 //! loaded first: `BYWAY_LOAD_IMAGE` is a command that gets the path of an archive, e.g. `kind load image-archive`.
 
 mod cluster;
+mod pipeline;
 mod team;
 
 use std::time::{Duration, Instant};
@@ -32,11 +33,13 @@ fn a_day(team: &Team) {
     step("start from the mirrord.json of mirrord's announcement", || start(team));
     step("keyed and unkeyed requests, over IPv4 and IPv6", || keyed_and_unkeyed(team));
     step("status, list and explain", || status(team));
+    step("doctor, of agents that steer", || doctor(team));
     step("a new image under load", || new_image(team));
     step("the target gets another replica", || scale_up(team));
     step("an agent's pod is deleted", || agent_deleted(team));
     step("the agents are rolled under load", || agents_rolled(team));
     step("run, as a CI job would", || run(team));
+    step("run, with the rights of the chart's role for pipelines", || pipeline(team));
     step("it expires, and is extended", || expiry(team));
     step("stop", || stop(team));
     step("uninstall", || team.uninstall());
@@ -72,6 +75,39 @@ fn status(team: &Team) {
     let listed: serde_json::Value = serde_json::from_str(&team.preview(&["list", "-o", "json"])).unwrap();
     assert!(listed.to_string().contains("key-my-feature"), "{listed}");
     team.preview(&["explain", "-k", "key-my-feature"]);
+}
+
+/// Of each thing that it looks at and that this installation has for sure.
+fn doctor(team: &Team) {
+    let said = team.preview(&["doctor", "deployment/my-app", "-o", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    for code in [
+        "Kubernetes",
+        "Crds",
+        "Controller",
+        "Lease",
+        "Agents",
+        "AgentsPodSecurity",
+        "Kernel",
+        "KernelFeatures",
+        "Namespace",
+        "Rights",
+        "Target",
+        "HostNetwork",
+        "Sandbox",
+        "Volumes",
+    ] {
+        let levels: Vec<_> = findings.iter().filter(|it| it["code"] == code).map(|it| &it["level"]).collect();
+        assert!(!levels.is_empty() && levels.iter().all(|it| *it == "ok"), "{code}: {said}");
+    }
+    let said = team.preview(&["doctor", "deployment/my-app", "--verbose"]);
+    assert!(said.lines().any(|line| line.starts_with("ok ") && line.contains("KernelFeatures: ")), "{said}");
+    assert!(said.lines().last().is_some_and(|line| line.starts_with("0 problems, ")), "{said}");
+
+    let output = team.plugin(&["doctor", "deployment/none"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.code() == Some(1) && said.contains("problem  Target: "), "{said}");
 }
 
 fn new_image(team: &Team) {
@@ -136,6 +172,13 @@ fn run(team: &Team) {
     team.killed_run(&job);
     let left = || (team.previews() == ["key-my-feature"]).then_some(());
     assert!(eventually(Duration::from_secs(30), left).is_some(), "{:?}", team.previews());
+}
+
+fn pipeline(team: &Team) {
+    let values = pipeline::values();
+    let values: Vec<&str> = values.iter().map(String::as_str).chain(["agent.log=debug"]).collect();
+    team.upgrade(&values);
+    pipeline::with_the_role(team);
 }
 
 fn expiry(team: &Team) {

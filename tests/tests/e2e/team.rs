@@ -14,9 +14,9 @@ pub(crate) const KEY: &str = "x-traffic: key-my-feature";
 const APP: &str = include_str!("app.yaml");
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/byway");
 /// Where the app is.
-const STAGING: &str = "staging";
+pub(crate) const STAGING: &str = "staging";
 /// Where Byway is installed.
-const BYWAY: &str = "byway";
+pub(crate) const BYWAY: &str = "byway";
 
 pub(crate) struct Team {
     place: Place,
@@ -49,7 +49,7 @@ impl Team {
         team
     }
 
-    fn cluster(&self) -> &Cluster {
+    pub(crate) fn cluster(&self) -> &Cluster {
         &self.place.0
     }
 
@@ -117,14 +117,19 @@ impl Team {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn plugin(&self, args: &[&str]) -> Command {
+    pub(crate) fn plugin(&self, args: &[&str]) -> Command {
+        let mut command = self.kubectl_with_plugin();
+        command.args(["preview", args[0], "-n", STAGING]).args(&args[1..]);
+        command
+    }
+
+    pub(crate) fn kubectl_with_plugin(&self) -> Command {
         let mut command = self.cluster().kubectl();
         // As kubectl finds its plugins.
         let folder = built("kubectl-preview").parent().unwrap().to_path_buf();
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path))).unwrap();
         command.env("PATH", path).env_remove("BYWAY_KEY");
-        command.args(["preview", args[0], "-n", STAGING]).args(&args[1..]);
         command
     }
 
