@@ -3,6 +3,7 @@
 use byway_api::{Key, Match, MatchError, Matcher, PathMatch};
 use serde_json::Value;
 
+use super::walk::asks_for_nothing;
 use super::{Reader, Section};
 
 /// In a filter the key is put in by the agents.
@@ -24,8 +25,9 @@ pub(super) fn read(reader: &mut Reader<'_>, incoming: &Section<'_>) -> Option<Ma
     let filter = there.first()?;
     let mut found = Match::default();
     match filter.path.rsplit('.').next().unwrap_or_default() {
-        "all_of" => found.all = entries(reader, filter),
-        "any_of" => found.any = entries(reader, filter),
+        "all_of" => found.all = entries(reader, filter, &["header", "path", "method"]),
+        // Each entry is a way through, and only a header has the key.
+        "any_of" => found.any = entries(reader, filter, &["header"]),
         kind => {
             let matcher = matcher(reader, filter, kind.trim_end_matches("_filter"))?;
             found = Match {
@@ -44,7 +46,8 @@ pub(super) fn read(reader: &mut Reader<'_>, incoming: &Section<'_>) -> Option<Ma
     Some(found)
 }
 
-fn entries(reader: &mut Reader<'_>, list: &Section<'_>) -> Vec<Matcher> {
+/// The matchers of a list, whose entries may be of these kinds.
+fn entries(reader: &mut Reader<'_>, list: &Section<'_>, kinds: &[&'static str]) -> Vec<Matcher> {
     if list.items().next().is_none() {
         reader
             .said
@@ -52,13 +55,12 @@ fn entries(reader: &mut Reader<'_>, list: &Section<'_>) -> Vec<Matcher> {
     }
     let mut matchers = Vec::new();
     for item in list.items() {
-        let known = ["header", "path", "method"];
-        let there: Vec<_> = known.into_iter().filter_map(|kind| Some((kind, item.get(kind)?))).collect();
+        let there: Vec<_> = kinds.iter().filter_map(|kind| Some((kind, item.get(kind)?))).collect();
         match &there[..] {
             [(kind, section)] => matchers.extend(matcher(reader, section, kind)),
             // What it has instead is said already.
-            [] if item.members().next().is_some() => {}
-            _ => reader.said.problem(&item.path, "has not exactly one of header, path and method"),
+            [] if item.members().any(|(_, member)| !asks_for_nothing(member.value)) => {}
+            _ => reader.said.problem(&item.path, format!("has not exactly one {}", kinds.join(" or "))),
         }
     }
     matchers

@@ -56,6 +56,8 @@ const MOUNTS_INSTEAD: &str =
     "put the file into the image, or into a ConfigMap or Secret that the target's template mounts";
 const TLS: &str = "TLS is not read: it passes through to the app";
 const TLS_INSTEAD: &str = "end TLS before the target, or rely on the origin of calls within an environment";
+const KEYLESS: &str = "it lets requests through without the key";
+const KEYLESS_INSTEAD: &str = "use it in `all_of`, beside a `header` that names `{{ key }}`";
 const WHOLE_ENV: &str = "a clone has the whole environment of its target";
 
 const BODY: &str = "only the head of a request is read";
@@ -174,11 +176,8 @@ pub const KEYS: &[Known] = &[
         "`any`: each entry must be a `header` that names `{{ key }}`",
     ),
     honoured("feature.network.incoming.http_filter.any_of[].header", "`headerFilter`"),
-    honoured(
-        "feature.network.incoming.http_filter.any_of[].path",
-        "refused, as it lets requests through without the key",
-    ),
-    honoured("feature.network.incoming.http_filter.any_of[].method", "the same"),
+    refused("feature.network.incoming.http_filter.any_of[].path", KEYLESS, KEYLESS_INSTEAD),
+    refused("feature.network.incoming.http_filter.any_of[].method", KEYLESS, KEYLESS_INSTEAD),
     refused("feature.network.incoming.http_filter.any_of[].body", BODY, BODY_INSTEAD),
     refused("feature.network.incoming.http_filter.any_of[].header_jq", JQ, JQ_INSTEAD),
     honoured(

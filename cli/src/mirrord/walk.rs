@@ -112,7 +112,7 @@ impl Walk<'_> {
 }
 
 /// Whether a value says no more than its absence would.
-fn asks_for_nothing(value: &Value) -> bool {
+pub(super) fn asks_for_nothing(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::Array(items) => items.is_empty(),
