@@ -22,6 +22,17 @@ impl Place {
         Self(Cluster::builder().nodes(2).proxy_mode(mode).start().unwrap())
     }
 
+    /// Whoever gave the cluster may have Byway in it, or namespaces of these names: then nothing is touched.
+    pub(crate) fn must_be_free(&self, crds: &[&str], namespaces: &[&str]) {
+        let there = |kind: &str, names: &[&str]| {
+            let args = [&["get", kind, "--ignore-not-found", "-o", "name"], names].concat();
+            self.0.ask(args).unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let there = [there("crd", crds), there("namespace", namespaces)].concat();
+        let advice = "the test installs Byway itself, and removes it: give it a cluster without these";
+        assert!(there.is_empty(), "the cluster has {} already: {advice}", there.join(", "));
+    }
+
     /// Brings an image to all nodes.
     pub(crate) fn load_image(&self, archive: &Path) {
         if self.0.is_ours() {

@@ -18,6 +18,9 @@ pub(crate) const STAGING: &str = "staging";
 /// Where Byway is installed.
 pub(crate) const BYWAY: &str = "byway";
 
+/// What helm leaves behind on purpose.
+const CRDS: [&str; 2] = ["previews.byway.dev", "noderoutes.byway.dev"];
+
 pub(crate) struct Team {
     place: Place,
     scratch: Scratch,
@@ -26,6 +29,8 @@ pub(crate) struct Team {
 impl Team {
     /// Installs Byway and the app.
     pub(crate) fn gather(place: Place) -> Self {
+        place.must_be_free(&CRDS, &[STAGING, BYWAY]);
+        // From here on what is there is ours, and dropped with it.
         let team = Self { place, scratch: Scratch::new("team").unwrap() };
         let program = shop::program().unwrap();
         for version in ["v1", "v2", "v3"] {
@@ -225,7 +230,30 @@ impl Team {
             assert!(eventually(Duration::from_secs(30), gone).is_some(), "{node}: {:?}", before.left());
         }
         assert_eq!(self.get(&self.addresses()[0], KEY), "app v1");
-        self.cluster().ask(["delete", "crd", "previews.byway.dev", "noderoutes.byway.dev"]).unwrap();
-        self.cluster().ask(["delete", "namespace", STAGING, BYWAY, "--wait=false"]).unwrap();
+    }
+}
+
+/// A cluster that stays is left as it was found, also after a failure.
+impl Drop for Team {
+    fn drop(&mut self) {
+        if self.cluster().is_ours() {
+            return;
+        }
+        let uninstall = |how: &[&str]| {
+            let args = [&["uninstall", "byway", "-n", BYWAY, "--ignore-not-found"], how].concat();
+            let done = self.cluster().helm().map(|mut helm| helm.args(args).output());
+            matches!(done, Ok(Ok(output)) if output.status.success())
+        };
+        if !uninstall(&["--wait", "--timeout", "60s"]) {
+            uninstall(&["--no-hooks"]);
+        }
+        let delete = |kind: &str, names: &[&str]| {
+            let args = [&["delete", kind, "--ignore-not-found", "--timeout=120s"], names].concat();
+            if let Err(error) = self.cluster().ask(args) {
+                eprintln!("{names:?} may be left in the cluster: {error}");
+            }
+        };
+        delete("crd", &CRDS);
+        delete("namespace", &[STAGING, BYWAY]);
     }
 }
