@@ -269,7 +269,7 @@ impl Control {
                         tracing::warn!(
                             target = name,
                             reason = error.code(),
-                            "target is not steered: {error}"
+                            "target is not steered as wanted: {error}"
                         );
                     }
                     self.failed.insert(name, error);

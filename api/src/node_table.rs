@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_path_to_error::{Path, Track};
 
 use crate::absent::{is_default, is_yes, yes};
 use crate::{ExistingConnections, Key, Match, OnUnreachable};
@@ -182,8 +183,10 @@ impl<'de> Deserialize<'de> for PreviewRoute {
     /// Never fails on what one entry holds: an entry that does not fit is kept as [`unreadable`](Self::unreadable).
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let entry = serde_json::Value::deserialize(deserializer)?;
+        let mut path = Track::new();
         // The derived function, not this one: `remote` makes it inherent.
-        Ok(Self::deserialize(&entry).unwrap_or_else(|error| Self::kept(&entry, &error)))
+        let read = Self::deserialize(serde_path_to_error::Deserializer::new(&entry, &mut path));
+        Ok(read.unwrap_or_else(|error| Self::kept(&entry, &path.path(), &error)))
     }
 }
 
@@ -213,8 +216,10 @@ impl PreviewRoute {
         }
     }
 
-    fn kept(entry: &serde_json::Value, error: &serde_json::Error) -> Self {
+    fn kept(entry: &serde_json::Value, path: &Path, error: &serde_json::Error) -> Self {
         let text = |field: &str| entry[field].as_str().unwrap_or_default();
-        Self { unreadable: Some(error.to_string()), ..Self::new(text("name"), text("revision"), "") }
+        let is_root = path.iter().next().is_none();
+        let why = if is_root { error.to_string() } else { format!("{error}, in `{path}`") };
+        Self { unreadable: Some(why), ..Self::new(text("name"), text("revision"), "") }
     }
 }

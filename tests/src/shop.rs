@@ -1,7 +1,7 @@
 //! A shop of services for tests on real nodes (`tests/apps/shop`), and its clients.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -83,6 +83,44 @@ impl Clients {
 }
 
 impl Drop for Clients {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client with a pool of one connection: `shop pool`, from wherever a command runs it.
+#[derive(Debug)]
+pub struct Pool {
+    child: Child,
+    input: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Pool {
+    /// Starts it. It has no connection yet.
+    ///
+    /// # Errors
+    ///
+    /// When the command cannot be run.
+    pub fn start(mut command: Command) -> Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let (input, output) = (child.stdin.take(), child.stdout.take().context("it was piped")?);
+        Ok(Self { child, input: input.context("it was piped")?, answers: BufReader::new(output).lines() })
+    }
+
+    /// What is answered now, and whether over a connection that was open before: `front v1 kept`.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn ask(&mut self) -> Result<String> {
+        writeln!(self.input)?;
+        Ok(self.answers.next().context("the client has ended")??)
+    }
+}
+
+impl Drop for Pool {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -3,12 +3,14 @@
 //	shop serve NAME VERSION       HTTP on 8080 and HTTPS on 8443: / says who answers, /call?url=U what U answers
 //	shop get URL HEADER           asks once
 //	shop load URL HEADER CLIENTS  asks over kept connections until its standard input ends, then says what came of it
+//	shop pool URL HEADER          asks for each line of its standard input, over one kept connection if it can: ANSWER kept|new
 //	shop late LISTEN TO DELAY     carries connections to TO; what comes back is DELAY late
 //
 // The version "-" is what the file /version says. HEADER is "name: value", a key for the header baggage, or "-" for none.
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -23,6 +25,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"os/signal"
 	"strconv"
@@ -40,10 +43,12 @@ func main() {
 		get(os.Args[2], os.Args[3])
 	case len(os.Args) == 5 && os.Args[1] == "load":
 		load(os.Args[2], os.Args[3], os.Args[4])
+	case len(os.Args) == 4 && os.Args[1] == "pool":
+		pool(os.Args[2], os.Args[3])
 	case len(os.Args) == 5 && os.Args[1] == "late":
 		late(os.Args[2], os.Args[3], os.Args[4])
 	default:
-		log.Fatal("shop serve NAME VERSION | shop get URL HEADER | shop load URL HEADER CLIENTS | shop late LISTEN TO DELAY")
+		log.Fatal("shop serve NAME VERSION | shop get URL HEADER | shop load URL HEADER CLIENTS | shop pool URL HEADER | shop late LISTEN TO DELAY")
 	}
 }
 
@@ -176,8 +181,32 @@ func load(url, header, clients string) {
 	json.NewEncoder(os.Stdout).Encode(outcome)
 }
 
+func pool(url, header string) {
+	client := &http.Client{Timeout: 10 * time.Second}
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		connection := "new"
+		watched := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
+			GotConn: func(got httptrace.GotConnInfo) {
+				if got.Reused {
+					connection = "kept"
+				}
+			},
+		})
+		answer, err := askWith(watched, client, url, header)
+		if err != nil {
+			answer = "failed: " + err.Error()
+		}
+		fmt.Println(answer, connection)
+	}
+}
+
 func ask(client *http.Client, url, header string) (string, error) {
-	request, err := http.NewRequest("GET", url, nil)
+	return askWith(context.Background(), client, url, header)
+}
+
+func askWith(ctx context.Context, client *http.Client, url, header string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, "GET", url, nil)
 	if err != nil {
 		return "", err
 	}

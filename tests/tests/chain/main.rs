@@ -20,6 +20,10 @@ fn from_an_applied_preview_to_its_end() {
     step("two services in one environment: a header on the first hop, the origin on the second", || {
         environment(&shop);
     });
+    step("connections that were open before: missed and counted, drained, and steered where armed", || {
+        open_before(&shop);
+    });
+    step("TLS goes to the app, and is said", || tls_is_said(&shop));
     step("a new image under load", || new_image_under_load(&shop));
     step("a new image under load, with agents that hear of it half a second late", || {
         shop.delay_agents(Duration::from_millis(500));
@@ -69,6 +73,48 @@ fn environment(shop: &Shop) {
         assert_eq!(shop.call("front", "back", scheme, None), "front v1 called back v1", "{scheme}");
     }
     shop.delete("back");
+}
+
+fn open_before(shop: &Shop) {
+    let mut pool = shop.pool("back", KEY);
+    assert_eq!(pool.ask().unwrap(), "back v1 new");
+    shop.preview("back", KEY, "localhost/shop:v2", "v2");
+    shop.wait_ready("back");
+    assert_eq!(pool.ask().unwrap(), "back v1 kept", "nobody asked for it to be drained");
+    let counted = eventually(Duration::from_secs(10), || {
+        let warned = shop.warning("back");
+        warned.contains("open before the route").then_some(())
+    });
+    assert!(counted.is_some(), "{}", shop.describe("back"));
+    let drain = r#"{"spec":{"incoming":{"existingConnections":"drainIdle"}}}"#;
+    shop.ask(&["patch", "preview", "back", "--type=merge", "-p", drain]);
+    let drained = eventually(Duration::from_secs(30), || {
+        std::thread::sleep(Duration::from_secs(6)); // asked more often, it may not be idle
+        let answer = pool.ask().unwrap();
+        assert!(["back v1 kept", "back v2 new"].contains(&answer.as_str()), "{answer}");
+        (answer == "back v2 new").then_some(())
+    });
+    assert!(drained.is_some(), "{}", shop.describe("back"));
+    shop.delete("back");
+
+    shop.ask(&["annotate", "deployment/back", "byway.dev/armed=true"]);
+    let armed = eventually(Duration::from_secs(10), || shop.armed(2).then_some(()));
+    assert!(armed.is_some(), "{}", shop.describe("front"));
+    let mut pool = shop.pool("back", KEY);
+    assert_eq!(pool.ask().unwrap(), "back v1 new");
+    shop.preview("back", KEY, "localhost/shop:v2", "v2");
+    shop.wait_ready("back");
+    assert_eq!(pool.ask().unwrap(), "back v2 kept");
+    shop.ask(&["annotate", "deployment/back", "byway.dev/armed-"]);
+    shop.delete("back");
+}
+
+fn tls_is_said(shop: &Shop) {
+    assert_eq!(shop.get_tls("front", Some(KEY)).as_deref(), Some("front v1"));
+    let said = eventually(Duration::from_secs(10), || {
+        shop.warning("front").contains("TLS arrives at").then_some(())
+    });
+    assert!(said.is_some(), "{}", shop.describe("front"));
 }
 
 fn new_image_under_load(shop: &Shop) {

@@ -6,11 +6,13 @@ use std::process::Child;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use byway_tests::shop::{self, Clients};
+use byway_api::NodeRoutes;
+use byway_tests::shop::{self, Clients, Pool};
 use byway_tests::{ApiServer, Cluster, Scratch, eventually, images};
 use jiff::{SignedDuration, Timestamp};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// Where Byway is installed.
@@ -90,6 +92,12 @@ impl Shop {
         self.cluster.ask(wait).unwrap_or_else(|e| panic!("{e}\n{}", self.describe(preview)));
     }
 
+    /// What the condition Warnings says.
+    pub(crate) fn warning(&self, preview: &str) -> String {
+        let path = r#"jsonpath={.status.conditions[?(@.type=="Warnings")].message}"#;
+        self.ask(&["get", "preview", preview, "-o", path])
+    }
+
     /// All that helps to see why something did not happen.
     pub(crate) fn describe(&self, preview: &str) -> String {
         let mut text = self.ask(&["get", "preview", preview, "-o", "yaml"]);
@@ -117,6 +125,23 @@ impl Shop {
         answer.unwrap_or_else(|| panic!("{service} does not answer\n{}", self.describe("front")))
     }
 
+    /// The same over TLS.
+    pub(crate) fn get_tls(&self, service: &str, key: Option<&str>) -> Option<String> {
+        self.curl(&format!("https://{}/", self.address(service)), key)
+    }
+
+    /// Whether so many pods are steered ahead of any preview, as far as their agents have said.
+    pub(crate) fn armed(&self, pods: usize) -> bool {
+        let mut list: Value = serde_json::from_str(&self.ask(&["get", "noderoutes", "-o", "json"])).unwrap();
+        let all: Vec<NodeRoutes> = serde_json::from_value(list["items"].take()).unwrap();
+        let heard = all.iter().filter(|it| {
+            let said = it.status.as_ref().and_then(|status| status.observed_generation);
+            said == it.metadata.generation
+        });
+        let targets = heard.flat_map(|it| it.spec.read().unwrap().targets);
+        targets.filter(|target| target.armed).count() == pods
+    }
+
     pub(crate) fn try_get(&self, service: &str, key: Option<&str>) -> Option<String> {
         self.curl(&format!("http://{}/", self.address(service)), key)
     }
@@ -129,7 +154,7 @@ impl Shop {
 
     pub(crate) fn curl(&self, url: &str, key: Option<&str>) -> Option<String> {
         let mut curl = self.cluster.pod_command(NAMESPACE, "client", "curl").unwrap();
-        curl.args(["-sf", "--max-time", "5", url]);
+        curl.args(["-skf", "--max-time", "5", url]);
         if let Some(key) = key {
             curl.args(["-H", &format!("baggage: byway-key={key}")]);
         }
@@ -147,6 +172,13 @@ impl Shop {
         let mut command = self.cluster.pod_command(NAMESPACE, "client", &self.program).unwrap();
         command.args(["load", &url, key.unwrap_or("-"), "4"]);
         Clients::start(command).unwrap()
+    }
+
+    /// A client that keeps its connection.
+    pub(crate) fn pool(&self, service: &str, key: &str) -> Pool {
+        let mut command = self.cluster.pod_command(NAMESPACE, "client", &self.program).unwrap();
+        command.args(["pool", &format!("http://{}/", self.address(service)), key]);
+        Pool::start(command).unwrap()
     }
 
     /// Puts a slow line between agents and API server, or takes it away.

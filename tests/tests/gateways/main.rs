@@ -5,7 +5,7 @@ mod server;
 mod users;
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -23,25 +23,61 @@ const GATEWAY: u16 = 8000;
 const ANSWERS: usize = 100_000;
 const APPS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/apps/gateways");
 
+/// What stands before the app.
+struct Gateway {
+    program: &'static str,
+    config: &'static str,
+    args: &'static [&'static str],
+    /// How it passes requests on to the app, in its own words.
+    pass: &'static str,
+    family: fn(&Pod) -> IpAddr,
+}
+
+const NGINX: Gateway = Gateway {
+    program: "nginx",
+    config: "nginx.conf",
+    args: &["-c", "nginx.conf", "-p", "."],
+    pass: "proxy_pass http://app;",
+    family: |pod| pod.ipv4.into(),
+};
+const HAPROXY: Gateway = Gateway {
+    program: "haproxy",
+    config: "haproxy.cfg",
+    args: &["-db", "-f", "haproxy.cfg"],
+    pass: "",
+    family: |pod| pod.ipv6.into(),
+};
+
 #[test]
 fn nginx_mixes_users_and_no_answer_is_swapped() {
-    mixes_users("nginx", "nginx.conf", |net| net.ipv4.into(), &["-c", "nginx.conf", "-p", "."]);
+    mixes_users(&NGINX, Server::start);
 }
 
 #[test]
 fn haproxy_mixes_users_and_no_answer_is_swapped() {
-    mixes_users("haproxy", "haproxy.cfg", |net| net.ipv6.into(), &["-db", "-f", "haproxy.cfg"]);
+    mixes_users(&HAPROXY, Server::start);
 }
 
-fn mixes_users(program: &str, config: &str, family: fn(&Pod) -> std::net::IpAddr, args: &[&str]) {
+/// With servers nginx speaks it only so; it does not mind what is no gRPC.
+#[test]
+fn nginx_mixes_users_over_http2_and_no_answer_is_swapped() {
+    mixes_users(&Gateway { pass: "grpc_pass grpc://app;", ..NGINX }, Server::start_http2);
+}
+
+#[test]
+fn haproxy_mixes_users_over_http2_and_no_answer_is_swapped() {
+    mixes_users(&Gateway { pass: "proto h2", ..HAPROXY }, Server::start_http2);
+}
+
+fn mixes_users(gateway: &Gateway, serve: fn(&Pod, Version) -> Server) {
     if needs_root() {
         return;
     }
+    let program = gateway.program;
     let net = Net::new().unwrap();
-    let [app, first, second, gateway, users] =
-        &net.pods(["app", "first", "second", "gateway", "users"]).unwrap();
+    let [app, first, second, front, users] = &net.pods(["app", "first", "second", "front", "users"]).unwrap();
     let servers = [(app, Version::App), (first, Version::First), (second, Version::Second)]
-        .map(|(pod, version)| Server::start(pod, version));
+        .map(|(pod, version)| serve(pod, version));
     let preview =
         |version: Version, pod| Preview::new(version.preview().unwrap(), version.key()).backend(pod);
     let routes = Routes::new()
@@ -50,13 +86,13 @@ fn mixes_users(program: &str, config: &str, family: fn(&Pod) -> std::net::IpAddr
         .target(app, &[PORT], &["demo/first", "demo/second"]);
     let agent = Agent::builder(&net).args(["--max-backlog", "4096"]).start(&routes).unwrap();
 
-    let upstream = SocketAddr::new(family(app), PORT);
-    let listen = SocketAddr::new(family(gateway), GATEWAY);
+    let upstream = SocketAddr::new((gateway.family)(app), PORT);
+    let listen = SocketAddr::new((gateway.family)(front), GATEWAY);
 
     // A machine that gives the agent no processor for long has the kernel pass connections on to the app. That is as it
     // should be, and says nothing of who got which answer.
     let answers = (0..3).find_map(|_| {
-        let _gateway = start(program, config, gateway, listen, upstream, args);
+        let _gateway = gateway.start(front, listen, upstream);
         let begun = Instant::now();
         match users::ask(users, listen, ANSWERS) {
             Ok(answers) => {
@@ -92,21 +128,16 @@ fn passed_on(agent: &Agent) -> bool {
     steered.iter().any(|(reason, n)| reason != "Steered" && reason != "Dial" && n.as_u64() != Some(0))
 }
 
-fn start(
-    program: &str,
-    config: &str,
-    pod: &Pod,
-    listen: SocketAddr,
-    app: SocketAddr,
-    args: &[&str],
-) -> Running {
-    let folder = Scratch::new(program).unwrap();
-    let text = fs::read_to_string(Path::new(APPS).join(config)).unwrap();
-    let text = text.replace("@LISTEN@", &listen.to_string()).replace("@APP@", &app.to_string());
-    fs::write(folder.path().join(config), text).unwrap();
-    let mut command = pod.command(program);
-    command.args(args).current_dir(folder.path());
-    let mut running = Running::spawn(program, &mut command).unwrap().keeping(folder);
-    running.wait_listening(GATEWAY).unwrap();
-    running
+impl Gateway {
+    fn start(&self, pod: &Pod, listen: SocketAddr, app: SocketAddr) -> Running {
+        let folder = Scratch::new(self.program).unwrap();
+        let text = fs::read_to_string(Path::new(APPS).join(self.config)).unwrap();
+        let text = text.replace("@LISTEN@", &listen.to_string()).replace("@APP@", &app.to_string());
+        fs::write(folder.path().join(self.config), text.replace("@PASS@", self.pass)).unwrap();
+        let mut command = pod.command(self.program);
+        command.args(self.args).current_dir(folder.path());
+        let mut running = Running::spawn(self.program, &mut command).unwrap().keeping(folder);
+        running.wait_listening(GATEWAY).unwrap();
+        running
+    }
 }

@@ -1,5 +1,7 @@
 //! A server that sends back what it was asked, with its version and the request's own id.
 
+mod http2;
+
 use std::io::{BufRead, BufReader, Read, Result, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -30,6 +32,15 @@ impl Server {
                 thread::spawn(move || serve(stream, version, &used));
             }
         });
+        Self { used }
+    }
+
+    /// One that speaks HTTP/2 only.
+    pub(crate) fn start_http2(pod: &Pod, version: Version) -> Self {
+        let listener = pod.run(|| TcpListener::bind(("::", PORT))).unwrap();
+        let used = Arc::new(AtomicUsize::new(0));
+        let count = used.clone();
+        thread::spawn(move || http2::run(listener, version, &count));
         Self { used }
     }
 
@@ -114,10 +125,13 @@ fn body(reader: &mut BufReader<TcpStream>, request: &Request) -> Result<Vec<u8>>
 
 /// A path is `/FORM/REPEAT`: the form of the answer, and how often its text is repeated where there is no body to
 /// send back.
-fn answer(version: Version, Request { method, path, id, .. }: &Request, body: &[u8]) -> Vec<u8> {
+fn form(path: &str) -> (&str, usize) {
     let mut words = path.split('/').skip(1);
-    let form = words.next().unwrap_or_default();
-    let repeat = words.next().and_then(|n| n.parse().ok()).unwrap_or(1);
+    (words.next().unwrap_or_default(), words.next().and_then(|n| n.parse().ok()).unwrap_or(1))
+}
+
+fn answer(version: Version, Request { method, path, id, .. }: &Request, body: &[u8]) -> Vec<u8> {
+    let (form, repeat) = form(path);
     let text = if body.is_empty() { content(version, id, repeat) } else { body.to_vec() };
     let status = if form == "none" { "204 No Content" } else { "200 OK" };
     let mut answer = format!("HTTP/1.1 {status}\r\nx-version: {version:?}\r\nx-id: {id}\r\n").into_bytes();
