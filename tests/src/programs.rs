@@ -95,6 +95,7 @@ impl Peers {
                 include_str!("../apps/http2/go.sum"),
                 include_str!("../apps/http2/server/main.go"),
                 include_str!("../apps/http2/client/main.go"),
+                include_str!("../apps/http2/channel/main.go"),
             ],
             Self::WebSocket => &[
                 include_str!("../apps/websocket/go.sum"),

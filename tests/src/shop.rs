@@ -89,7 +89,7 @@ impl Drop for Clients {
     }
 }
 
-/// A client with a pool of one connection: `shop pool`, from wherever a command runs it.
+/// A client that asks for each line that it reads, over a connection that it keeps: `shop pool`, or a gRPC channel.
 #[derive(Debug)]
 pub struct Pool {
     child: Child,
@@ -109,7 +109,7 @@ impl Pool {
         Ok(Self { child, input: input.context("it was piped")?, answers: BufReader::new(output).lines() })
     }
 
-    /// What is answered now, and whether over a connection that was open before: `front v1 kept`.
+    /// What is answered now. `shop pool` says whether over a connection that was open before, too: `front v1 kept`.
     ///
     /// # Errors
     ///

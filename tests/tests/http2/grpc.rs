@@ -1,9 +1,11 @@
 //! gRPC's own interoperability tests (<https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md>), as
 //! far as they need neither TLS nor a cloud.
 
-use byway_tests::{Peers, Pod, Running};
+use byway_api::ExistingConnections;
+use byway_tests::shop::Pool;
+use byway_tests::{Agent, Peers, Pod, Running, eventually};
 
-use crate::{KEY, PORT, Stage, decided, opaque};
+use crate::{KEY, PORT, SOON, Stage, decided, opaque};
 
 const CASES: [&str; 14] = [
     "empty_unary",
@@ -53,4 +55,27 @@ fn every_case_passes_keyed_and_unkeyed() {
         }
     }
     assert_eq!(opaque(&agent, "Http2"), 0.0);
+}
+
+/// A channel that was connected before the preview, and idle: its next call is made over a connection that is steered.
+#[test]
+fn a_channel_that_was_open_before_is_drained_and_no_call_fails() {
+    let Some(stage) = Stage::new() else { return };
+    let _servers = [serve(&stage.app), serve(&stage.preview)];
+    let mut command = stage.client.command(Peers::Http2.program("grpc-channel").unwrap());
+    command.args([&stage.to().to_string(), KEY.0, KEY.1]);
+    let mut channel = Pool::start(command).unwrap();
+    assert_eq!(channel.ask().unwrap(), "app");
+    let agent = stage.agent();
+    let wait_open = |wanted: f64| {
+        let open = || (agent.metric("byway_agent_old_connections", "").ok()? == wanted).then_some(());
+        assert!(eventually(SOON, open).is_some(), "not {wanted}: {}", Agent::debug_routes());
+    };
+    wait_open(1.0);
+    assert_eq!(channel.ask().unwrap(), "app", "nobody asked for it to be drained");
+    let drains = stage.routes(|it| it.with(|it| it.existing_connections = ExistingConnections::DrainIdle));
+    agent.write_routes(&drains).unwrap();
+    wait_open(0.0);
+    assert_eq!(channel.ask().unwrap(), "preview");
+    assert_eq!(channel.ask().unwrap(), "preview");
 }
