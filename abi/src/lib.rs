@@ -344,8 +344,10 @@ pub struct RouteCounters {
     pub last_request_ms: u64,
     /// Requests that would have gone to the preview, but came on a connection that was open before the route.
     pub missed: u64,
+    /// Requests with the key that did not go to the preview, since the path, the method or a header does not match.
+    pub narrowed: u64,
     /// Always 0.
-    pub reserved: [u64; 2],
+    pub reserved: u64,
 }
 
 /// What happened on one target. `opaque` is indexed by the agent's reasons (`byway_http::Doubt`).

@@ -97,6 +97,7 @@ pub(crate) mod route_counter {
     pub(crate) const OVERLAPPED: usize = offset_of!(R, overlapped) / 8;
     pub(crate) const OPAQUE: usize = offset_of!(R, opaque) / 8;
     pub(crate) const MISSED: usize = offset_of!(R, missed) / 8;
+    pub(crate) const NARROWED: usize = offset_of!(R, narrowed) / 8;
     pub(crate) const LAST_REQUEST: usize = offset_of!(R, last_request_ms) / 8;
 }
 

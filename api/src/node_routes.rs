@@ -147,6 +147,9 @@ pub struct RequestCounts {
     /// many: not all of them can be seen.
     #[serde(default, skip_serializing_if = "is_default")]
     pub missed: u64,
+    /// Requests with the key that did not go to the preview, since the path, the method or a header does not match.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub narrowed: u64,
 }
 
 impl RequestCounts {
@@ -159,6 +162,7 @@ impl RequestCounts {
             overlapped: with(self.overlapped, other.overlapped),
             by_origin: with(self.by_origin, other.by_origin),
             missed: with(self.missed, other.missed),
+            narrowed: with(self.narrowed, other.narrowed),
         }
     }
 }

@@ -146,12 +146,21 @@ fn not_counted(preview: &Preview) -> Vec<Finding> {
 fn of_the_traffic(preview: &Preview, status: &PreviewStatus) -> Vec<Finding> {
     let mut found = Vec::new();
     // Of what was missed the warning `OldConnections` tells, with what to do.
-    let RequestCounts { requests, unreachable, overlapped, by_origin, missed: _ } = status.traffic;
+    let RequestCounts { requests, unreachable, overlapped, by_origin, missed: _, narrowed } = status.traffic;
     if overlapped > 0 {
         let requests = count(overlapped, "request");
         let message = format!("{requests} matched it, but went to another preview, which comes first");
         let fix = "give one of them another key, or matches that do not overlap";
         found.push(Finding::new(Weight::Some, "Overlapped", message).fix(fix));
+    }
+    if narrowed > 0 {
+        let requests = count(narrowed, "request");
+        let message =
+            format!("{requests} had its key, but its match asks for another path, method or header");
+        let fix = "send what incoming.match asks for, or take out of it what need not be";
+        // Where others reach it, that is what a match is for.
+        let weight = if status.traffic.requests == 0 { Weight::Some } else { Weight::Check };
+        found.push(Finding::new(weight, "Narrowed", message).fix(fix));
     }
     if unreachable > 0 {
         let who = match preview.spec.incoming.on_unreachable {

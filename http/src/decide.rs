@@ -60,6 +60,8 @@ pub struct Verdict {
     pub decision: Decision,
     /// The next route in rank that this request hit too.
     pub overlapped: Option<usize>,
+    /// Where it is [`AppReason::Narrowed`]: a route of its key.
+    pub narrowed: Option<usize>,
 }
 
 /// Who gets a request.
@@ -153,7 +155,8 @@ impl RouteTable {
     /// Whose request this is. `origin` is the key of the environment that the connection comes from.
     #[must_use]
     pub fn decide(&self, head: &RequestHead<'_, '_>, origin: Option<&Key>) -> Verdict {
-        let mut search = Search { table: self, head, hits: Hits::default(), other_key: false, why_not: None };
+        let (hits, other_key) = (Hits::default(), false);
+        let mut search = Search { table: self, head, hits, other_key, why_not: None, narrowed: None };
         search.default_carriers(origin);
         if !self.sources.is_empty() {
             search.matches(origin);
@@ -168,7 +171,12 @@ impl RouteTable {
             Some((route, reason)) => Decision::Preview(route, reason),
             None => Decision::App(search.why_not.unwrap_or(AppReason::NoKey)),
         };
-        Verdict { decision, overlapped: search.hits.second }
+        let is_narrowed = decision == Decision::App(AppReason::Narrowed);
+        Verdict {
+            decision,
+            overlapped: search.hits.second,
+            narrowed: search.narrowed.filter(|_| is_narrowed),
+        }
     }
 
     /// Where opaque traffic of an environment goes: to its first route here, since no match can be asked.
@@ -211,6 +219,8 @@ struct Search<'a, 'b, 'h> {
     /// The request carries a key that is not its origin's.
     other_key: bool,
     why_not: Option<AppReason>,
+    /// The first route that has a key of the request, and asks for more.
+    narrowed: Option<usize>,
 }
 
 impl Search<'_, '_, '_> {
@@ -224,6 +234,8 @@ impl Search<'_, '_, '_> {
         for route in routes {
             if self.table.routes[*route].matcher.is_none() {
                 self.hits.add(*route, carried.carrier.into());
+            } else {
+                self.narrowed.get_or_insert(*route);
             }
         }
     }
@@ -248,8 +260,9 @@ impl Search<'_, '_, '_> {
 
     /// A header that is nothing but a key names one, be it known here or not.
     fn named(&mut self, key: &[u8], origin: Option<&Key>) {
-        let unknown = self.table.of_key(key).is_empty();
-        self.why_not.get_or_insert(if unknown { AppReason::UnknownKey } else { AppReason::Narrowed });
+        let route = self.table.of_key(key).first().copied();
+        self.why_not.get_or_insert(route.map_or(AppReason::UnknownKey, |_| AppReason::Narrowed));
+        self.narrowed = self.narrowed.or(route);
         self.other_key |= origin.is_some_and(|origin| origin.as_str().as_bytes() != key);
     }
 
@@ -262,7 +275,7 @@ impl Search<'_, '_, '_> {
         if hit {
             self.hits.add(index, PreviewReason::Match);
         } else {
-            self.why_not = Some(AppReason::Narrowed);
+            self.narrow(index);
         }
         let other = origin.is_some_and(|origin| *origin != route.key);
         self.other_key |= other && (hit || matcher.matches_headers(self.headers()));
@@ -283,9 +296,14 @@ impl Search<'_, '_, '_> {
             if matcher.is_none_or(|it| it.matches_narrowing(self.head.method, self.head.path())) {
                 self.hits.add(*index, PreviewReason::Origin);
             } else {
-                self.why_not = Some(AppReason::Narrowed);
+                self.narrow(*index);
             }
         }
+    }
+
+    fn narrow(&mut self, route: usize) {
+        self.why_not = Some(AppReason::Narrowed);
+        self.narrowed.get_or_insert(route);
     }
 
     fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> + Clone {

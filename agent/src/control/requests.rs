@@ -42,6 +42,7 @@ impl Counted {
                 overlapped: word(counter::OVERLAPPED),
                 by_origin: word(counter::OPAQUE),
                 missed: word(counter::MISSED),
+                narrowed: word(counter::NARROWED),
             },
             last_request_ms: word(counter::LAST_REQUEST),
         }

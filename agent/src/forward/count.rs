@@ -33,6 +33,9 @@ impl Connection {
                 true
             }
         };
+        if let Some(leg) = verdict.narrowed.and_then(|i| routes.legs.get(i)) {
+            self.route_counter(leg.index, counter::NARROWED).fetch_add(1, Relaxed);
+        }
         if refused {
             return;
         }

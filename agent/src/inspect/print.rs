@@ -92,6 +92,7 @@ fn row(route: &RouteReport) -> [String; 6] {
         (route.overlapped, "overlapped"),
         (route.opaque, "opaque"),
         (route.missed, "missed"),
+        (route.narrowed, "narrowed"),
     ] {
         if n > 0 {
             requests = format!("{requests}, {n} {what}");

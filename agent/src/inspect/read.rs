@@ -91,6 +91,7 @@ pub(super) struct RouteReport {
     pub(super) overlapped: u64,
     pub(super) opaque: u64,
     pub(super) missed: u64,
+    pub(super) narrowed: u64,
     pub(super) last_request: Option<Timestamp>,
 }
 
@@ -242,6 +243,7 @@ fn routes(agent: &Agent) -> Result<Vec<(u32, RouteReport)>> {
                 overlapped: c.overlapped,
                 opaque: c.opaque,
                 missed: c.missed,
+                narrowed: c.narrowed,
                 last_request: timestamp_ms(c.last_request_ms),
             },
         ));

@@ -126,3 +126,20 @@ fn what_has_come_is_told_with_what_became_of_it() {
     let look = "see `kubectl preview status a -n demo` and `kubectl preview logs a -n demo`";
     assert!(found[1].fix.as_ref().unwrap().starts_with(look));
 }
+
+#[test]
+fn a_match_that_keeps_requests_away_is_told_and_is_a_worry_only_where_none_comes() {
+    let mut it = preview("Ready", &[("Ready", "True", "Ready", "")]);
+    let mut weighed = |traffic: Value| {
+        it.status.as_mut().unwrap().traffic = serde_json::from_value(traffic).unwrap();
+        let found = findings(&it, None, TIME.parse().unwrap());
+        let narrowed = found.into_iter().find(|it| it.reason == "Narrowed").unwrap();
+        assert_eq!(
+            narrowed.message,
+            "3 requests had its key, but its match asks for another path, method or header"
+        );
+        narrowed.weight
+    };
+    assert_eq!(weighed(json!({ "narrowed": 3 })), Weight::Some);
+    assert_eq!(weighed(json!({ "narrowed": 3, "requests": 1 })), Weight::Check);
+}

@@ -114,6 +114,20 @@ fn what_leaves_an_environment_is_keyed_by_its_origin() {
 }
 
 #[test]
+fn a_request_that_a_match_keeps_away_is_of_the_route_whose_key_it_has() {
+    let narrowed = r#"{"header": {"name": "x-traffic", "exact": "{{key}}"}, "path": {"prefix": "/api"}}"#;
+    let table = table(&[("pr-1", ""), ("pr-2", narrowed), ("pr-3", HEADER)]);
+    let of = |headers: &[&str], origin| decide(&table, "GET /", headers, origin).narrowed;
+    assert_eq!(of(&["x-traffic: pr-2"], None), Some(1), "another path");
+    assert_eq!(of(&["x-byway-key: pr-3"], None), Some(2), "another header");
+    assert_eq!(of(&["x-traffic: pr-1"], None), Some(0), "another route's header");
+    assert_eq!(of(&[], Some("pr-2")), Some(1), "by its origin");
+    assert_eq!(of(&["x-traffic: pr-2", "x-byway-key: pr-1"], None), None, "another preview has it");
+    assert_eq!(of(&["x-traffic: pr-9"], None), None, "nobody's key");
+    assert_eq!(of(&[], None), None);
+}
+
+#[test]
 fn routes_without_a_key() {
     let table = table(&[("pr-1", ""), ("pr-2", r#"{"path": {"prefix": "/beta"}}"#)]);
     assert_eq!(decide(&table, "GET /beta", &[], None).decision, Decision::Preview(1, PreviewReason::Match));

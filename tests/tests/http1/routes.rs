@@ -115,6 +115,31 @@ fn the_first_of_two_routes_gets_the_request() {
 }
 
 #[test]
+fn what_a_match_keeps_away_is_counted() {
+    let Some(stage) = Stage::named() else { return };
+    let narrow = matching(serde_json::json!({
+        "header": { "name": "x-byway-key", "exact": "{{ key }}" }, "path": { "prefix": "/api" },
+    }));
+    let routes = Routes::new().preview(stage.preview().with(|p| p.match_ = Some(narrow))).target(
+        &stage.app,
+        &[PORT],
+        &[NAME],
+    );
+    let agent = Agent::start(&stage.net, &routes).unwrap();
+    let mut http = stage.http();
+    assert_eq!(who(&mut http, "/", KEYED), "APP");
+    assert_eq!(who(&mut http, "/api", KEYED), "PREVIEW");
+    assert_eq!(who(&mut http, "/", &[]), "APP");
+    let status = || serde_json::from_slice::<serde_json::Value>(&agent.get("/status").unwrap().body).unwrap();
+    let told = || {
+        let counts = &status()["requests"][0];
+        (counts["requests"] == 1 && counts["narrowed"] == 1).then_some(())
+    };
+    assert!(eventually(SOON, told).is_some(), "{:#}", status());
+    assert!(Agent::debug_routes().contains("1, 1 narrowed"), "{}", Agent::debug_routes());
+}
+
+#[test]
 fn a_preview_ends_on_time() {
     let Some(stage) = Stage::named() else { return };
     let end = SystemTime::now() + Duration::from_secs(3);
