@@ -23,6 +23,7 @@ enum Without {
 }
 
 pub(super) fn each_is_needed(site: &Site) {
+    // What it is for on every kernel is shown where connections are closed: `old_connections/drain.rs`.
     let net_admin = if kernel() >= (6, 9) { Without::Nothing } else { Without::Node("NotPermitted") };
     let cases = [
         ("", Without::Nothing),
