@@ -219,7 +219,7 @@ struct Search<'a, 'b, 'h> {
     /// The request carries a key that is not its origin's.
     other_key: bool,
     why_not: Option<AppReason>,
-    /// The first route that has a key of the request, and asks for more.
+    /// Of the routes that have a key of the request and ask for more, the first in rank.
     narrowed: Option<usize>,
 }
 
@@ -235,7 +235,7 @@ impl Search<'_, '_, '_> {
             if self.table.routes[*route].matcher.is_none() {
                 self.hits.add(*route, carried.carrier.into());
             } else {
-                self.narrowed.get_or_insert(*route);
+                self.keep_away(*route);
             }
         }
     }
@@ -262,7 +262,7 @@ impl Search<'_, '_, '_> {
     fn named(&mut self, key: &[u8], origin: Option<&Key>) {
         let route = self.table.of_key(key).first().copied();
         self.why_not.get_or_insert(route.map_or(AppReason::UnknownKey, |_| AppReason::Narrowed));
-        self.narrowed = self.narrowed.or(route);
+        route.into_iter().for_each(|route| self.keep_away(route));
         self.other_key |= origin.is_some_and(|origin| origin.as_str().as_bytes() != key);
     }
 
@@ -303,7 +303,11 @@ impl Search<'_, '_, '_> {
 
     fn narrow(&mut self, route: usize) {
         self.why_not = Some(AppReason::Narrowed);
-        self.narrowed.get_or_insert(route);
+        self.keep_away(route);
+    }
+
+    fn keep_away(&mut self, route: usize) {
+        self.narrowed = Some(self.narrowed.map_or(route, |first| first.min(route)));
     }
 
     fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> + Clone {
