@@ -371,6 +371,9 @@ fn a_node_has_room_for_so_much() {
     let mut names = Vec::new();
     let full = eventually(PATIENCE, || {
         let name = format!("pr-{}", names.len() + 1);
+        if names.len() > 20 {
+            sleep(Duration::from_secs(1)); // which of them is older is known by the second
+        }
         space.preview(&name, large.clone());
         let settled = space.wait(&name, "ready, or without room", |it| {
             phase(it) == "Ready" || condition(it, "RoutesProgrammed")["reason"] == "NodeFull"
