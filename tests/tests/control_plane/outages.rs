@@ -153,11 +153,10 @@ fn goes_on(name: &str, trouble: impl Fn(&ApiProxy)) {
     assert!(is_true(&space.get("Preview", "pr-1").unwrap(), "Ready"));
     assert_eq!(generations(&space).len(), routes.len());
     assert!(controller.leads());
-    assert!(
-        controller.metric("byway_controller_watch_errors_total", "").unwrap() > 0.0,
-        "{}",
-        controller.log()
-    );
+    // A watch whose connection breaks between two events goes on where it was, which is no error of it.
+    let errors = controller.metric("byway_controller_watch_errors_total", "").unwrap();
+    let log = controller.log();
+    assert!(errors > 0.0 || log.contains("unexpected EOF"), "no watch felt anything of it: {log}");
 }
 
 /// What there is in the end, but for names, times and addresses.
