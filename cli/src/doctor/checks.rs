@@ -159,7 +159,7 @@ pub const CHECKS: &[Check] = &[
     of_target(
         "Traffic",
         "can the key be read in what the target is sent?",
-        "see Limits in README.md: end TLS before the target, or rely on the origin of calls within an environment",
+        "see docs/limits.md: end TLS before the target, or rely on the origin of calls within an environment",
         traffic::traffic,
     ),
     of_target(
