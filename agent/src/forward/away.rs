@@ -9,7 +9,10 @@ use std::{
 
 use byway_http::{Body, RequestHead};
 
-use super::{Connection, Place, Server, ending};
+use super::{
+    connection::{Connection, Place, Server},
+    ending,
+};
 
 /// Most connections kept for one client connection, each to another place. Who has not been asked for longest goes.
 pub(super) const KEPT: usize = 8;

@@ -7,7 +7,7 @@ use std::{
 
 use byway_http::{AppReason, Decision, Doubt, RequestHead, Verdict};
 
-use super::{Connection, Place};
+use super::connection::{Connection, Place};
 use crate::{
     snapshot::{Leg, Routes},
     tables::{route_counter as counter, unix_ms},

@@ -19,6 +19,16 @@ use super::outbox::Scratch;
 /// Longest wait for what was sent before a reset to leave the socket.
 const FLUSH: Duration = Duration::from_secs(2);
 
+/// Whether one side will send no more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    No,
+    /// Seen, and not passed on yet.
+    Seen,
+    /// The other side has been told.
+    PassedOn,
+}
+
 /// Half-closes: no more will be sent. One that the other side has reset already needs no more.
 pub(super) fn shutdown(stream: &TcpStream) {
     let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Write);

@@ -23,11 +23,10 @@ use tokio::{
 };
 
 use super::{
-    Connection, Place, Server,
     away::Away,
+    connection::{Connection, Http2Start, Place, Server},
     count::Said,
-    ending::{self, LateReset},
-    http2,
+    ending::{self, Ended, LateReset},
     outbox::Outbox,
     refuse::Refused,
     tunnel,
@@ -118,16 +117,6 @@ pub(super) struct Exchange<'a> {
     home_reset: LateReset,
 }
 
-/// Whether one side will send no more.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    No,
-    /// Seen, and not passed on yet.
-    Seen,
-    /// The other side has been told.
-    PassedOn,
-}
-
 impl<'a> Exchange<'a> {
     pub(super) fn new(connection: &'a Connection, client: TcpStream, place: Place, home: Server) -> Self {
         Self {
@@ -160,13 +149,13 @@ impl<'a> Exchange<'a> {
     }
 
     /// Runs to the end of the connection, unless it turns out to speak HTTP/2.
-    pub(super) async fn run(mut self) -> Option<http2::Start> {
+    pub(super) async fn run(mut self) -> Option<Http2Start> {
         let stop = poll_fn(|cx| self.poll(cx)).await;
         match stop {
             Ok(Stop::Done) => {}
             Ok(Stop::Http2) => {
                 let Self { client, place, home, inbox, early, .. } = self;
-                return Some(http2::Start { client, place, home, heard: inbox, said: early });
+                return Some(Http2Start { client, place, home, heard: inbox, said: early });
             }
             Ok(Stop::Close) => ending::close(&mut self.client).await,
             Ok(Stop::Tunnel) => {

@@ -30,12 +30,17 @@ use std::{
 use bytes::Bytes;
 use byway_http::{Doubt, Http2Settings, detect::PREFACE};
 use tokio::{
-    net::TcpStream,
     task::JoinSet,
     time::{Sleep, sleep, timeout},
 };
 
-use super::{Connection, Place, Server, count::Said, ending, exchange::Ended, outbox::Outbox, tunnel};
+use super::{
+    connection::{Connection, Http2Start},
+    count::Said,
+    ending::{self, Ended},
+    outbox::Outbox,
+    tunnel,
+};
 use greet::Greeting;
 use news::State;
 use session::Session;
@@ -44,22 +49,11 @@ use wire::{End, Wire};
 /// How long the end of home may take to reach a client that has no streams any more.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// What is known when a client turns out to speak HTTP/2.
-pub(super) struct Start {
-    pub(super) client: TcpStream,
-    pub(super) place: Place,
-    pub(super) home: Server,
-    /// Of the client, its preface first.
-    pub(super) heard: Vec<u8>,
-    /// Of home, which may have spoken first.
-    pub(super) said: Vec<u8>,
-}
-
 /// Serves the connection to its end.
-pub(super) async fn serve(connection: Connection, mut start: Start) {
+pub(super) async fn serve(connection: Connection, mut start: Http2Start) {
     match greet::greet(start.home.stream(), &mut start.said).await {
         Ok(Greeting::Other) => {
-            let Start { client, place, mut home, heard, said } = start;
+            let Http2Start { client, place, mut home, heard, said } = start;
             connection.count_opaque(&place, Doubt::Http2);
             // The preface has been sent.
             let up = tunnel::Way::new(Outbox::of(heard[PREFACE.len()..].to_vec()), Ended::No);
@@ -97,7 +91,7 @@ struct Multiplex {
 
 impl Multiplex {
     /// Speaks with both sides. Nothing if one of them ends before that.
-    async fn new(connection: Connection, start: Start, settings: Http2Settings) -> Option<Self> {
+    async fn new(connection: Connection, start: Http2Start, settings: Http2Settings) -> Option<Self> {
         let wire = Wire::client(start.client, start.heard);
         let client_end = wire.end();
         let (send, home) = server::open(start.home, start.said).await.ok()?;

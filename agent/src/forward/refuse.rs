@@ -4,11 +4,8 @@
 //! connection can go on. A body that is long, or that the client holds back until it is told to send it, is not
 //! waited for: then the answer is the last.
 
-use std::{io, task::Context};
-
 use byway_http::{AppReason, Body, BodyScan, RequestHead, RequestKind};
 
-use super::exchange::{Asked, Exchange, Up};
 use crate::snapshot::Routes;
 
 /// Most bytes of a body that are read for nothing.
@@ -16,14 +13,14 @@ const MOST_BYTES: u64 = 1 << 20;
 
 /// A request that is refused, and how much of its body is still to come.
 pub(super) struct Refused {
-    kind: RequestKind,
+    pub(super) kind: RequestKind,
     body: BodyScan,
     /// Bytes that may still be thrown away.
     patience: u64,
     /// Nothing can follow on this connection.
-    last: bool,
-    reason: AppReason,
-    why: &'static str,
+    pub(super) last: bool,
+    pub(super) reason: AppReason,
+    pub(super) why: &'static str,
 }
 
 impl Refused {
@@ -39,6 +36,25 @@ impl Refused {
             reason,
             why: why(reason, routes),
         }
+    }
+
+    /// Throws away what belongs to the body, and says how much that was.
+    pub(super) fn skip(&mut self, bytes: &[u8]) -> usize {
+        let used = match self.body.advance(bytes) {
+            Ok(used) => used,
+            Err(_) => {
+                self.last = true; // where the next request begins is in doubt
+                bytes.len()
+            }
+        };
+        self.patience = self.patience.saturating_sub(used as u64);
+        self.last |= self.patience == 0;
+        used
+    }
+
+    /// It can be answered: nothing more of it is waited for.
+    pub(super) fn is_over(&self) -> bool {
+        self.last || self.body.done()
     }
 }
 
@@ -57,41 +73,5 @@ pub(super) fn why(reason: AppReason, routes: &Routes) -> &'static str {
         AppReason::NoKey => {
             "this is a preview, and it answers requests that carry its key where its `match` wants it"
         }
-    }
-}
-
-impl Exchange<'_> {
-    /// The head has been read.
-    pub(super) fn refused(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        self.connection.admission.count_refused();
-        match &self.up {
-            Up::Refused(refused) if refused.last || refused.body.done() => self.not_found(cx),
-            _ => Ok(()),
-        }
-    }
-
-    /// Throws away what belongs to the body, and says how much that was.
-    pub(super) fn skip(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
-        let Up::Refused(refused) = &mut self.up else { return Ok(0) };
-        let used = match refused.body.advance(bytes) {
-            Ok(used) => used,
-            Err(_) => {
-                refused.last = true; // where the next request begins is in doubt
-                bytes.len()
-            }
-        };
-        refused.patience = refused.patience.saturating_sub(used as u64);
-        refused.last |= refused.patience == 0;
-        if refused.last || refused.body.done() {
-            self.not_found(cx)?;
-        }
-        Ok(used)
-    }
-
-    fn not_found(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Up::Refused(Refused { kind, last, reason, why, .. }) = &self.up else { return Ok(()) };
-        let (last, reason, why) = (*last, *reason, *why);
-        self.waiting.push_back(Asked { kind: *kind, own: None });
-        self.answer(cx, "404 Not Found", reason.code(), why, last)
     }
 }

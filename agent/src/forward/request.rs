@@ -9,8 +9,9 @@ use std::{
 use byway_http::{BodyScan, Decision, Detected, Doubt, RequestKind, detect, header_space, parse_request};
 
 use super::{
-    Place, ending,
-    exchange::{Asked, Ended, Exchange, Stop, Up},
+    connection::Place,
+    ending::{self, Ended},
+    exchange::{Asked, Exchange, Stop, Up},
     outbox::{Outbox, SCRATCH, Scratch},
     refuse::Refused,
     splice,

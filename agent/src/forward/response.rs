@@ -12,8 +12,9 @@ use std::{
 use byway_http::{Body, BodyScan, Doubt, ServerPreface, parse_response, server_preface};
 
 use super::{
-    Place, ending,
-    exchange::{Down, Ended, Exchange, Stop, Up},
+    connection::Place,
+    ending::{self, Ended},
+    exchange::{Down, Exchange, Stop, Up},
     outbox::{Outbox, Scratch},
     splice,
 };

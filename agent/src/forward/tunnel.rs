@@ -9,8 +9,7 @@ use std::{
 use tokio::net::TcpStream;
 
 use super::{
-    ending::{self, LateReset},
-    exchange::Ended,
+    ending::{self, Ended, LateReset},
     outbox::{Outbox, SCRATCH, Scratch},
 };
 

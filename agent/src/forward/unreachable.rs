@@ -5,7 +5,8 @@ use std::{io, task::Context};
 use byway_http::{Doubt, RequestKind};
 
 use super::{
-    Place, ending,
+    connection::Place,
+    ending::{self, Ended},
     exchange::{Down, Exchange, Up},
     outbox::Outbox,
 };
@@ -96,7 +97,7 @@ impl Exchange<'_> {
         self.down = Down::Head;
         self.up = Up::Wait;
         self.finished = self.last;
-        if self.client_ended == super::exchange::Ended::PassedOn {
+        if self.client_ended == Ended::PassedOn {
             ending::shutdown(self.home.stream());
         }
         Ok(())

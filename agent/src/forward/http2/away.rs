@@ -13,7 +13,10 @@ use h2::client::SendRequest;
 use tokio::{sync::Mutex as Turn, task::JoinSet};
 
 use super::{
-    super::{Connection, Place, Server, away::KEPT},
+    super::{
+        away::KEPT,
+        connection::{Connection, Place, Server},
+    },
     greet::{Greeting, greet},
     server,
     way::Room,

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use h2::client::{Connection, SendRequest};
 
 use super::{
-    super::Server,
+    super::connection::Server,
     limits,
     news::{News, State},
     wire::{End, Wire},

@@ -15,7 +15,10 @@ use http::request::Parts;
 use tokio::time::sleep;
 
 use super::{
-    super::{Connection, Place, refuse},
+    super::{
+        connection::{Connection, Place},
+        refuse,
+    },
     away::Away,
     news::News,
     way::Room,

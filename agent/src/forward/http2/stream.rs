@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Request, StatusCode, Uri, Version, request::Parts}
 use tokio::task::yield_now;
 
 use super::{
-    super::{Place, count::Said},
+    super::{connection::Place, count::Said},
     answer::{Answer, Asker, GrpcStatus},
     exchange::{End, Exchange},
     session::{Destination, Session},

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    super::{Server, ending},
+    super::{connection::Server, ending},
     bulk::{Ahead, Behind},
 };
 
