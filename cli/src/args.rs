@@ -6,8 +6,6 @@ use std::time::Duration;
 use byway_api::{ExistingConnections, OnUnreachable, PreviewTarget, PullPolicy, Ttl};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
-use crate::doctor::DoctorArgs;
-
 mod values;
 
 pub use values::EnvVarArg;
@@ -298,6 +296,23 @@ pub struct VersionArgs {
     /// Only of this command: ask no cluster
     #[arg(long)]
     pub client: bool,
+    /// Format
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<StructuredFormat>,
+}
+
+/// Look whether the cluster, and a namespace in it, can have previews.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DoctorArgs {
+    /// A workload that may get a preview: KIND/NAME[/container/NAME]; left out: only the cluster and the namespace
+    #[arg(value_name = "TARGET", value_parser = values::target)]
+    pub target: Option<PreviewTarget>,
+    /// A Preview: its target, and what its spec makes of it
+    #[arg(long, value_name = "NAME", conflicts_with = "target")]
+    pub preview: Option<String>,
+    /// Print what is well, too
+    #[arg(short, long)]
+    pub verbose: bool,
     /// Format
     #[arg(short, long, value_name = "FORMAT")]
     pub output: Option<StructuredFormat>,

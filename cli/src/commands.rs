@@ -14,6 +14,7 @@ mod extend;
 pub mod guard;
 mod list;
 mod logs;
+mod marked;
 mod run;
 mod start;
 mod status;

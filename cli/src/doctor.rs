@@ -4,8 +4,6 @@
 //! thing that it is well, or what is amiss and what to do. What this user may not see is said too, and is no error. What the
 //! target's clone would be is asked of the controller's own code.
 
-use byway_api::PreviewTarget;
-use clap::Args;
 use serde::Serialize;
 
 pub mod checks;
@@ -20,28 +18,11 @@ pub use checks::CHECKS;
 pub use facts::{Facts, Look};
 pub use finding::{Finding, Level};
 
-use crate::args::{Global, StructuredFormat, target};
+use crate::args::{DoctorArgs, Global, StructuredFormat};
 use crate::client::Cluster;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use crate::words::count;
-
-/// Look whether the cluster, and a namespace in it, can have previews.
-#[derive(Clone, Debug, Default, Args)]
-pub struct DoctorArgs {
-    /// A workload that may get a preview: KIND/NAME[/container/NAME]; left out: only the cluster and the namespace
-    #[arg(value_name = "TARGET", value_parser = target)]
-    pub target: Option<PreviewTarget>,
-    /// A Preview: its target, and what its spec makes of it
-    #[arg(long, value_name = "NAME", conflicts_with = "target")]
-    pub preview: Option<String>,
-    /// Print what is well, too
-    #[arg(short, long)]
-    pub verbose: bool,
-    /// Format
-    #[arg(short, long, value_name = "FORMAT")]
-    pub output: Option<StructuredFormat>,
-}
 
 /// Runs it. With a problem it ends as failed, with warnings as done.
 ///

@@ -115,6 +115,16 @@ pub fn count<N: Copy + std::fmt::Display + PartialEq + From<u8>>(number: N, what
     format!("{number} {what}{}", if number == N::from(1) { "" } else { "s" })
 }
 
+/// `a, b and 3 more`.
+pub(crate) fn few<T: AsRef<str>>(items: &[T]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<&str> = items.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    match items.len() {
+        0..=SHOWN => shown.join(", "),
+        more => format!("{} and {} more", shown.join(", "), more - SHOWN),
+    }
+}
+
 /// `1m30s`: exact, as flags take it.
 #[must_use]
 pub fn span(time: std::time::Duration) -> String {

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use byway_cli::args::DoctorArgs;
 use byway_cli::args::Global;
-use byway_cli::doctor::{DoctorArgs, Finding, Level, look};
+use byway_cli::doctor::{Finding, Level, look};
 use byway_sim::{Kube, Sim};
 use byway_tests::{Cluster, eventually};
 use serde_json::{Value, json};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use byway_plan::rules::Rules;
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -71,6 +72,11 @@ impl Settings {
     /// Whether there may be Previews in a namespace with these labels: never in Byway's own.
     pub fn has_previews(&self, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
         namespace != self.namespace && self.preview_namespaces.matches(labels)
+    }
+
+    /// What of it bears on what is planned.
+    pub fn rules(&self) -> Rules {
+        Rules { allow_keyless: self.allow_keyless, agents_namespace: self.namespace.as_str().into() }
     }
 }
 

@@ -1,24 +1,15 @@
 //! Writes what is planned to the API server, where it differs from what is there.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use byway_api::{NodeRoutes, NodeRoutesSpec, names};
+use byway_plan::rows::Name;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client, Resource};
 use serde_json::json;
 
-use crate::rows::Name;
 use crate::write::WriteError;
-
-/// What tells specs apart.
-pub fn fingerprint(spec: &NodeRoutesSpec) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    spec.agent_pod_uid.hash(&mut hasher);
-    spec.table.hash(&mut hasher);
-    hasher.finish()
-}
 
 /// The routes of a node that are wanted; `None`: no object.
 #[derive(Clone, Debug)]

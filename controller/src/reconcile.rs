@@ -8,25 +8,29 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use byway_api::{Mode, Phase, PreviewStatus, names};
+use byway_plan::identity::uid_of;
+use byway_plan::outcome::CloneOutcome;
+use byway_plan::ports::MOST;
+use byway_plan::routes::{self, Plan};
+use byway_plan::rows::{Name, PreviewPodRow, Ref, WorkloadKey, fingerprint};
+use byway_plan::rules::Rules;
+use byway_plan::standing::{Is, Standing, standings};
+use byway_plan::status::acks::{Ack, Words};
+use byway_plan::status::judge;
+use byway_plan::update::{Clones, Update};
+use byway_plan::wish::{Around, Wish};
+use byway_plan::world::World;
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use kube::runtime::events::Recorder;
 use tokio::sync::mpsc;
 
 use crate::args::Settings;
-use crate::clone::ports::MOST;
 use crate::connections::Connections;
 use crate::leader::Term;
 use crate::metrics::Metrics;
-use crate::plan::{self, Plan, Rules};
 use crate::publish;
-use crate::rows::{Name, PreviewPodRow, Ref, WorkloadKey};
-use crate::standing::{Is, Standing, standings};
-use crate::status::acks::{Ack, Words};
-use crate::status::judge;
-use crate::watch::{Clones, Scopes, Update, Watch};
-use crate::world::World;
-use crate::write::clone::{Around, CloneOutcome, Wish};
+use crate::watch::{Scopes, Watch};
 use crate::write::{Desired, Echo, WriteError, clone, events, gate, preview};
 
 mod pace;
@@ -95,6 +99,7 @@ pub async fn run(
 struct Reconciler {
     client: Client,
     settings: Settings,
+    rules: Rules,
     metrics: Arc<Metrics>,
     world: World,
     scopes: Scopes,
@@ -136,6 +141,7 @@ impl Reconciler {
             removals: Desired::new("removal", 4, desired.clone()),
             reports: Desired::new("event", 4, desired.clone()),
             client,
+            rules: settings.rules(),
             settings,
             scopes,
             world: World::default(),
@@ -206,7 +212,7 @@ impl Reconciler {
 
     fn cloned(&mut self, name: &Ref, done: Result<CloneOutcome, WriteError>) {
         let Some(preview) = self.world.previews.get(name) else { return };
-        let uid = crate::world::uid_of(preview);
+        let uid = uid_of(preview);
         match done {
             Ok(outcome) => {
                 if outcome.refusal().is_some() {
@@ -232,9 +238,8 @@ impl Reconciler {
         let standings = standings(&self.world, now);
         self.forget_gone(&standings);
         self.want_clones(&standings);
-        self.world.remember_scopes(&standings);
-        let rules = Rules { allow_keyless: self.settings.allow_keyless };
-        let mut plan = plan::plan(&self.world, &standings, rules);
+        self.world.remember_scopes();
+        let mut plan = routes::plan(&self.world, &standings, &self.rules);
         self.say_unarmed(std::mem::take(&mut plan.unarmed));
         self.scopes.want(&plan.scopes);
         self.world.targets.retain(|scope, _| plan.scopes.contains(scope));
@@ -286,7 +291,7 @@ impl Reconciler {
             let world = &self.world;
             let (around, hash) =
                 self.around.entry(namespace.clone()).or_insert_with(|| Around::of(world, namespace));
-            let wish = Wish::of(world, standing, around, *hash, &self.settings);
+            let wish = Wish::of(world, standing, around, *hash, &self.rules);
             let is_done = self.world.clones.get(&standing.uid).is_some_and(|it| it.version() == wish.version);
             let is_due = due.contains(&standing.uid);
             // What failed waits: it is tried again as it should be by now.
@@ -299,7 +304,7 @@ impl Reconciler {
     fn want_routes(&mut self, plan: &Plan) {
         for (node, spec) in &plan.nodes {
             let Some(node_uid) = self.world.nodes.get(node) else { continue };
-            let wanted = Some(publish::fingerprint(spec));
+            let wanted = Some(fingerprint(spec));
             let seen = self.world.node_routes.get(node).map(|row| Some(row.fingerprint));
             if self.published.must_write(node, &wanted, seen.as_ref()) {
                 let exists = seen.is_some();
@@ -320,7 +325,7 @@ impl Reconciler {
     }
 
     fn want_statuses(&mut self, plan: &Plan, standings: &[Standing], now: Timestamp) {
-        let pods = plan::by_preview(&self.world, standings);
+        let pods = routes::by_preview(&self.world, standings);
         let words = Words::new(&self.world);
         let mut phases: HashMap<Phase, usize> = HashMap::new();
         let mut soonest: Vec<Timestamp> = Vec::new();

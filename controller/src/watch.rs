@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use byway_api::{NodeRoutes, Preview, TargetKind, names};
+use byway_plan::table::Change;
+use byway_plan::update::Update;
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Node};
-use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicySpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::core::{ApiResource, DeserializeGuard, DynamicObject, PartialObjectMeta};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::core::{DeserializeGuard, DynamicObject, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Api, Client, Resource};
@@ -23,12 +24,10 @@ mod objects;
 mod pauses;
 mod pods;
 mod problem;
-pub mod scopes;
+mod scopes;
 mod slim;
 
-pub use pods::is_hard;
-pub use problem::create_failure;
-pub use scopes::{Scope, Scopes};
+pub use scopes::Scopes;
 
 use objects::{
     child, keyed_by_uid, namespace, node, node_routes, of, own_policy, preview, service, workload,
@@ -36,74 +35,9 @@ use objects::{
 use pauses::Pauses;
 
 use crate::args::Settings;
-use crate::clone::ServiceRow;
 use crate::metrics::Metrics;
-use crate::rows::{
-    AgentRow, ChildRow, Name, NamespaceRow, PodRow, PreviewPodRow, PublishedRow, Ref, WorkloadRow,
-};
-use crate::table::{self, Change};
+use crate::rollout::rollout_resource;
 use crate::write::is_gone;
-
-/// What a watch has seen.
-#[derive(Debug)]
-pub enum Update {
-    /// Previews.
-    Preview(Change<Ref, Arc<Preview>>),
-    /// Deployments that Previews own.
-    Child(Change<Ref, ChildRow>),
-    /// Pods of previews, by UID.
-    PreviewPod(Change<Name, PreviewPodRow>),
-    /// Pods of agents, by UID.
-    Agent(Change<Name, AgentRow>),
-    /// UIDs of nodes, by name.
-    Node(Change<Name, Name>),
-    /// Namespaces.
-    Namespace(Change<Name, NamespaceRow>),
-    /// What agents have programmed, by node.
-    NodeRoutes(Change<Name, PublishedRow>),
-    /// Workloads.
-    Workload(TargetKind, Change<Ref, WorkloadRow>),
-    /// Services.
-    Service(Change<Ref, ServiceRow>),
-    /// PodDisruptionBudgets.
-    Budget(Change<Ref, LabelSelector>),
-    /// NetworkPolicies.
-    Policy(Change<Ref, Box<NetworkPolicySpec>>),
-    /// A NetworkPolicy that a Preview owns.
-    OwnPolicy(Change<Ref, i64>),
-    /// Pods of targets, by UID.
-    TargetPod(Scope, Change<Name, PodRow>),
-}
-
-impl Update {
-    /// The clones that it bears on.
-    pub fn bears_on(&self) -> Clones {
-        match self {
-            Self::Workload(_, change) => change.into(),
-            Self::Service(change) => change.into(),
-            Self::Budget(change) => change.into(),
-            Self::Policy(change) => change.into(),
-            _ => Clones::None,
-        }
-    }
-}
-
-/// Clones that something bears on by what it selects.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Clones {
-    /// None.
-    None,
-    /// Those of a namespace.
-    Of(Name),
-    /// All: a list has ended, without what has gone before it.
-    All,
-}
-
-impl<V> From<&Change<Ref, V>> for Clones {
-    fn from(change: &Change<Ref, V>) -> Self {
-        table::key(change).map_or(Self::All, |name| Self::Of(name.namespace.clone()))
-    }
-}
 
 /// Where watches send what they see, and what they need for it.
 #[derive(Clone)]
@@ -232,7 +166,7 @@ impl Watch {
                     continue;
                 }
             }
-            for change in [Event::Init, Event::InitDone] {
+            for change in [Change::ListBegins, Change::ListEnds] {
                 if self.updates.send(wrap(change)).await.is_err() {
                     return;
                 }
@@ -312,26 +246,15 @@ impl Watch {
 }
 
 fn into_change<O, K, V>(event: Event<O>, row: impl Fn(O) -> Option<(K, Option<V>)>) -> Option<Change<K, V>> {
-    Some(match event {
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
-        Event::InitApply(object) => Event::InitApply(row(object)?),
-        Event::Apply(object) => Event::Apply(row(object)?),
-        Event::Delete(object) => Event::Delete((row(object)?.0, None)),
-    })
+    match event {
+        Event::Init => Some(Change::ListBegins),
+        Event::InitApply(object) => row(object).map(|(key, row)| Change::Listed(key, row)),
+        Event::InitDone => Some(Change::ListEnds),
+        Event::Apply(object) => row(object).map(|(key, row)| Change::Now(key, row)),
+        Event::Delete(object) => row(object).map(|(key, _)| Change::Now(key, None)),
+    }
 }
 
 fn config() -> Config {
     Config::default().timeout(TIMEOUT_S).page_size(PAGE)
-}
-
-/// Argo's Rollouts.
-pub fn rollout_resource() -> ApiResource {
-    ApiResource {
-        group: "argoproj.io".to_owned(),
-        version: "v1alpha1".to_owned(),
-        api_version: "argoproj.io/v1alpha1".to_owned(),
-        kind: "Rollout".to_owned(),
-        plural: "rollouts".to_owned(),
-    }
 }

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{Id, JoinSet};
 
 use crate::metrics::Metrics;
 
 pub mod clone;
 mod echo;
+mod error;
 pub mod events;
 pub mod gate;
 pub mod preview;
@@ -21,41 +22,9 @@ pub mod preview;
 mod tests;
 
 pub use echo::Echo;
+pub use error::{WriteError, is_gone};
 
-/// A write that the API server did not take, or that did not reach it.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// The API server said no, or nothing.
-    #[error(transparent)]
-    Api(#[from] kube::Error),
-    /// No answer in time.
-    #[error("the API server did not answer within {} s", TIMEOUT.as_secs())]
-    Timeout,
-    /// A defect of this program.
-    #[error("the write ended without a result: {0}")]
-    Panic(#[from] JoinError),
-}
-
-impl WriteError {
-    /// A stable code: the API server's reason, or what happened to the request.
-    pub fn code(&self) -> &str {
-        match self {
-            Self::Api(kube::Error::Api(status)) if !status.reason.is_empty() => &status.reason,
-            Self::Api(kube::Error::Api(_)) => "Api",
-            Self::Api(_) => "Connection",
-            Self::Timeout => "Timeout",
-            Self::Panic(_) => "Panic",
-        }
-    }
-}
-
-/// Whether the object is not there.
-pub fn is_gone(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404)
-}
-
-/// Longest wait for an answer.
-const TIMEOUT: Duration = Duration::from_secs(15);
+use error::TIMEOUT;
 
 /// What objects of one kind should be, and the writes under way.
 pub struct Desired<K, V, T> {

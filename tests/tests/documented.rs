@@ -8,8 +8,8 @@ use std::path::Path;
 const SOURCES: [(&str, &str); 7] = [
     ("api/src/conditions.rs", ": &str = "),
     ("api/src/preview/problems.rs", " => "),
-    ("controller/src/clone/refuse.rs", " => "),
-    ("controller/src/clone/warn.rs", "reason: "),
+    ("plan/src/clone/refuse.rs", " => "),
+    ("plan/src/clone/warn.rs", "reason: "),
     ("agent/src/kernel/node.rs", " => "),
     ("agent/src/steering.rs", "map_or("),
     ("agent/src/source.rs", "CODE: &str = "),

@@ -10,13 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use super::Done;
-use super::run::delete;
+use super::marked::delete;
 use crate::args::{Global, GuardArgs};
 use crate::client::Cluster;
 use crate::exit::{Exit, Failure};
-
-/// On a Preview: which run it belongs to.
-pub const RUN_ANNOTATION: &str = "byway.dev/run";
 
 /// A Preview that was being created when its creator was killed may come so much later.
 const LATE: Duration = Duration::from_secs(15);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use byway_api::{Preview, Ttl};
 use jiff::{SignedDuration, Timestamp};
-use kube::api::{DeleteParams, PostParams, Preconditions};
-use kube::{Api, ResourceExt as _};
+use kube::ResourceExt as _;
+use kube::api::PostParams;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
@@ -18,7 +18,8 @@ use tokio::process::{Child, Command};
 
 use super::Done;
 use super::extend::lengthen;
-use super::guard::{Guard, RUN_ANNOTATION};
+use super::guard::Guard;
+use super::marked::{RUN_ANNOTATION, delete};
 use super::start::Ready;
 use crate::args::{Global, RunArgs};
 use crate::client::{FIELD_MANAGER, failure};
@@ -197,21 +198,6 @@ impl Run {
         }
         progress.tell(&Event::new(Step::Stopped, format!("preview {name} ended")));
         Ok(())
-    }
-}
-
-/// Deletes the Preview of a run; false if there is none.
-pub(super) async fn delete(api: &Api<Preview>, name: &str, mark: &str) -> Result<bool, Failure> {
-    let found = api.get_opt(name).await.map_err(|error| failure(&error))?;
-    let is_ours = |it: &Preview| it.annotations().get(RUN_ANNOTATION).is_some_and(|it| it == mark);
-    let Some(found) = found.filter(is_ours) else { return Ok(false) };
-    let mut params = DeleteParams::background();
-    params.preconditions = Some(Preconditions { uid: found.uid(), resource_version: None });
-    match api.delete(name, &params).await {
-        Ok(_) => Ok(true),
-        // Somebody else was faster, or it is another one by now.
-        Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => Ok(true),
-        Err(error) => Err(failure(&error)),
     }
 }
 

@@ -25,14 +25,14 @@ pub struct Check {
     pub fix: &'static str,
     /// Whether it is about a target, and skipped without one.
     pub of_target: bool,
-    run: fn(&Facts, &mut Findings<'_>),
+    run: fn(&Facts, &mut Findings),
 }
 
 const fn check(
     code: &'static str,
     asks: &'static str,
     fix: &'static str,
-    run: fn(&Facts, &mut Findings<'_>),
+    run: fn(&Facts, &mut Findings),
 ) -> Check {
     Check { code, asks, fix, of_target: false, run }
 }
@@ -41,7 +41,7 @@ const fn of_target(
     code: &'static str,
     asks: &'static str,
     fix: &'static str,
-    run: fn(&Facts, &mut Findings<'_>),
+    run: fn(&Facts, &mut Findings),
 ) -> Check {
     Check { code, asks, fix, of_target: true, run }
 }
@@ -193,19 +193,9 @@ pub const CHECKS: &[Check] = &[
 pub fn run(facts: &Facts) -> Vec<Finding> {
     let mut all = Vec::new();
     for check in CHECKS.iter().filter(|check| !check.of_target || facts.target.is_some()) {
-        let mut findings = Findings { check, all: Vec::new() };
+        let mut findings = Findings { code: check.code, fix: check.fix, all: Vec::new() };
         (check.run)(facts, &mut findings);
         all.append(&mut findings.all);
     }
     all
-}
-
-/// `a, b and 3 more`.
-fn few<T: AsRef<str>>(items: &[T]) -> String {
-    const SHOWN: usize = 5;
-    let shown: Vec<&str> = items.iter().take(SHOWN).map(AsRef::as_ref).collect();
-    match items.len() {
-        0..=SHOWN => shown.join(", "),
-        more => format!("{} and {} more", shown.join(", "), more - SHOWN),
-    }
 }

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use byway_api::{Key, NodeRoutes, Preview, PreviewTarget, TargetKind, names};
-use byway_controller::clone::{
-    Children, Found, PolicyRow, Refusal, SelectorRow, ServiceRow, Source, Surroundings, of_target, source_of,
-};
+use byway_plan::clone::{Children, Found, Refusal, Source, Surroundings, of_target, source_of};
+use byway_plan::rows::{PolicyRow, SelectorRow, ServiceRow};
 use jiff::Timestamp;
 use k8s_openapi::api::{
     admissionregistration::v1::MutatingWebhookConfiguration,

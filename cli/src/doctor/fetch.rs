@@ -1,7 +1,8 @@
 //! Asks the API server for all that the checks look at.
 
 use byway_api::{NodeRoutes, Preview, PreviewTarget, TargetKind, names};
-use byway_controller::clone::{Found, SelectorRow, source_of};
+use byway_plan::clone::{Found, source_of};
+use byway_plan::rows::SelectorRow;
 use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment, StatefulSet},
@@ -17,8 +18,8 @@ use kube::{Api, Client, Error, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::DoctorArgs;
 use super::facts::{Facts, Look, Right, TargetFacts};
+use crate::args::DoctorArgs;
 use crate::client::{Cluster, chain, failure};
 use crate::exit::{Exit, Failure};
 

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::checks::Check;
 use super::facts::Look;
 
 /// How bad it is.
@@ -48,27 +47,30 @@ pub struct Finding {
 
 /// Where a check puts what it has to say.
 #[derive(Debug)]
-pub(super) struct Findings<'a> {
-    pub(super) check: &'a Check,
+pub(super) struct Findings {
+    /// A stable word.
+    pub(super) code: &'static str,
+    /// What to do when all is not well.
+    pub(super) fix: &'static str,
     pub(super) all: Vec<Finding>,
 }
 
-impl Findings<'_> {
+impl Findings {
     pub(super) fn ok(&mut self, message: impl Into<String>) {
         self.push(Level::Ok, message.into(), None);
     }
 
     /// Cannot be told; the check's own fix says where to look.
     pub(super) fn unknown(&mut self, message: impl Into<String>) {
-        self.push(Level::Unknown, message.into(), Some(self.check.fix.to_owned()));
+        self.push(Level::Unknown, message.into(), Some(self.fix.to_owned()));
     }
 
     pub(super) fn warning(&mut self, message: impl Into<String>) {
-        self.push(Level::Warning, message.into(), Some(self.check.fix.to_owned()));
+        self.push(Level::Warning, message.into(), Some(self.fix.to_owned()));
     }
 
     pub(super) fn problem(&mut self, message: impl Into<String>) {
-        self.push(Level::Problem, message.into(), Some(self.check.fix.to_owned()));
+        self.push(Level::Problem, message.into(), Some(self.fix.to_owned()));
     }
 
     /// With a message that says itself what to do.
@@ -88,6 +90,6 @@ impl Findings<'_> {
     }
 
     fn push(&mut self, level: Level, message: String, fix: Option<String>) {
-        self.all.push(Finding { code: self.check.code, level, message, fix });
+        self.all.push(Finding { code: self.code, level, message, fix });
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use byway_plan::rows::{Name, Ref};
+use byway_plan::standing::Standing;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::args::Settings;
-use crate::rows::{Name, Ref};
-use crate::standing::Standing;
 use crate::write::Desired;
 
 /// Removes what ended long ago; else when that will be.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use byway_api::{Phase, Preview, PreviewStatus};
+use byway_plan::rows::Ref;
+use byway_plan::standing::Standing;
 use jiff::SignedDuration;
 
-use crate::rows::Ref;
-use crate::standing::Standing;
 use crate::write::Desired;
 
 /// What is only progress is written this much later than what was written before.

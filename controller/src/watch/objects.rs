@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use byway_api::{NodeRoutes, Preview, TargetKind, names};
+use byway_plan::ports;
+use byway_plan::rows::{
+    ChildRow, Name, NamespaceRow, PublishedRow, Ref, ServiceRow, TemplateRow, WorkloadRow, fingerprint,
+};
+use byway_plan::status::in_order;
 use k8s_openapi::api::core::v1::{Namespace, Node};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -11,10 +16,6 @@ use kube::core::{DeserializeGuard, PartialObjectMeta};
 
 use super::{problem, slim};
 use crate::args::Settings;
-use crate::clone::{ServiceRow, ports};
-use crate::publish::fingerprint;
-use crate::rows::{ChildRow, Name, NamespaceRow, PublishedRow, Ref, TemplateRow, WorkloadRow};
-use crate::status::in_order;
 
 pub(super) fn of(meta: &ObjectMeta) -> Option<Ref> {
     Some(Ref::new(meta.namespace.as_deref()?, meta.name.as_deref()?))

@@ -1,11 +1,10 @@
 //! Pods as rows: of targets, of previews, of agents.
 
-use byway_api::conditions::reason;
 use byway_api::names;
+use byway_plan::rows::{AgentRow, Name, PodRow, PreviewPodRow, Ref};
 
 use super::problem::{self, problem};
 use super::slim::Pod;
-use crate::rows::{AgentRow, Name, PodRow, PreviewPodRow, Ref};
 
 /// The UID that the kubelet knows a static pod by, which the API server shows a mirror of.
 const STATIC_POD: &str = "kubernetes.io/config.hash";
@@ -67,19 +66,4 @@ pub(super) fn agent(object: &Pod) -> Option<AgentRow> {
 fn owner(object: &Pod) -> Option<&str> {
     let mut owners = object.metadata.owner_references.iter().flatten();
     owners.find(|it| it.controller == Some(true) && it.kind == "ReplicaSet").map(|it| it.name.as_str())
-}
-
-/// Reasons that do not go away by waiting.
-pub fn is_hard(reason: &str) -> bool {
-    [
-        reason::IMAGE_PULL_FAILED,
-        reason::CRASH_LOOP,
-        reason::CONTAINER_CONFIG,
-        reason::QUOTA_EXCEEDED,
-        reason::LIMIT_RANGE,
-        reason::POD_SECURITY,
-        reason::ADMISSION_REFUSED,
-        reason::POD_CREATE_FAILED,
-    ]
-    .contains(&reason)
 }

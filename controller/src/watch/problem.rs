@@ -2,6 +2,7 @@
 
 use byway_api::conditions::reason;
 use byway_api::names;
+use byway_plan::refused::create_failure;
 use k8s_openapi::api::apps::v1::DeploymentCondition;
 use k8s_openapi::api::core::v1::PodCondition;
 
@@ -91,24 +92,4 @@ pub(super) fn replica_failure(conditions: &[DeploymentCondition]) -> Option<Prob
     let said = failure.message.as_deref().unwrap_or("the API server gives no reason");
     let (reason, advice) = create_failure(said);
     Some((reason, format!("{said}; {advice}").into()))
-}
-
-/// Sorts what an API server says of a pod or Deployment that it does not take.
-pub fn create_failure(said: &str) -> (&'static str, &'static str) {
-    let has = |text: &str| said.contains(text);
-    if has("exceeded quota") || has("failed quota") {
-        (reason::QUOTA_EXCEEDED, "free some of the namespace's ResourceQuota, or ask for more")
-    } else if has("violates PodSecurity") {
-        (reason::POD_SECURITY, "change the target's securityContext, or the namespace's level")
-    } else if has("admission webhook")
-        || has("failed calling webhook")
-        || has("ValidatingAdmissionPolicy")
-        || has("denied request")
-    {
-        (reason::ADMISSION_REFUSED, "the clone has to meet the same policy as the target")
-    } else if has("usage per ") || has("per Container") || has("per Pod") {
-        (reason::LIMIT_RANGE, "set resources on the target within the namespace's LimitRange")
-    } else {
-        (reason::POD_CREATE_FAILED, "the message is the API server's")
-    }
 }

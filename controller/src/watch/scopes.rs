@@ -6,29 +6,13 @@ use std::sync::Arc;
 use kube::{Api, Client};
 use tokio::task::AbortHandle;
 
+use byway_plan::scope::{Pods, Scope};
+use byway_plan::update::Update;
+
 use super::objects::keyed_by_uid;
 use super::slim::Pod;
-use super::{Update, Watch, config, pods};
+use super::{Watch, config, pods};
 use crate::connections::Connections;
-use crate::rows::Name;
-
-/// Pods of a namespace.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Scope {
-    /// The namespace.
-    pub namespace: Name,
-    /// Which of its pods.
-    pub pods: Pods,
-}
-
-/// Which pods of a namespace.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Pods {
-    /// Those that a label selector finds, as the API server takes it.
-    Selected(Name),
-    /// The one of this name.
-    Named(Name),
-}
 
 /// The watch, in metrics and logs.
 const TARGET_PODS: &str = "target pods";

@@ -106,7 +106,7 @@ pub(crate) struct WorkloadSpec {
     pub(crate) workload_ref: Option<WorkloadRef>,
 }
 
-/// Of a Rollout. Of what kind it may be is [`source_of`](crate::clone::source_of)'s to say.
+/// Of a Rollout. Of what kind it may be is [`source_of`](byway_plan::clone::source_of)'s to say.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct WorkloadRef {

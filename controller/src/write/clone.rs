@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use byway_api::conditions::reason;
-use byway_api::{Preview, TargetKind, names};
+use byway_api::{TargetKind, names};
+use byway_plan::clone::{Children, Found, Source, Surroundings, of_target, source_of, targetless};
+use byway_plan::outcome::{Applied, CloneOutcome};
+use byway_plan::wish::Wish;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -13,156 +16,12 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::Value;
 
 mod child;
-mod wish;
+mod stop;
 
 use self::child::{apply, delete};
+use self::stop::Stop;
 use super::WriteError;
-use crate::clone::{Children, Found, Refusal, Source, Surroundings, of_target, source_of, targetless};
-use crate::rows::Name;
-use crate::watch::{create_failure, rollout_resource};
-
-pub use wish::{Around, Wish};
-
-/// What became of a clone.
-#[derive(Debug)]
-pub enum CloneOutcome {
-    /// It is as wanted.
-    Applied(Applied),
-    /// It cannot be made: a reason and what to do.
-    Refused {
-        /// [`Wish::version`].
-        version: u64,
-        /// `metadata.generation` of the Preview that it is said of.
-        generation: Option<i64>,
-        /// A stable code.
-        reason: String,
-        /// A sentence.
-        message: String,
-    },
-    /// There is none, as wanted.
-    Absent {
-        /// [`Wish::version`].
-        version: u64,
-    },
-}
-
-/// A clone that is as wanted.
-#[derive(Debug)]
-pub struct Applied {
-    /// [`Wish::version`].
-    pub version: u64,
-    /// `metadata.generation` of the Preview that it was made from.
-    pub generation: Option<i64>,
-    /// Name of the Deployment.
-    pub deployment: String,
-    /// Name of the Service of a Preview without a target.
-    pub service: Option<String>,
-    /// `metadata.generation` of the Deployment.
-    pub settled: Option<i64>,
-    /// Of the pods that run the newest template.
-    pub revision: Name,
-    /// The ports to steer.
-    pub ports: Vec<u16>,
-    /// Reasons and sentences.
-    pub warnings: Vec<(String, String)>,
-}
-
-impl CloneOutcome {
-    /// The wish for `preview` that could not be fulfilled for now.
-    pub fn failed(preview: &Preview, error: &WriteError) -> Self {
-        let message = format!("the clone cannot be made for now: {error}");
-        // No wish has this version, so it is tried again.
-        let generation = preview.metadata.generation;
-        Self::Refused { version: 0, generation, reason: reason::API_ERROR.to_owned(), message }
-    }
-
-    /// Of the wish that it answers.
-    pub fn version(&self) -> u64 {
-        match self {
-            Self::Applied(applied) => applied.version,
-            Self::Refused { version, .. } | Self::Absent { version } => *version,
-        }
-    }
-
-    /// `metadata.generation` of the Preview that it answers.
-    pub fn generation(&self) -> Option<i64> {
-        match self {
-            Self::Applied(applied) => applied.generation,
-            Self::Refused { generation, .. } => *generation,
-            Self::Absent { .. } => None,
-        }
-    }
-
-    /// The ports to steer.
-    pub fn ports(&self) -> &[u16] {
-        self.applied().map_or(&[], |it| &it.ports)
-    }
-
-    /// Of the pods that run the newest template.
-    pub fn revision(&self) -> Option<&str> {
-        self.applied().map(|it| &*it.revision)
-    }
-
-    /// Name of the Deployment.
-    pub fn deployment(&self) -> Option<&str> {
-        self.applied().map(|it| it.deployment.as_str())
-    }
-
-    /// Name of the Service.
-    pub fn service(&self) -> Option<&str> {
-        self.applied().and_then(|it| it.service.as_deref())
-    }
-
-    /// Reasons and sentences.
-    pub fn warnings(&self) -> &[(String, String)] {
-        self.applied().map_or(&[], |it| &it.warnings)
-    }
-
-    /// `metadata.generation` of the Deployment.
-    pub fn settled(&self) -> Option<i64> {
-        self.applied().and_then(|it| it.settled)
-    }
-
-    /// Why there is none.
-    pub fn refusal(&self) -> Option<(&str, &str)> {
-        match self {
-            Self::Refused { reason, message, .. } => Some((reason, message)),
-            Self::Applied(_) | Self::Absent { .. } => None,
-        }
-    }
-
-    fn applied(&self) -> Option<&Applied> {
-        if let Self::Applied(applied) = self { Some(applied) } else { None }
-    }
-}
-
-/// What ends an attempt.
-enum Stop {
-    /// Try again.
-    Write(WriteError),
-    /// Nothing helps until something changes.
-    No(String, String),
-}
-
-impl From<kube::Error> for Stop {
-    fn from(error: kube::Error) -> Self {
-        match error {
-            // What the API server does not take now it will not take later, unless it was busy.
-            kube::Error::Api(status) if matches!(status.code, 400 | 403 | 413 | 422) => {
-                let (code, advice) = create_failure(&status.message);
-                let code = if code == reason::POD_CREATE_FAILED { reason::CLONE_REJECTED } else { code };
-                Self::No(code.to_owned(), format!("{}; {advice}", status.message))
-            }
-            error => Self::Write(error.into()),
-        }
-    }
-}
-
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Self {
-        Self::No(refusal.code().to_owned(), refusal.to_string())
-    }
-}
+use crate::rollout::rollout_resource;
 
 /// Fulfils a wish.
 ///

@@ -1,12 +1,12 @@
 //! Events: what happened to a Preview, for `kubectl describe`.
 
+use byway_api::conditions::is_passing;
 use byway_api::{Phase, Preview};
+use byway_plan::identity::ref_of;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
 
 use super::WriteError;
-use crate::watch::is_hard;
-use crate::world::ref_of;
 
 /// Who reports.
 pub fn recorder(client: Client) -> Recorder {
@@ -27,7 +27,7 @@ pub async fn report(
     reason: String,
     message: String,
 ) -> Result<(), WriteError> {
-    let warns = phase == Phase::Failed || (phase == Phase::Degraded && is_hard(&reason));
+    let warns = phase == Phase::Failed || (phase == Phase::Degraded && !is_passing(&reason));
     // The API takes a note of 1 KiB.
     let note = message.chars().take(1000).collect();
     let event = Event {

@@ -1,6 +1,7 @@
 //! Opens the readiness gate of a preview's pod, once every agent routes to it.
 
 use byway_api::{conditions::reason, names};
+use byway_plan::rows::Ref;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
@@ -8,7 +9,6 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use super::WriteError;
-use crate::rows::Ref;
 
 /// Sets the condition. A pod that has gone needs none.
 ///

@@ -1,12 +1,12 @@
 //! Writes the status of a Preview, and removes one that ended long ago.
 
 use byway_api::{Preview, PreviewStatus, names};
+use byway_plan::rows::{Name, Ref};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client};
 use serde_json::json;
 
 use super::{WriteError, is_gone};
-use crate::rows::{Name, Ref};
 
 /// Applies the status.
 ///

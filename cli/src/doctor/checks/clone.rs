@@ -1,6 +1,6 @@
 //! What the controller would make of the target: asked of its own code.
 
-use byway_controller::clone::{Refusal, Warning};
+use byway_plan::clone::{Refusal, Warning};
 
 use crate::doctor::facts::{Facts, Look, TargetFacts, is_ready};
 use crate::doctor::finding::{Findings, Level};
@@ -11,7 +11,7 @@ const OF_VOLUMES: [&str; 4] = ["ClaimShared", "ClaimUnknown", "StartsEmpty", "Ho
 /// Reasons of warnings that `hop` tells.
 pub(super) const OF_POLICIES: [&str; 2] = ["NetworkPolicyLost", "AgentsLetIn"];
 
-pub(super) fn target(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn target(facts: &Facts, findings: &mut Findings) {
     let Some(target) = &facts.target else { return };
     let Some(object) = findings.see(&target.object) else { return };
     if object.is_none() {
@@ -28,7 +28,7 @@ pub(super) fn target(facts: &Facts, findings: &mut Findings<'_>) {
     }
 }
 
-pub(super) fn host_network(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn host_network(facts: &Facts, findings: &mut Findings) {
     let Some(Ok(source)) = facts.target.as_ref().and_then(TargetFacts::source) else { return };
     if source.spec.host_network == Some(true) {
         findings.problem("it uses the node's network, where its ports are taken and nothing can be steered");
@@ -37,7 +37,7 @@ pub(super) fn host_network(facts: &Facts, findings: &mut Findings<'_>) {
     }
 }
 
-pub(super) fn volumes(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn volumes(facts: &Facts, findings: &mut Findings) {
     let Some(target) = &facts.target else { return };
     match target.clone_of() {
         None => {}
@@ -64,7 +64,7 @@ pub(super) fn volumes(facts: &Facts, findings: &mut Findings<'_>) {
 }
 
 /// The rest of what the controller says.
-pub(super) fn otherwise(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn otherwise(facts: &Facts, findings: &mut Findings) {
     let Some(target) = &facts.target else { return };
     // A clone of what is not seen would keep labels that it will not have.
     let (services, selectors) = (findings.see(&target.services), findings.see(&target.selectors));
@@ -92,7 +92,7 @@ pub(super) fn otherwise(facts: &Facts, findings: &mut Findings<'_>) {
     }
 }
 
-fn tell(findings: &mut Findings<'_>, warning: &Warning) {
+fn tell(findings: &mut Findings, warning: &Warning) {
     findings.said(Level::Warning, format!("{}: {}", warning.reason, warning.message));
 }
 

@@ -7,11 +7,11 @@ use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicySpec};
 use kube::ResourceExt as _;
 
 use super::clone::OF_POLICIES;
-use super::few;
 use crate::doctor::facts::{Facts, selects, sends};
 use crate::doctor::finding::{Findings, Level};
+use crate::words::few;
 
-pub(super) fn policies(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn policies(facts: &Facts, findings: &mut Findings) {
     let Some(target) = &facts.target else { return };
     if findings.see(&target.policies).is_some()
         && let Some(Ok(children)) = target.clone_of()
@@ -65,7 +65,7 @@ fn may_let_out(spec: &NetworkPolicySpec) -> bool {
     })
 }
 
-pub(super) fn families(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn families(facts: &Facts, findings: &mut Findings) {
     let Some(target) = &facts.target else { return };
     let agents = facts.agents();
     let Some(agents) = findings.see(&agents) else { return };

@@ -8,7 +8,7 @@ use crate::doctor::finding::Findings;
 /// Languages whose automatic instrumentation passes `baggage` on without more ado, and those that need code.
 const BY_ITSELF: [&str; 4] = ["java", "nodejs", "python", "dotnet"];
 
-pub(super) fn propagation(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn propagation(facts: &Facts, findings: &mut Findings) {
     let Some(Ok(source)) = facts.target.as_ref().and_then(TargetFacts::source) else { return };
     let containers: Vec<&Container> = source.spec.containers.iter().collect();
     let var = |name: &str| {

@@ -10,7 +10,7 @@ use crate::doctor::finding::Findings;
 
 const AMBIENT: &str = "istio.io/dataplane-mode";
 
-pub(super) fn mesh(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn mesh(facts: &Facts, findings: &mut Findings) {
     let Some(target) = &facts.target else { return };
     let pods = target.own_pods();
     let sidecar = |name: &str| pods.iter().any(|pod| has_container(pod, name));

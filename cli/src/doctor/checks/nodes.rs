@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt as _;
 
-use super::few;
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::Findings;
+use crate::words::few;
 
 /// The oldest kernel whose programs do what the agent needs.
 const OLDEST: (u32, u32) = (5, 15);
@@ -20,7 +20,7 @@ const SANDBOXES: [(&str, &str); 5] = [
     ("confidential", "Kata Containers"),
 ];
 
-pub(super) fn kernel(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn kernel(facts: &Facts, findings: &mut Findings) {
     let nodes = facts.nodes_that_matter();
     let Some(nodes) = findings.see(&nodes) else { return };
     let (mut kernels, mut untested, mut bad) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
@@ -58,7 +58,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-pub(super) fn features(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn features(facts: &Facts, findings: &mut Findings) {
     let nodes = facts.nodes_that_matter();
     let (Some(routes), Some(nodes)) = (findings.see(&facts.routes), findings.see(&nodes)) else { return };
     let matter: BTreeSet<String> = nodes.iter().map(|node| node.name_any()).collect();
@@ -82,7 +82,7 @@ pub(super) fn features(facts: &Facts, findings: &mut Findings<'_>) {
     }
 }
 
-pub(super) fn sandbox(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn sandbox(facts: &Facts, findings: &mut Findings) {
     let Some(target) = &facts.target else { return };
     let Some(Ok(source)) = target.source() else { return };
     let Some(class) = &source.spec.runtime_class_name else {

@@ -6,16 +6,15 @@ use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt as _;
 
-use super::few;
 use crate::doctor::facts::{Facts, is_ready};
 use crate::doctor::finding::Findings;
 use crate::fields;
-use crate::words::count;
+use crate::words::{count, few};
 
 /// The first that has what the chart uses.
 const OLDEST: (u32, u32) = (1, 30);
 
-pub(super) fn kubernetes(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn kubernetes(facts: &Facts, findings: &mut Findings) {
     let Some((major, minor)) = findings.see(&facts.version).copied() else { return };
     if (major, minor) < OLDEST {
         findings
@@ -25,7 +24,7 @@ pub(super) fn kubernetes(facts: &Facts, findings: &mut Findings<'_>) {
     }
 }
 
-pub(super) fn crds(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn crds(facts: &Facts, findings: &mut Findings) {
     let Some(there) = findings.see(&facts.crds) else { return };
     for (_, ours) in byway_api::crds() {
         let name = ours.name_any();
@@ -52,7 +51,7 @@ pub(super) fn crds(facts: &Facts, findings: &mut Findings<'_>) {
     }
 }
 
-pub(super) fn controller(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn controller(facts: &Facts, findings: &mut Findings) {
     let pods = facts.part("byway-controller");
     let Some(pods) = findings.see(&pods) else { return };
     let ready = pods.iter().filter(|pod| is_ready(pod)).count();
@@ -66,7 +65,7 @@ pub(super) fn controller(facts: &Facts, findings: &mut Findings<'_>) {
     }
 }
 
-pub(super) fn lease(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn lease(facts: &Facts, findings: &mut Findings) {
     let Some(lease) = findings.see(&facts.lease) else { return };
     let spec = lease.as_ref().and_then(|lease| lease.spec.as_ref());
     let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).filter(|holder| !holder.is_empty());
@@ -87,7 +86,7 @@ pub(super) fn lease(facts: &Facts, findings: &mut Findings<'_>) {
     }
 }
 
-pub(super) fn agents(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn agents(facts: &Facts, findings: &mut Findings) {
     let (nodes, agents) = (facts.nodes_that_matter(), facts.agents());
     let (Some(nodes), Some(agents)) = (findings.see(&nodes), findings.see(&agents)) else { return };
     let with = |ready: bool| -> BTreeSet<&str> {

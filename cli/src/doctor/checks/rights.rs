@@ -1,10 +1,10 @@
 //! What this user may do.
 
-use super::few;
 use crate::doctor::facts::Facts;
 use crate::doctor::finding::Findings;
+use crate::words::few;
 
-pub(super) fn namespace(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn namespace(facts: &Facts, findings: &mut Findings) {
     match findings.see(&facts.space) {
         Some(Some(_)) => findings.ok(format!("there is a namespace {}", facts.namespace)),
         Some(None) => findings.problem(format!("there is no namespace {}", facts.namespace)),
@@ -12,7 +12,7 @@ pub(super) fn namespace(facts: &Facts, findings: &mut Findings<'_>) {
     }
 }
 
-pub(super) fn rights(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn rights(facts: &Facts, findings: &mut Findings) {
     let mut well = Vec::new();
     for right in &facts.rights {
         let Some(allowed) = findings.see(&right.allowed).copied() else { continue };

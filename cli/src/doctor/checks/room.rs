@@ -10,7 +10,7 @@ use crate::doctor::facts::Facts;
 use crate::doctor::finding::Findings;
 use crate::doctor::quantity::number;
 
-pub(super) fn quota(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn quota(facts: &Facts, findings: &mut Findings) {
     let Some(target) = &facts.target else { return };
     let Some(quotas) = findings.see(&facts.quotas) else { return };
     let Some(Ok(children)) = target.clone_of() else { return };

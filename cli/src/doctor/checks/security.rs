@@ -6,13 +6,13 @@ use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, RuleWithOpera
 use k8s_openapi::api::core::v1::{Container, Namespace, PodSpec, SecurityContext};
 use kube::ResourceExt as _;
 
-use super::few;
 use crate::doctor::facts::{Facts, TargetFacts, selects};
 use crate::doctor::finding::Findings;
+use crate::words::few;
 
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 
-pub(super) fn of_agents(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn of_agents(facts: &Facts, findings: &mut Findings) {
     let Some(home) = findings.see(&facts.home) else { return };
     let Some(home) = home else {
         findings.problem("Byway's namespace was not found");
@@ -36,7 +36,7 @@ fn level(space: &Namespace) -> Option<&str> {
     space.metadata.labels.as_ref()?.get(ENFORCE).map(String::as_str)
 }
 
-pub(super) fn of_clone(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn of_clone(facts: &Facts, findings: &mut Findings) {
     let Some(space) = findings.see(&facts.space) else { return };
     let Some(Ok(children)) = facts.target.as_ref().and_then(TargetFacts::clone_of) else { return };
     let Some(pods) = children.deployment.spec.and_then(|spec| spec.template.spec) else { return };
@@ -124,7 +124,7 @@ fn contexts(pods: &PodSpec) -> Vec<(&str, SecurityContext)> {
     .collect()
 }
 
-pub(super) fn webhooks(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn webhooks(facts: &Facts, findings: &mut Findings) {
     let (Some(configurations), Some(space)) = (findings.see(&facts.webhooks), findings.see(&facts.space))
     else {
         return;

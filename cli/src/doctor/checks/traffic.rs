@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::core::v1::ServicePort;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::few;
 use crate::doctor::facts::{Facts, TargetFacts, sends};
 use crate::doctor::finding::Findings;
+use crate::words::few;
 use kube::ResourceExt as _;
 
-pub(super) fn traffic(facts: &Facts, findings: &mut Findings<'_>) {
+pub(super) fn traffic(facts: &Facts, findings: &mut Findings) {
     let Some(target) = &facts.target else { return };
     if let Some(routes) = findings.see(&facts.routes) {
         let own: BTreeSet<String> =

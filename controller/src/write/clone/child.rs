@@ -11,7 +11,9 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Stop, Wish};
+use byway_plan::wish::Wish;
+
+use super::stop::Stop;
 use crate::write;
 
 /// Applies a child, unless it is as wanted already, or belongs to somebody else. Its `metadata.generation`.

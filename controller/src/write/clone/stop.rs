@@ -1,0 +1,35 @@
+//! What ends an attempt to bring a clone to what is wanted.
+
+use byway_api::conditions::reason;
+use byway_plan::clone::Refusal;
+use byway_plan::refused::create_failure;
+
+use crate::write::WriteError;
+
+/// What ends an attempt.
+pub(super) enum Stop {
+    /// Try again.
+    Write(WriteError),
+    /// Nothing helps until something changes.
+    No(String, String),
+}
+
+impl From<kube::Error> for Stop {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            // What the API server does not take now it will not take later, unless it was busy.
+            kube::Error::Api(status) if matches!(status.code, 400 | 403 | 413 | 422) => {
+                let (code, advice) = create_failure(&status.message);
+                let code = if code == reason::POD_CREATE_FAILED { reason::CLONE_REJECTED } else { code };
+                Self::No(code.to_owned(), format!("{}; {advice}", status.message))
+            }
+            error => Self::Write(error.into()),
+        }
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::No(refusal.code().to_owned(), refusal.to_string())
+    }
+}

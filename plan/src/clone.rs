@@ -1,0 +1,41 @@
+//! From a target and a Preview to the objects that the Preview owns: pure, no I/O, no clock.
+//!
+//! [`source_of`] makes a [`Source`] of the target workload. [`of_target`] makes the clone of it, [`targetless`] the
+//! fresh pod of a Preview without a target. Both give [`Children`], ready for server-side apply, or a [`Refusal`] that
+//! says what to do. What works, but not as one might expect, is a [`Warning`].
+//!
+//! In this order a clone is made: refuse what must not be cloned, choose the `container`, find its `ports`, drop the
+//! `labels` by which others select the target, turn the target's own `spread` on the clone, then `build`.
+
+mod around;
+mod build;
+mod check;
+mod children;
+mod chosen;
+mod container;
+mod deployment;
+mod downward;
+mod duplicates;
+mod injected;
+mod labels;
+mod mesh;
+mod policies;
+mod ports;
+mod refuse;
+mod selectors;
+mod source;
+mod spread;
+mod targetless;
+#[cfg(test)]
+mod testing;
+mod volumes;
+mod warn;
+
+pub use around::Surroundings;
+pub use build::of_target;
+pub use children::Children;
+pub use deployment::RENEWED_ANNOTATION;
+pub use refuse::Refusal;
+pub use source::{Found, Source, WorkloadRef, source_of};
+pub use targetless::targetless;
+pub use warn::Warning;

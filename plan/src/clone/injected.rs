@@ -1,0 +1,218 @@
+//! What admission puts into a pod. A clone of a Pod goes without it: admission puts it into the clone anew, and an
+//! injector that finds its own mark does nothing.
+
+use std::collections::HashSet;
+
+use k8s_openapi::api::core::v1::{Container, NodeSelectorTerm, PodSpec, Probe, Toleration, Volume};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
+
+#[cfg(test)]
+mod tests;
+
+/// Something that changes pods on their way into the cluster.
+struct Injector {
+    /// Present only on pods that it has changed.
+    mark: &'static str,
+    containers: &'static [&'static str],
+    /// Beginnings of the names of volumes that it mounts into the app's containers.
+    volumes: &'static [&'static str],
+    /// Labels and annotations.
+    metadata: &'static [&'static str],
+}
+
+const INJECTORS: &[Injector] = &[
+    Injector {
+        mark: "sidecar.istio.io/status",
+        containers: &["istio-proxy", "istio-init", "istio-validation", "enable-core-dump"],
+        volumes: &["istio-", "istiod-ca-cert", "workload-socket", "credential-socket", "workload-certs"],
+        metadata: &[
+            "istio.io/rev",
+            "kubectl.kubernetes.io/default-container",
+            "kubectl.kubernetes.io/default-logs-container",
+            "security.istio.io/tlsMode",
+            "service.istio.io/canonical-name",
+            "service.istio.io/canonical-revision",
+            "sidecar.istio.io/status",
+        ],
+    },
+    Injector {
+        mark: "linkerd.io/proxy-version",
+        containers: &["linkerd-proxy", "linkerd-init", "linkerd-network-validator", "linkerd-debug"],
+        volumes: &["linkerd-"],
+        metadata: &[
+            "linkerd.io/control-plane-ns",
+            "linkerd.io/created-by",
+            "linkerd.io/identity-mode",
+            "linkerd.io/proxy-version",
+            "linkerd.io/trust-root-sha256",
+            "linkerd.io/workload-ns",
+        ],
+    },
+    Injector {
+        mark: "vault.hashicorp.com/agent-inject-status",
+        containers: &["vault-agent", "vault-agent-init"],
+        volumes: &["home-init", "home-sidecar", "vault-secrets", "vault-config", "vault-tls-secrets"],
+        metadata: &["vault.hashicorp.com/agent-inject-status"],
+    },
+];
+
+/// Annotations by which networks, runtimes and policies tell what they did to one pod.
+const OF_ONE_POD: &[&str] = &[
+    "cni.projectcalico.org/",
+    "k8s.ovn.org/",
+    "k8s.v1.cni.cncf.io/network-status",
+    "k8s.v1.cni.cncf.io/networks-status",
+    "kubernetes.io/config.",
+    "kubernetes.io/limit-ranger",
+    "kubernetes.io/psp",
+    "openshift.io/scc",
+];
+
+const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
+
+/// Names of containers that an injector may have made, whether or not it did.
+pub(super) fn present(spec: &PodSpec) -> Vec<String> {
+    containers(spec).map(|container| &container.name).filter(|name| is_known(name)).cloned().collect()
+}
+
+/// Whether injectors give a container this name.
+pub(super) fn is_known(name: &str) -> bool {
+    INJECTORS.iter().any(|injector| injector.containers.contains(&name))
+}
+
+/// A container that runs beside the ordinary ones, though it starts before them (Kubernetes 1.29).
+pub(super) fn is_native_sidecar(container: &Container) -> bool {
+    container.restart_policy.as_deref() == Some("Always")
+}
+
+/// Whether an init container ends before the ordinary ones start, and is one that nobody injected.
+pub(super) fn runs_first(container: &Container) -> bool {
+    !is_native_sidecar(container) && !is_known(&container.name)
+}
+
+/// Makes of a pod what was asked for when it was made; gives the names of the containers that went.
+pub(super) fn strip(meta: &mut ObjectMeta, spec: &mut PodSpec) -> Vec<String> {
+    let mut gone = Vec::new();
+    for injector in INJECTORS {
+        let marked = |of: &Option<_>| {
+            of.as_ref().is_some_and(|of: &std::collections::BTreeMap<_, _>| of.contains_key(injector.mark))
+        };
+        let is_injected = |container: &Container| injector.containers.contains(&container.name.as_str());
+        // A gateway's only container is the injected one, and it is the app.
+        if !marked(&meta.annotations) || spec.containers.iter().all(is_injected) {
+            continue;
+        }
+        restore_probes(spec);
+        gone.extend(containers(spec).filter(|c| is_injected(c)).map(|c| c.name.clone()));
+        remove_containers(meta, spec, &is_injected);
+        remove_volumes(spec, &|volume| injector.volumes.iter().any(|prefix| volume.name.starts_with(prefix)));
+        for of in [&mut meta.annotations, &mut meta.labels].into_iter().flatten() {
+            of.retain(|key, _| !injector.metadata.contains(&key.as_str()));
+        }
+    }
+    strip_what_kubernetes_adds(meta, spec);
+    gone
+}
+
+/// Removes containers, the volumes that only they mounted, and annotations that name them.
+pub(super) fn remove_containers(
+    meta: &mut ObjectMeta,
+    spec: &mut PodSpec,
+    which: &dyn Fn(&Container) -> bool,
+) {
+    let before = mounted(spec);
+    let named: Vec<String> = containers(spec).filter(|c| which(c)).map(|c| c.name.clone()).collect();
+    spec.containers.retain(|container| !which(container));
+    if let Some(init) = &mut spec.init_containers {
+        init.retain(|container| !which(container));
+    }
+    spec.init_containers.take_if(|init| init.is_empty());
+    let after = mounted(spec);
+    remove_volumes(spec, &|volume| before.contains(&volume.name) && !after.contains(&volume.name));
+    if let Some(annotations) = &mut meta.annotations {
+        // An AppArmor profile for a container that is not there makes the pod invalid.
+        annotations.retain(|key, _| {
+            key.strip_prefix(APPARMOR).is_none_or(|name| !named.iter().any(|gone| gone == name))
+        });
+    }
+}
+
+fn remove_volumes(spec: &mut PodSpec, which: &dyn Fn(&Volume) -> bool) {
+    let Some(volumes) = &mut spec.volumes else { return };
+    let gone: HashSet<String> = volumes.iter().filter(|v| which(v)).map(|v| v.name.clone()).collect();
+    volumes.retain(|volume| !gone.contains(&volume.name));
+    for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
+        if let Some(mounts) = &mut container.volume_mounts {
+            mounts.retain(|mount| !gone.contains(&mount.name));
+        }
+    }
+}
+
+/// All containers, those that come first first.
+pub(super) fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
+    spec.init_containers.iter().flatten().chain(&spec.containers)
+}
+
+fn mounted(spec: &PodSpec) -> HashSet<String> {
+    let mounts = containers(spec).flat_map(|c| c.volume_mounts.iter().flatten()).map(|m| &m.name);
+    let devices = containers(spec).flat_map(|c| c.volume_devices.iter().flatten()).map(|d| &d.name);
+    mounts.chain(devices).cloned().collect()
+}
+
+/// Istio makes its proxy answer the probes of the app, and keeps the originals in the proxy's environment.
+fn restore_probes(spec: &mut PodSpec) {
+    let env = containers(spec).filter(|c| c.name == "istio-proxy").flat_map(|c| c.env.iter().flatten());
+    let kept = env.filter(|var| var.name == "ISTIO_KUBE_APP_PROBERS").find_map(|var| var.value.as_deref());
+    let Some(Value::Object(kept)) = kept.and_then(|text| serde_json::from_str(text).ok()) else { return };
+    for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
+        let probes =
+            [&mut container.startup_probe, &mut container.readiness_probe, &mut container.liveness_probe];
+        for probe in probes.into_iter().flatten() {
+            let path = probe.http_get.as_ref().and_then(|get| get.path.as_deref()).unwrap_or_default();
+            let original = kept.get(path).cloned().and_then(|p| serde_json::from_value::<Probe>(p).ok());
+            if let Some(original) = original {
+                probe.http_get = original.http_get;
+                probe.tcp_socket = original.tcp_socket;
+                probe.grpc = original.grpc;
+            }
+        }
+    }
+}
+
+fn strip_what_kubernetes_adds(meta: &mut ObjectMeta, spec: &mut PodSpec) {
+    remove_volumes(spec, &|volume| volume.name.starts_with("kube-api-access-") && volume.projected.is_some());
+    if let Some(tolerations) = &mut spec.tolerations {
+        tolerations.retain(|toleration| !is_default(toleration));
+    }
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.retain(|key, _| !OF_ONE_POD.iter().any(|prefix| key.starts_with(prefix)));
+        // Istio sends scrapes to its proxy.
+        if annotations.get("prometheus.io/port").is_some_and(|port| port == "15020") {
+            annotations.retain(|key, _| !key.starts_with("prometheus.io/"));
+        }
+    }
+    spec.ephemeral_containers = None;
+    // Of the pod's RuntimeClass, and refused when it differs from that.
+    spec.overhead = None;
+    // A DaemonSet binds each of its pods to a node by name.
+    let node = spec.affinity.as_mut().and_then(|affinity| affinity.node_affinity.as_mut());
+    if let Some(node) = node
+        && let Some(required) = &mut node.required_during_scheduling_ignored_during_execution
+    {
+        for term in &mut required.node_selector_terms {
+            term.match_fields.take_if(|fields| fields.iter().all(|field| field.key == "metadata.name"));
+        }
+        required.node_selector_terms.retain(|term| *term != NodeSelectorTerm::default());
+        if required.node_selector_terms.is_empty() {
+            node.required_during_scheduling_ignored_during_execution = None;
+        }
+    }
+}
+
+/// What the DefaultTolerationSeconds plugin gives every pod.
+fn is_default(toleration: &Toleration) -> bool {
+    let key = toleration.key.as_deref().unwrap_or_default();
+    matches!(key, "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable")
+        && toleration.toleration_seconds == Some(300)
+}

@@ -1,0 +1,149 @@
+//! What works, but not as one might expect: each with what it means and what to do.
+
+use k8s_openapi::api::core::v1::PodSpec;
+
+use super::{Source, injected};
+
+#[cfg(test)]
+mod tests;
+
+/// Something to know of a preview that works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// A stable code, e.g. `InitContainers`.
+    pub reason: &'static str,
+    /// One or two sentences.
+    pub message: String,
+}
+
+/// What is to be said of the pod as such. `spec` is the clone's while it still has what others set in it.
+pub(super) fn of_pod(spec: &PodSpec, source: &Source) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let init: Vec<&str> = spec
+        .init_containers
+        .iter()
+        .flatten()
+        .filter(|c| injected::runs_first(c))
+        .map(|c| c.name.as_str())
+        .collect();
+    if !init.is_empty() {
+        let message = format!(
+            "the init containers {} run again in each pod of the preview, e.g. migrations: set skipInitContainers to leave them out",
+            init.join(", ")
+        );
+        warnings.push(Warning { reason: "InitContainers", message });
+    }
+    let gates: Vec<&str> =
+        spec.readiness_gates.iter().flatten().map(|gate| gate.condition_type.as_str()).collect();
+    if !gates.is_empty() {
+        let message = format!(
+            "the readiness gates {} are left out: whoever sets them for the target does not know the preview's pods",
+            gates.join(", ")
+        );
+        warnings.push(Warning { reason: "GatesDropped", message });
+    }
+    if spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty()) {
+        let message = "the target's scheduling gates stay: the preview's pods wait until what lifts them for the target does so for them";
+        warnings.push(Warning { reason: "SchedulingGates", message: message.to_owned() });
+    }
+    if spec.host_pid == Some(true) || spec.host_ipc == Some(true) {
+        let message = "the preview's pods share processes or memory with their node, as the target's do: they can disturb each other";
+        warnings.push(Warning { reason: "HostNamespaces", message: message.to_owned() });
+    }
+    if let Some(policy) = spec.restart_policy.as_deref().filter(|policy| *policy != "Always") {
+        let message = format!(
+            "the target's restart policy is {policy}, but the preview's containers are restarted whenever they end: use a target that runs on"
+        );
+        warnings.push(Warning { reason: "RestartPolicy", message });
+    }
+    if source.kind == byway_api::TargetKind::StatefulSet {
+        let message = "the preview's pods have no stable names or ordinals: an app that goes by its host name, or joins a cluster by it, needs that set in spec.env";
+        warnings.push(Warning { reason: "NoStableIdentity", message: message.to_owned() });
+    }
+    if !source.unknown.is_empty() {
+        let message = format!(
+            "fields of the target that this version of Byway does not know are left out: {}",
+            few(&source.unknown)
+        );
+        warnings.push(Warning { reason: "UnknownFields", message });
+    }
+    warnings
+}
+
+pub(super) fn claim_shared(claim: &str) -> Warning {
+    let message = format!(
+        "the PersistentVolumeClaim {claim} is shared with the target: what the preview writes, the target reads"
+    );
+    Warning { reason: "ClaimShared", message }
+}
+
+pub(super) fn claim_unknown(claim: &str) -> Warning {
+    let message = format!(
+        "the PersistentVolumeClaim {claim} does not exist, so the preview's pods cannot start: create it"
+    );
+    Warning { reason: "ClaimUnknown", message }
+}
+
+pub(super) fn starts_empty(templates: &[String]) -> Warning {
+    let message = format!(
+        "the volumes of the claim templates {} start empty, and end with each pod",
+        templates.join(", ")
+    );
+    Warning { reason: "StartsEmpty", message }
+}
+
+pub(super) fn host_path(path: &str) -> Warning {
+    let message = format!(
+        "the preview can write to {path} on its node, as the target can: they see each other's files"
+    );
+    Warning { reason: "HostPathWritable", message }
+}
+
+pub(super) fn still_selected(by: &[&str]) -> Warning {
+    let message = format!(
+        "the preview's pods are selected by {}, which ask for no label: add {{ key: byway.dev/preview, operator: DoesNotExist }} to their matchExpressions",
+        by.join(", ")
+    );
+    Warning { reason: "StillSelected", message }
+}
+
+pub(super) fn policies_lost(policies: &[&str]) -> Warning {
+    let message = format!(
+        "the NetworkPolicies {} select the target but not the preview, which lacks labels that Services select by: what they allow or forbid does not hold for it, so add a policy for pods with the label byway.dev/preview",
+        policies.join(", ")
+    );
+    Warning { reason: "NetworkPolicyLost", message }
+}
+
+pub(super) fn agents_let_in(ports: &[u16], policies: &[&str]) -> Warning {
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+    let message = format!(
+        "the NetworkPolicies {} hold for the preview, too: a policy of its own lets Byway's agents in to port {}, and nobody else",
+        policies.join(", "),
+        ports.join(", ")
+    );
+    Warning { reason: "AgentsLetIn", message }
+}
+
+pub(super) fn labels_in_files(labels: &[String]) -> Warning {
+    let message = format!(
+        "files that hold the labels {} are empty in the preview, whose pods lack these labels",
+        labels.join(", ")
+    );
+    Warning { reason: "LabelsDropped", message }
+}
+
+pub(super) fn not_steered(ports: impl IntoIterator<Item = String>) -> Warning {
+    let ports: Vec<String> = ports.into_iter().collect();
+    let message = format!("only TCP is steered: {} stays with the target", ports.join(", "));
+    Warning { reason: "NotSteered", message }
+}
+
+/// The first few of a list that may be long.
+fn few(items: &[String]) -> String {
+    let shown = items.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match items.len().checked_sub(5) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
+}

@@ -1,0 +1,36 @@
+//! Ports that containers name, and those that Services send to.
+
+use k8s_openapi::api::core::v1::{ContainerPort, ServicePort};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+/// Most ports of one Preview, as in its schema.
+pub const MOST: usize = 32;
+
+/// The TCP ports of those that containers name.
+pub fn tcp<'a>(ports: impl Iterator<Item = &'a ContainerPort>) -> impl Iterator<Item = u16> {
+    ports.filter(|port| protocol(port) == "TCP").filter_map(|port| number(port.container_port))
+}
+
+/// Whether a Service's port is of this protocol.
+pub(crate) fn is(port: &ServicePort, wanted: &str) -> bool {
+    port.protocol.as_deref().unwrap_or("TCP") == wanted
+}
+
+/// The port of the pod, where the Service says it by its number.
+pub(crate) fn sent_by_number(port: &ServicePort) -> Option<u16> {
+    match &port.target_port {
+        None | Some(IntOrString::Int(0)) => number(port.port),
+        Some(IntOrString::Int(target)) => number(*target),
+        Some(IntOrString::String(_)) => None,
+    }
+}
+
+/// What a container's port speaks.
+pub(crate) fn protocol(port: &ContainerPort) -> &str {
+    port.protocol.as_deref().unwrap_or("TCP")
+}
+
+/// A port that there can be.
+pub(crate) fn number(port: i32) -> Option<u16> {
+    u16::try_from(port).ok().filter(|port| *port != 0)
+}

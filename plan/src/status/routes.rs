@@ -1,0 +1,51 @@
+//! RoutesProgrammed: what the agents said, in a sentence.
+
+use byway_api::conditions::reason;
+
+use super::acks::{Ack, Says};
+use super::conditions::Verdict;
+use crate::routes::Planned;
+
+/// Most nodes that a message names one by one.
+const NAMED: usize = 5;
+
+pub(super) fn verdict(planned: Option<&Planned>, acks: &[Ack]) -> Verdict {
+    if planned.is_none() {
+        return Verdict::unknown(reason::PENDING, "the routes wait for the clone");
+    }
+    if acks.is_empty() {
+        return Verdict::no(
+            reason::NO_TARGET_PODS,
+            "the target has no ready pod, so there is nothing to steer: scale it up, or see why its pods are not ready",
+        );
+    }
+    let programmed = acks.iter().filter(|it| it.is_programmed()).count();
+    if programmed == acks.len() {
+        return Verdict::yes(
+            reason::PROGRAMMED,
+            "every ready pod of the target steers keyed requests to the preview",
+        );
+    }
+    let counts =
+        format!("{programmed} of {} pods of the target steer keyed requests to the preview", acks.len());
+    let mut troubles: Vec<(&str, &str)> = acks.iter().filter_map(trouble).collect();
+    troubles.dedup();
+    let Some((code, _)) = troubles.first() else {
+        return Verdict::no(reason::PROGRAMMING, format!("{counts}; waiting for the agents to acknowledge"));
+    };
+    let more = troubles.len().saturating_sub(NAMED);
+    let mut said: Vec<&str> = troubles.iter().take(NAMED).map(|(_, message)| *message).collect();
+    let rest = format!("and {more} more");
+    if more > 0 {
+        said.push(&rest);
+    }
+    Verdict::no(*code, format!("{counts}; {}", said.join("; ")))
+}
+
+fn trouble(ack: &Ack) -> Option<(&str, &str)> {
+    match &ack.says {
+        Says::Programmed | Says::Nothing => None,
+        Says::Failed(code, message) => Some((code, message)),
+        Says::Nobody(code, message) => Some((code, message)),
+    }
+}
