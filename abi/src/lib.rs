@@ -346,8 +346,8 @@ pub struct RouteCounters {
     pub missed: u64,
     /// Requests with the key that did not go to the preview, since the path, the method or a header does not match.
     pub narrowed: u64,
-    /// Always 0.
-    pub reserved: u64,
+    /// Requests with the key that went to the app, since they or their connection could not be read beyond doubt.
+    pub lost: u64,
 }
 
 /// What happened on one target. `opaque` is indexed by the agent's reasons (`byway_http::Doubt`).

@@ -168,8 +168,7 @@ impl Control {
         let unmatched = self.traffic.observe(now, seen);
         let previews = self.snapshot.previews.iter().map(|preview| preview.route.name.as_str());
         let routes = self.attached.values().flat_map(|attached| &attached.routes);
-        let routes =
-            routes.map(|(name, (_, leg))| (name.as_str(), Counted::of(tables.route_counters(leg.index))));
+        let routes = routes.map(|(name, (_, leg))| (name.as_str(), Counted::of(tables, leg)));
         self.requests.observe(now, previews, routes) || unmatched
     }
 
@@ -329,7 +328,7 @@ impl Control {
 
     fn forget_routes(&mut self, attached: &Attached) {
         for (preview, (_, leg)) in &attached.routes {
-            self.requests.retire(preview, Counted::of(self.attacher.tables.route_counters(leg.index)));
+            self.requests.retire(preview, &Counted::of(&self.attacher.tables, leg));
             if let Err(error) = self.attacher.tables.remove_route(leg.index) {
                 tracing::warn!(%error, "cannot remove a route from its map");
             }

@@ -6,6 +6,7 @@ mod count;
 mod ending;
 mod exchange;
 mod http2;
+mod lost;
 mod not_found;
 mod outbox;
 mod refuse;

@@ -3,13 +3,16 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     net::{IpAddr, SocketAddr},
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use byway_api::{
     Backend, CompiledRoute, Key, NodeTable, OnUnreachable, PreviewRoute, RouteError, Target, Unkeyed,
 };
-use byway_http::{Route, RouteTable};
+use byway_http::{Doubt, Route, RouteTable};
 use http::HeaderValue;
 use jiff::Timestamp;
 
@@ -82,6 +85,24 @@ pub(crate) struct Leg {
     pub(crate) preview: Arc<Preview>,
     /// Where its counters are.
     pub(crate) index: u32,
+    pub(crate) losses: Arc<Losses>,
+}
+
+/// What was lost to a route by reason, of which its counters have the sum: there are thousands of routes, and few lose
+/// anything.
+#[derive(Debug, Default)]
+pub(crate) struct Losses([AtomicU64; Doubt::ALL.len()]);
+
+impl Losses {
+    pub(crate) fn count(&self, why: Doubt) {
+        self.0[why as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Those that there were.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = (Doubt, u64)> {
+        let counts = Doubt::ALL.into_iter().zip(&self.0);
+        counts.map(|(why, count)| (why, count.load(Relaxed))).filter(|(_, count)| *count > 0)
+    }
 }
 
 impl Leg {

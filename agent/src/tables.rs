@@ -98,6 +98,7 @@ pub(crate) mod route_counter {
     pub(crate) const OPAQUE: usize = offset_of!(R, opaque) / 8;
     pub(crate) const MISSED: usize = offset_of!(R, missed) / 8;
     pub(crate) const NARROWED: usize = offset_of!(R, narrowed) / 8;
+    pub(crate) const LOST: usize = offset_of!(R, lost) / 8;
     pub(crate) const LAST_REQUEST: usize = offset_of!(R, last_request_ms) / 8;
 }
 

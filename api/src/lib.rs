@@ -10,6 +10,7 @@ mod absent;
 pub mod conditions;
 mod crds;
 pub mod key;
+pub mod losses;
 pub mod matching;
 pub mod names;
 pub mod node_routes;
@@ -20,6 +21,7 @@ pub mod ttl;
 
 pub use crds::crds;
 pub use key::{Key, KeyError};
+pub use losses::{Loss, loss};
 pub use matching::{CompiledMatch, HeaderMatch, Match, MatchError, Matcher, PathMatch};
 pub use node_routes::{
     Failure, Instance, NodeRoutes, NodeRoutesSpec, NodeRoutesStatus, PreviewRequests, Refusal, RequestCounts,

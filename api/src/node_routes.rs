@@ -3,6 +3,8 @@
 //! The controller is the only writer of the spec, the agent of the status.
 #![allow(clippy::duplicated_attributes, reason = "columns may be of one type")]
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -128,7 +130,7 @@ pub struct PreviewRequests {
 }
 
 /// What became of what a preview's key was on. Of those that are zero nothing is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestCounts {
     /// Requests that went to the preview.
@@ -150,13 +152,22 @@ pub struct RequestCounts {
     /// Requests with the key that did not go to the preview, since the path, the method or a header does not match.
     #[serde(default, skip_serializing_if = "is_default")]
     pub narrowed: u64,
+    /// Requests with the key that went to the app, since they or their connection could not be read beyond doubt, by the
+    /// code of the reason, such as `BothLengths`. At least so many: not every key can be found then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::counts")]
+    pub lost: BTreeMap<String, u64>,
 }
 
 impl RequestCounts {
-    /// Each count by `with` of both.
+    /// Each count by `with` of both. What neither has stays away.
     #[must_use]
-    pub fn each(self, other: Self, with: impl Fn(u64, u64) -> u64) -> Self {
+    pub fn each(&self, other: &Self, with: impl Fn(u64, u64) -> u64) -> Self {
+        let codes = self.lost.keys().chain(other.lost.keys());
+        let count = |of: &Self, code: &String| of.lost.get(code).copied().unwrap_or_default();
+        let lost = codes.map(|code| (code.clone(), with(count(self, code), count(other, code))));
         Self {
+            lost: lost.filter(|(_, n)| *n > 0).collect(),
             requests: with(self.requests, other.requests),
             unreachable: with(self.unreachable, other.unreachable),
             overlapped: with(self.overlapped, other.overlapped),

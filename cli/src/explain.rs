@@ -1,7 +1,7 @@
 //! Why a request may not have reached a preview, from what is known of it: a function of values.
 
 use byway_api::{
-    Mode, NodeRoutes, OnUnreachable, Preview, PreviewStatus, RequestCounts, RouteCounts, conditions,
+    Mode, NodeRoutes, OnUnreachable, Preview, PreviewStatus, RequestCounts, RouteCounts, conditions, loss,
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -146,7 +146,9 @@ fn not_counted(preview: &Preview) -> Vec<Finding> {
 fn of_the_traffic(preview: &Preview, status: &PreviewStatus) -> Vec<Finding> {
     let mut found = Vec::new();
     // Of what was missed the warning `OldConnections` tells, with what to do.
-    let RequestCounts { requests, unreachable, overlapped, by_origin, missed: _, narrowed } = status.traffic;
+    let RequestCounts { requests, unreachable, overlapped, by_origin, missed: _, narrowed, ref lost } =
+        status.traffic;
+    found.extend(lost.iter().map(|(code, n)| of_the_lost(code, *n)));
     if overlapped > 0 {
         let requests = count(overlapped, "request");
         let message = format!("{requests} matched it, but went to another preview, which comes first");
@@ -185,16 +187,34 @@ fn of_the_traffic(preview: &Preview, status: &PreviewStatus) -> Vec<Finding> {
     found
 }
 
+/// What went to the app for one reason.
+fn of_the_lost(code: &str, lost: u64) -> Finding {
+    let requests = count(lost, "request");
+    let (why, fix) = match loss(code) {
+        Some(it) => (format!("since {}", it.why), it.fix),
+        None => ("for a reason that this version does not know".to_owned(), "upgrade kubectl preview"),
+    };
+    let message = format!("{requests} with its key went to the app, {why} ({code})");
+    Finding::new(Weight::Some, conditions::reason::REQUESTS_LOST, message).fix(fix)
+}
+
 /// Each warning by itself. `CODE: message; CODE: message` is how the condition joins several.
 fn warnings(preview: &Preview) -> Vec<Finding> {
     let Some(it) = words::condition(preview, conditions::WARNINGS).filter(|it| it.status == "True") else {
         return Vec::new();
     };
-    if it.reason != conditions::reason::SEVERAL {
-        return vec![Finding::new(weight_of(&it.reason), &it.reason, it.message.clone())];
-    }
+    let mut parts = match &*it.reason {
+        conditions::reason::SEVERAL => several(&it.message),
+        one => vec![(one.to_owned(), it.message.clone())],
+    };
+    // What was lost is told by reason.
+    parts.retain(|(code, _)| code != conditions::reason::REQUESTS_LOST);
+    parts.into_iter().map(|(code, message)| Finding::new(weight_of(&code), &code, message)).collect()
+}
+
+fn several(message: &str) -> Vec<(String, String)> {
     let mut parts: Vec<(String, String)> = Vec::new();
-    for part in it.message.split("; ") {
+    for part in message.split("; ") {
         let is_code = |code: &str| {
             !code.is_empty()
                 && code.chars().all(|c| c.is_ascii_alphanumeric())
@@ -205,11 +225,11 @@ fn warnings(preview: &Preview) -> Vec<Finding> {
             // A message may have a semicolon of its own.
             _ => match parts.last_mut() {
                 Some((_, message)) => *message = format!("{message}; {part}"),
-                None => parts.push((it.reason.clone(), part.to_owned())),
+                None => parts.push((conditions::reason::SEVERAL.to_owned(), part.to_owned())),
             },
         }
     }
-    parts.into_iter().map(|(code, message)| Finding::new(weight_of(&code), &code, message)).collect()
+    parts
 }
 
 /// Of a warning: most have nothing to do with requests.

@@ -111,6 +111,7 @@ const TABLE: &[(&[&str], &str)] = &[
         &["TrafficNotMatched"],
         "end TLS before the target and speak HTTP/1.1 to it, or call it from a pod of the same key",
     ),
+    (&["RequestsLost"], "see each of the reasons with `kubectl preview explain NAME`"),
     (&["NothingListens"], "name the ports that the app serves, with --port or spec.incoming.ports"),
     (&["Several"], "see each of them with `kubectl preview explain NAME`"),
     // What agents say of a preview or target

@@ -67,6 +67,12 @@ impl Carrier {
     }
 }
 
+/// Whether a header of this name is a default carrier.
+#[must_use]
+pub fn can_carry(name: &str) -> bool {
+    Carrier::of(name).is_some()
+}
+
 /// The key that a request carries in a default carrier.
 #[must_use]
 pub fn carried_key<'a>(headers: &[Header<'a>]) -> Option<Carried<'a>> {

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 
 use byway_api::{CompiledMatch, Key, key::tokens};
 
-use crate::{Carrier, NearMiss, RequestHead, carried_key, near_miss};
+use crate::{Carrier, NearMiss, RequestHead, carried_key, carriers, near_miss};
 
 mod sources;
 #[cfg(test)]
@@ -142,10 +142,12 @@ impl RouteTable {
         let mut table = Self::default();
         for (i, route) in routes.iter().enumerate() {
             table.by_key.entry(route.key.as_str().as_bytes().into()).or_default().push(i);
-            match &route.matcher {
-                Some(matcher) if !matcher.is_keyed() => table.keyless.push(i),
-                Some(matcher) => table.sources.add(matcher),
-                None => {}
+            let Some(matcher) = &route.matcher else { continue };
+            table.sources.add_names(matcher);
+            if matcher.is_keyed() {
+                table.sources.add(matcher);
+            } else {
+                table.keyless.push(i);
             }
         }
         table.routes = routes;
@@ -177,6 +179,12 @@ impl RouteTable {
             overlapped: search.hits.second,
             narrowed: search.narrowed.filter(|_| is_narrowed),
         }
+    }
+
+    /// Whether a header of this name can change a decision.
+    #[must_use]
+    pub fn asks_about(&self, name: &str) -> bool {
+        carriers::can_carry(name) || self.sources.ask_about(name)
     }
 
     /// Where opaque traffic of an environment goes: to its first route here, since no match can be asked.

@@ -154,3 +154,16 @@ const _: () = {
     }
     assert!(Doubt::ALL.len() <= 48, "the agent's counters have 48 places");
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_for_any_of_them_is_said_in_words() {
+        for doubt in Doubt::ALL {
+            let known = byway_api::loss(doubt.code());
+            assert!(known.is_some(), "{}: add it to api/src/losses.rs", doubt.code());
+        }
+    }
+}

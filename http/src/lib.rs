@@ -8,7 +8,8 @@
 //!
 //! The rule above all: two parsers that could disagree must never both act, for that is how request smuggling
 //! starts. Whatever is not beyond doubt is a [`Doubt`], and the connection turns opaque: raw bytes to the app.
-//! So this crate refuses much that a server would forgive, and never forgives what a server might refuse.
+//! So this crate refuses much that a server would forgive, and never forgives what a server might refuse. Only
+//! [`loose`] does, which acts on nothing: it finds keys that are lost to their previews, so that they can be counted.
 #![forbid(unsafe_code)]
 
 pub mod carriers;
@@ -18,6 +19,7 @@ pub mod doubt;
 pub mod framing;
 pub mod head;
 pub mod http2;
+pub mod loose;
 mod near_miss;
 pub mod request;
 pub mod response;
@@ -29,6 +31,7 @@ pub use doubt::Doubt;
 pub use framing::{Body, BodyScan};
 pub use head::{HeadScan, HeaderSpace, MAX_HEAD, MAX_HEADERS, header_space};
 pub use http2::{Http2Settings, ServerPreface, server_preface, with_http2_head};
+pub use loose::LooseScan;
 pub use near_miss::NearMiss;
 pub use request::{RequestHead, RequestKind, parse_request};
 pub use response::{ResponseHead, parse_response};

@@ -126,7 +126,7 @@ pub fn judge(
             programmed: acks.iter().filter(|ack| ack.is_programmed()).count() as u32,
             wanted: acks.len() as u32,
         }),
-        traffic: standing.traffic.counts,
+        traffic: standing.traffic.counts.clone(),
         last_request_time: standing.traffic.last.map(Time),
         conditions: conditions.done(),
     };

@@ -14,7 +14,7 @@ use crate::table::Table;
 mod tests;
 
 /// What came to a Preview.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
     /// What became of it.
     pub counts: RequestCounts,
@@ -65,7 +65,7 @@ impl Sums {
                 if preview.status.is_some()
                     && let Some(sum) = self.sums.get_mut(&uid)
                 {
-                    sum.add(said.counts, said.last_request_time);
+                    sum.add(&said.counts, said.last_request_time);
                 }
                 heard.words.insert(uid, Traffic::of(said));
             }
@@ -91,7 +91,7 @@ impl Sums {
             let uid = uid_of(preview);
             let (word, before) = (Traffic::of(said), before.words.get(&uid));
             if let Some(sum) = self.sums.get_mut(&uid).filter(|_| before != Some(&word)) {
-                sum.add(word.since(before), word.last);
+                sum.add(&word.since(before), word.last);
             }
             words.insert(uid, word);
         }
@@ -100,9 +100,9 @@ impl Sums {
 
     /// What came to a Preview. Numbers never fall.
     pub fn of(&self, preview: &Preview) -> Traffic {
-        let mut traffic = self.sums.get(&uid_of(preview)).copied().unwrap_or_default();
+        let mut traffic = self.sums.get(&uid_of(preview)).cloned().unwrap_or_default();
         if let Some(written) = &preview.status {
-            traffic.counts = traffic.counts.each(written.traffic, u64::max);
+            traffic.counts = traffic.counts.each(&written.traffic, u64::max);
             traffic.last = traffic.last.max(written.last_request_time.as_ref().map(|time| time.0));
         }
         traffic
@@ -116,20 +116,20 @@ impl Sums {
 
 impl Traffic {
     fn of(said: &PreviewRequests) -> Self {
-        Self { counts: said.counts, last: said.last_request_time }
+        Self { counts: said.counts.clone(), last: said.last_request_time }
     }
 
-    fn add(&mut self, counts: RequestCounts, last: Option<Timestamp>) {
+    fn add(&mut self, counts: &RequestCounts, last: Option<Timestamp>) {
         self.counts = self.counts.each(counts, u64::saturating_add);
         self.last = self.last.max(last);
     }
 
     /// What was counted since the word before. Where a number fell, the agent had forgotten the Preview and counts anew.
     fn since(&self, before: Option<&Self>) -> RequestCounts {
-        let now = self.counts;
-        match before.map(|it| it.counts) {
-            Some(before) if now.each(before, u64::max) == now => now.each(before, u64::saturating_sub),
-            _ => now,
+        let now = &self.counts;
+        match before.map(|it| &it.counts) {
+            Some(before) if now.each(before, u64::max) == *now => now.each(before, u64::saturating_sub),
+            _ => now.clone(),
         }
     }
 }

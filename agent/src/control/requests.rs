@@ -3,14 +3,17 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
 
 use byway_api::{PreviewRequests, RequestCounts};
 use jiff::Timestamp;
 
-use crate::tables::route_counter as counter;
+use crate::{
+    snapshot::Leg,
+    tables::{Tables, route_counter as counter},
+};
 
 /// Mere numbers are told no more often.
 const NUMBERS: Duration = Duration::from_secs(60);
@@ -25,16 +28,19 @@ pub(super) struct Requests {
 }
 
 /// Counters of a route, or several.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counted {
     counts: RequestCounts,
     last_request_ms: u64,
 }
 
 impl Counted {
-    /// From the words of [`RouteCounters`](byway_abi::RouteCounters).
-    pub(super) fn of(words: &[AtomicU64]) -> Self {
+    pub(super) fn of(tables: &Tables, route: &Leg) -> Self {
+        let words = tables.route_counters(route.index);
         let word = |index: usize| words[index].load(Relaxed);
+        // Hardly any route has lost something.
+        let losses = (word(counter::LOST) > 0).then(|| route.losses.counts());
+        let lost = losses.into_iter().flatten().map(|(why, count)| (why.code().to_owned(), count));
         Self {
             counts: RequestCounts {
                 requests: word(counter::REQUESTS),
@@ -43,20 +49,21 @@ impl Counted {
                 by_origin: word(counter::OPAQUE),
                 missed: word(counter::MISSED),
                 narrowed: word(counter::NARROWED),
+                lost: lost.collect(),
             },
             last_request_ms: word(counter::LAST_REQUEST),
         }
     }
 
-    fn add(&mut self, other: Self) {
-        self.counts = self.counts.each(other.counts, u64::saturating_add);
+    fn add(&mut self, other: &Self) {
+        self.counts = self.counts.each(&other.counts, u64::saturating_add);
         self.last_request_ms = self.last_request_ms.max(other.last_request_ms);
     }
 }
 
 impl Requests {
     /// Keeps what a route counted that is about to go.
-    pub(super) fn retire(&mut self, preview: &str, counted: Counted) {
+    pub(super) fn retire(&mut self, preview: &str, counted: &Counted) {
         self.retired.entry(preview.to_owned()).or_default().add(counted);
     }
 
@@ -68,12 +75,12 @@ impl Requests {
         routes: impl Iterator<Item = (&'a str, Counted)>,
     ) -> bool {
         // Asked for twice a second, of ten thousand routes perhaps: names are copied only when there is something to tell.
-        let kept = |preview: &str| self.retired.get(preview).copied().unwrap_or_default();
+        let kept = |preview: &str| self.retired.get(preview).cloned().unwrap_or_default();
         let mut seen: BTreeMap<&str, Counted> = previews.map(|preview| (preview, kept(preview))).collect();
         self.retired.retain(|preview, _| seen.contains_key(preview.as_str()));
         for (preview, counted) in routes {
             if let Some(sum) = seen.get_mut(preview) {
-                sum.add(counted);
+                sum.add(&counted);
             }
         }
         seen.retain(|_, counted| *counted != Counted::default());
@@ -82,8 +89,11 @@ impl Requests {
             self.told.len() != seen.len()
                 || pairs().any(|((told, before), (preview, now))| told != preview || is_news(before, now))
         };
-        // Also when the first one is missed.
-        let begins_or_ends = differs(|before, now| before.counts.missed == 0 && now.counts.missed > 0);
+        // Also when the first one is missed, or lost for a reason.
+        let begins_or_ends = differs(|before, now| {
+            before.counts.missed == 0 && now.counts.missed > 0
+                || before.counts.lost.len() < now.counts.lost.len()
+        });
         let is_due = self.told_at.is_none_or(|told| now.duration_since(told) >= NUMBERS);
         let tells = begins_or_ends || (is_due && differs(PartialEq::ne));
         if tells {
@@ -97,7 +107,7 @@ impl Requests {
     pub(super) fn told(&self) -> Vec<PreviewRequests> {
         let told = self.told.iter().map(|(preview, counted)| PreviewRequests {
             preview: preview.clone(),
-            counts: counted.counts,
+            counts: counted.counts.clone(),
             last_request_time: last_request(counted.last_request_ms),
         });
         told.collect()
@@ -142,10 +152,29 @@ mod tests {
     }
 
     #[test]
+    fn the_first_that_is_lost_for_a_reason_is_told_at_once() {
+        let (mut requests, start) = (Requests::default(), Instant::now());
+        let mut at = |seconds: u64, lost: &[(&str, u64)]| {
+            let lost = lost.iter().map(|(code, n)| ((*code).to_owned(), *n)).collect();
+            let counts = RequestCounts { requests: 1, lost, ..RequestCounts::default() };
+            let counted = Counted { counts, last_request_ms: 0 };
+            let now = start + Duration::from_secs(seconds);
+            let news = requests.observe(now, ["a"].into_iter(), [("a", counted)].into_iter());
+            (news, requests.told().remove(0).counts.lost.values().sum::<u64>())
+        };
+        assert_eq!(at(0, &[]), (true, 0));
+        assert_eq!(at(1, &[("BareLf", 1)]), (true, 1));
+        assert_eq!(at(2, &[("BareLf", 2)]), (false, 1));
+        assert_eq!(at(3, &[("BareLf", 2), ("NulByte", 1)]), (true, 3));
+        assert_eq!(at(62, &[("BareLf", 9), ("NulByte", 1)]), (false, 3));
+        assert_eq!(at(63, &[("BareLf", 9), ("NulByte", 1)]), (true, 10));
+    }
+
+    #[test]
     fn what_a_pod_counted_that_went_is_kept_as_long_as_its_preview() {
         let (mut requests, now) = (Requests::default(), Instant::now());
-        requests.retire("a", counted(3));
-        requests.retire("a", counted(4));
+        requests.retire("a", &counted(3));
+        requests.retire("a", &counted(4));
         assert!(requests.observe(now, ["a"].into_iter(), [("a", counted(5))].into_iter()));
         assert_eq!(told(&requests), [("a".to_owned(), 12)]);
         assert_eq!(requests.told()[0].last_request_time, Timestamp::from_second(7).ok());

@@ -46,10 +46,11 @@ impl Attached {
                 Some((before, leg)) if *before == rank && Arc::ptr_eq(&leg.preview, preview) => leg.clone(),
                 Some((_, leg)) => {
                     tables.change_route(leg.index, &record())?;
-                    Arc::new(Leg { preview: preview.clone(), index: leg.index })
+                    let (index, losses) = (leg.index, leg.losses.clone());
+                    Arc::new(Leg { preview: preview.clone(), index, losses })
                 }
                 None => match tables.add_route(&record())? {
-                    Some(index) => Arc::new(Leg { preview: preview.clone(), index }),
+                    Some(index) => Arc::new(Leg { preview: preview.clone(), index, losses: Arc::default() }),
                     None => {
                         self.refused.push(name.clone());
                         continue;
@@ -64,9 +65,9 @@ impl Attached {
         self.losers = routes.losers();
         target.routes.store(Arc::new(routes));
         let gone = before.iter().filter(|(name, _)| !self.routes.contains_key(*name));
-        gone.map(|(name, (_, leg))| (name, leg.index)).try_for_each(|(name, index)| {
-            requests.retire(name, Counted::of(tables.route_counters(index)));
-            tables.remove_route(index)
+        gone.map(|(name, (_, leg))| (name, leg)).try_for_each(|(name, leg)| {
+            requests.retire(name, &Counted::of(tables, leg));
+            tables.remove_route(leg.index)
         })
     }
 }

@@ -93,7 +93,7 @@ impl Connection {
         self.route_counter(leg.index, counter::LAST_REQUEST).store(unix_ms(), Relaxed);
     }
 
-    fn route_counter(&self, route: u32, what: usize) -> &std::sync::atomic::AtomicU64 {
+    pub(super) fn route_counter(&self, route: u32, what: usize) -> &std::sync::atomic::AtomicU64 {
         &self.target.tables.route_counters(route)[what]
     }
 }

@@ -27,6 +27,7 @@ use super::{
     connection::{Connection, Http2Start, Place, Server},
     count::Said,
     ending::{self, Ended, LateReset},
+    lost::Lost,
     outbox::Outbox,
     refuse::Refused,
     tunnel,
@@ -112,6 +113,8 @@ pub(super) struct Exchange<'a> {
     /// The last response is complete.
     pub(super) finished: bool,
     pub(super) slow_head: Option<Pin<Box<Sleep>>>,
+    /// What goes on as raw bytes is looked at for what previews lose by that.
+    lost: Option<Box<Lost>>,
     said: Said,
     client_reset: LateReset,
     home_reset: LateReset,
@@ -142,6 +145,7 @@ impl<'a> Exchange<'a> {
             last: false,
             finished: false,
             slow_head: None,
+            lost: None,
             said: Said::default(),
             client_reset: LateReset::default(),
             home_reset: LateReset::default(),
@@ -160,15 +164,20 @@ impl<'a> Exchange<'a> {
             Ok(Stop::Close) => ending::close(&mut self.client).await,
             Ok(Stop::Tunnel) => {
                 let (connection, leg) = (self.connection, self.in_use().cloned());
-                let Self { client, home, mut away, to_server, to_client, client_ended, home_ended, .. } =
-                    self;
+                let Self { client, home, mut away, place, mut lost, .. } = self;
+                let Self { to_server, to_client, client_ended, home_ended, .. } = self;
                 // The other connections have no part in what follows.
                 let mut server = away.take_active().unwrap_or(home);
                 let up = tunnel::Way::new(to_server, client_ended);
                 let down = tunnel::Way::new(to_client, home_ended);
                 let said = Said::default();
                 let used = move || connection.still_used(leg.as_ref(), &said);
-                tunnel::run(client, server.stream(), up, down, used).await;
+                let heard = move |bytes: &[u8]| {
+                    if let Some(lost) = &mut lost {
+                        lost.look(connection, &place, bytes);
+                    }
+                };
+                tunnel::run(client, server.stream(), up, down, used, heard).await;
             }
             Ok(Stop::Reset) | Err(_) => {
                 ending::reset(self.home.stream());
@@ -249,7 +258,15 @@ impl<'a> Exchange<'a> {
     /// From here on raw bytes, both ways, between the client and home.
     pub(super) fn turn_opaque(&mut self, doubt: Doubt) {
         self.connection.count_opaque(&self.place, doubt);
+        self.lost = Lost::new(doubt);
         self.turn_raw();
+    }
+
+    /// Bytes of the client that go home as they came.
+    pub(super) fn look_for_lost(&mut self, bytes: &[u8]) {
+        if let Some(lost) = &mut self.lost {
+            lost.look(self.connection, &self.place, bytes);
+        }
     }
 
     /// As [`turn_opaque`](Self::turn_opaque), on purpose: a tunnel.

@@ -60,7 +60,7 @@ pub(super) async fn serve(connection: Connection, mut start: Http2Start) {
             let down = tunnel::Way::new(Outbox::of(said), Ended::No);
             let said = Said::default();
             let used = move || connection.still_used(place.leg(), &said);
-            tunnel::run(client, home.stream(), up, down, used).await;
+            tunnel::run(client, home.stream(), up, down, used, |_| {}).await;
         }
         Ok(Greeting::Http2(settings)) => {
             if let Some(both) = Multiplex::new(connection, start, settings).await {

@@ -200,7 +200,10 @@ impl Exchange<'_> {
                     Err(doubt) => self.turn_opaque(doubt),
                 },
                 Up::Refused(_) => return self.skip(cx, bytes),
-                Up::Raw => at = bytes.len(),
+                Up::Raw => {
+                    self.look_for_lost(rest);
+                    at = bytes.len();
+                }
                 Up::Http2 => break,
                 Up::Wait if awaits_tunnel => self.turn_opaque(Doubt::EarlyTunnelData),
                 Up::Wait => break,

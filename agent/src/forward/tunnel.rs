@@ -35,17 +35,19 @@ enum End {
     Broken,
 }
 
-/// Copies until both ways have ended, or one side resets. `used` is called whenever bytes have come, and at the end.
+/// Copies until both ways have ended, or one side resets. `used` is called whenever bytes have come, and at the end;
+/// `heard` with what the client sends, as far as that is read.
 pub(super) async fn run(
     mut client: TcpStream,
     server: &mut TcpStream,
     mut up: Way,
     mut down: Way,
     mut used: impl FnMut(),
+    mut heard: impl FnMut(&[u8]),
 ) {
     let (mut client_reset, mut server_reset) = (LateReset::default(), LateReset::default());
     let clean = poll_fn(|cx| {
-        let ends = [up.poll(cx, &mut client, server), down.poll(cx, server, &mut client)];
+        let ends = [up.poll(cx, &mut client, server, &mut heard), down.poll(cx, server, &mut client, |_| {})];
         if take(&mut up.moved) | take(&mut down.moved) {
             used();
         }
@@ -72,7 +74,13 @@ impl Way {
         Self { outbox, ended, bulk: false, moved: false }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, from: &mut TcpStream, to: &mut TcpStream) -> Poll<End> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut TcpStream,
+        to: &mut TcpStream,
+        mut read: impl FnMut(&[u8]),
+    ) -> Poll<End> {
         loop {
             if ready!(self.outbox.poll_flush(cx, to)).is_err() {
                 return Poll::Ready(End::Broken);
@@ -100,6 +108,7 @@ impl Way {
             match ready!(scratch.poll_read(cx, from)) {
                 Ok([]) => self.ended = Ended::Seen,
                 Ok(bytes) => {
+                    read(bytes);
                     (self.bulk, self.moved) = (bytes.len() == SCRATCH, true);
                     if self.outbox.send(cx, to, &[bytes]).is_err() {
                         return Poll::Ready(End::Broken);

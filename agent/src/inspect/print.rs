@@ -93,6 +93,7 @@ fn row(route: &RouteReport) -> [String; 6] {
         (route.opaque, "opaque"),
         (route.missed, "missed"),
         (route.narrowed, "narrowed"),
+        (route.lost, "lost"),
     ] {
         if n > 0 {
             requests = format!("{requests}, {n} {what}");

@@ -92,6 +92,7 @@ pub(super) struct RouteReport {
     pub(super) opaque: u64,
     pub(super) missed: u64,
     pub(super) narrowed: u64,
+    pub(super) lost: u64,
     pub(super) last_request: Option<Timestamp>,
 }
 
@@ -244,6 +245,7 @@ fn routes(agent: &Agent) -> Result<Vec<(u32, RouteReport)>> {
                 opaque: c.opaque,
                 missed: c.missed,
                 narrowed: c.narrowed,
+                lost: c.lost,
                 last_request: timestamp_ms(c.last_request_ms),
             },
         ));

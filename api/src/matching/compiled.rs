@@ -90,6 +90,20 @@ impl CompiledMatch {
         })
     }
 
+    /// The headers that are asked about, in lower case; `None` when that is all of them.
+    #[must_use]
+    pub fn header_names(&self) -> Option<Vec<&str>> {
+        let mut names = Vec::new();
+        for test in self.all.iter().chain(self.any.iter().flatten()) {
+            match test {
+                Test::Header { name, .. } => names.push(&**name),
+                Test::HeaderLine { .. } => return None,
+                Test::Path(_) | Test::Method(_) => {}
+            }
+        }
+        Some(names)
+    }
+
     fn holds<'h, H: Iterator<Item = (&'h str, &'h [u8])> + Clone>(&self, ask: &Ask<'_, H>) -> bool {
         self.all.iter().all(|test| self.test(test, ask))
             && (self.any.is_empty()

@@ -6,3 +6,8 @@ pub(super) fn ports(_: &mut SchemaGenerator) -> Schema {
     let port = json_schema!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 65535 });
     json_schema!({ "type": "array", "items": port })
 }
+
+pub(super) fn counts(_: &mut SchemaGenerator) -> Schema {
+    let count = json_schema!({ "type": "integer", "format": "int64", "minimum": 0 });
+    json_schema!({ "type": "object", "additionalProperties": count, "maxProperties": 64 })
+}

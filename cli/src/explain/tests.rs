@@ -128,6 +128,24 @@ fn what_has_come_is_told_with_what_became_of_it() {
 }
 
 #[test]
+fn what_went_to_the_app_is_told_by_reason_and_once() {
+    let warned =
+        [("Ready", "True", "Ready", ""), ("Warnings", "True", "RequestsLost", "3 requests with the key ...")];
+    let mut it = preview("Ready", &warned);
+    it.status.as_mut().unwrap().traffic =
+        serde_json::from_value(json!({ "requests": 7, "lost": { "BothLengths": 2, "New": 1 } })).unwrap();
+    let found = findings(&it, None, TIME.parse().unwrap());
+    assert_eq!(reasons(Weight::Some, &said(&it, &[])), ["RequestsLost", "RequestsLost"]);
+    let wanted = "2 requests with its key went to the app, since a request on their connection had both Content-Length and \
+                  Transfer-Encoding (BothLengths)";
+    assert_eq!(found[0].message, wanted);
+    assert!(found[0].fix.as_ref().unwrap().contains("send one plain Content-Length"));
+    let unknown =
+        "1 request with its key went to the app, for a reason that this version does not know (New)";
+    assert_eq!((&*found[1].message, found[1].fix.as_deref()), (unknown, Some("upgrade kubectl preview")));
+}
+
+#[test]
 fn a_match_that_keeps_requests_away_is_told_and_is_a_worry_only_where_none_comes() {
     let mut it = preview("Ready", &[("Ready", "True", "Ready", "")]);
     let mut weighed = |traffic: Value| {

@@ -26,7 +26,7 @@ pub(super) struct Report {
 /// How long a status may wait for another that is written with it.
 pub(super) fn pause(before: &PreviewStatus, now: &PreviewStatus) -> SignedDuration {
     let counted = PreviewStatus {
-        traffic: now.traffic,
+        traffic: now.traffic.clone(),
         last_request_time: now.last_request_time.clone(),
         ..before.clone()
     };

@@ -55,6 +55,17 @@ fn default_carriers() {
 }
 
 #[test]
+fn what_is_asked_about_is_known() {
+    let narrowed = r#"{"all": [{"header": {"name": "X-Traffic", "exact": "{{ key }}"}}, {"header": {"name": "X-Tenant", "exact": "a"}}]}"#;
+    let narrow = table(&[("pr-1", ""), ("pr-2", narrowed)]);
+    for name in ["x-byway-key", "Baggage", "cookie", "X-Traffic", "x-tenant"] {
+        assert!(narrow.asks_about(name), "{name}");
+    }
+    assert!(!narrow.asks_about("accept") && !narrow.asks_about(&"x".repeat(300)));
+    assert!(table(&[("pr-1", r#"{"headerFilter": "^x-traffic: {{ key }}$"}"#)]).asks_about("accept"));
+}
+
+#[test]
 fn a_match_names_its_own_carrier() {
     let table = table(&[
         ("pr-1", HEADER),

@@ -317,6 +317,32 @@ fn connections_older_than_the_route_are_a_warning_as_long_as_they_are_open() {
 }
 
 #[test]
+fn requests_that_went_to_the_app_are_a_warning_with_what_to_do() {
+    let (mut world, _) = ready_world();
+    let (_, plan) = planned(&world, at(300));
+    let spec = plan.nodes[&crate::rows::Name::from("n1")].clone();
+    let mut said = |lost: &[(&str, u64)]| {
+        let lost = lost.iter().map(|(code, n)| ((*code).to_owned(), *n)).collect();
+        let counts = RequestCounts { lost, ..RequestCounts::default() };
+        let came = PreviewRequests { preview: "demo/a".into(), counts, last_request_time: None };
+        acknowledge(&mut world, "n1", &spec, |it| it.requests = vec![came]);
+        let judged = judged(&world, "a", None, at(300));
+        assert_eq!(says(&judged, "Ready"), "True Ready", "it is ready all the same");
+        assert_eq!(says(&judged, "Warnings"), "True RequestsLost");
+        (message(&judged, "Warnings"), judged.status.traffic.lost.values().sum::<u64>())
+    };
+    let (message, _) = said(&[("BothLengths", 1)]);
+    let wanted = "1 request with the key went to the app, 1 since a request on their connection had both Content-Length and \
+                  Transfer-Encoding (BothLengths): have the client, or the proxy that it comes through, send one plain Content-Length \
+                  or exactly `Transfer-Encoding: chunked` in HTTP/1.1";
+    assert_eq!(message, wanted);
+    let (message, all) = said(&[("BareLf", 1), ("BothLengths", 2), ("New", 5), ("NulByte", 1)]);
+    assert!(message.starts_with("9 requests with the key went to the app, 5 for a reason that"), "{message}");
+    assert!(message.ends_with("; status.traffic.lost has the rest"), "{message}");
+    assert_eq!(all, 9);
+}
+
+#[test]
 fn nothing_to_steer_is_said() {
     let mut world = world();
     node(&mut world, "n1");

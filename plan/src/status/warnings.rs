@@ -1,9 +1,9 @@
 //! Warnings: things to know that do not keep a preview from being ready.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use byway_api::conditions::reason;
-use byway_api::{ExistingConnections, names};
+use byway_api::{ExistingConnections, loss, names};
 
 use super::conditions::Verdict;
 use crate::outcome::CloneOutcome;
@@ -25,6 +25,7 @@ pub(super) fn verdict(
         warnings.extend(traffic(world, planned, outcome.map_or(&[], |it| it.ports())));
         warnings.extend(old_connections(world, planned, standing));
     }
+    warnings.extend(lost(&standing.traffic.counts.lost));
     let (first, _) = warnings.first()?;
     let reason = if warnings.len() > 1 { reason::SEVERAL.to_owned() } else { first.clone() };
     let text: Vec<String> = if warnings.len() > 1 {
@@ -65,6 +66,23 @@ fn old_connections(world: &World, planned: &Planned, standing: &Standing) -> Opt
         names::ARMED_ANNOTATION
     );
     Some((reason::OLD_CONNECTIONS.to_owned(), message))
+}
+
+/// Requests that carried the key and went to the app all the same, by reason: the most frequent ones with what to do.
+fn lost(by_reason: &BTreeMap<String, u64>) -> Option<(String, String)> {
+    const NAMED: usize = 3;
+    let all: u64 = by_reason.values().sum();
+    let mut by_reason: Vec<(&str, u64)> = by_reason.iter().map(|(code, n)| (code.as_str(), *n)).collect();
+    by_reason.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let said = |(code, n): &(&str, u64)| match loss(code) {
+        Some(it) => format!("{n} since {} ({code}): {}", it.why, it.fix),
+        None => format!("{n} for a reason that this controller does not know yet ({code}): upgrade it"),
+    };
+    let named: Vec<String> = by_reason.iter().take(NAMED).map(said).collect();
+    let more = if by_reason.len() > NAMED { "; status.traffic.lost has the rest" } else { "" };
+    let requests = if all == 1 { "request" } else { "requests" };
+    let message = format!("{all} {requests} with the key went to the app, {}{more}", named.join("; "));
+    (all > 0).then(|| (reason::REQUESTS_LOST.to_owned(), message))
 }
 
 /// So many, rounded down to one digit: a number that grows is not worth a write each minute.

@@ -311,6 +311,27 @@ fn connections_older_than_the_route_are_a_warning_with_what_was_missed_on_them()
     space.wait("pr-1", "without warnings", |it| condition(it, "Warnings").is_null());
 }
 
+#[test]
+fn requests_that_went_to_the_app_are_in_the_status_by_reason() {
+    let (space, nodes) = (shared().space("lost"), own_nodes(1));
+    let (sim, node) = (&shared().sim, &nodes[0]);
+    on(&space, nodes);
+    space.wait_ready("pr-1");
+    let preview = format!("{}/pr-1", space.name);
+    let lost = [("BothLengths".to_owned(), 2), ("BareLf".to_owned(), 1)].into();
+    let counts = RequestCounts { lost, ..RequestCounts::default() };
+    let came = PreviewRequests { preview, counts, last_request_time: None };
+    sim.agent(node, |agent| agent.requests = vec![came]);
+    let said = space.wait_condition("pr-1", "Warnings", "True", "RequestsLost");
+    assert!(
+        said.starts_with("3 requests with the key went to the app, 2 since a request on their"),
+        "{said}"
+    );
+    let traffic = space.get("Preview", "pr-1").unwrap()["status"]["traffic"].clone();
+    assert_eq!(traffic, json!({ "lost": { "BareLf": 1, "BothLengths": 2 } }));
+    assert!(is_true(&space.get("Preview", "pr-1").unwrap(), "Ready"), "it is ready all the same");
+}
+
 /// A target's new pod is steered by an agent that needs a moment: for who waits for the preview, nothing has changed.
 #[test]
 fn a_pod_that_comes_does_not_make_it_unready_at_once() {

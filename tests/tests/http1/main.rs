@@ -3,6 +3,7 @@
 
 mod ends;
 mod lifetime;
+mod lost;
 mod messages;
 mod pieces;
 mod routes;
