@@ -103,11 +103,25 @@ impl Peers {
                 include_str!("../apps/websocket/client/main.go"),
             ],
         };
-        let mut sum = Sha256::new();
-        sources.iter().for_each(|source| sum.update(source));
-        let sum: String = sum.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        Ok(cache_dir()?.join(self.folder()).join(sum))
+        Ok(cache_dir()?.join(self.folder()).join(digest(sources)))
     }
+}
+
+/// Where npm put the packages that `tests/browser/` pins: a folder in the cache for exactly these versions.
+///
+/// # Errors
+///
+/// As [`cache_dir`].
+pub fn node_modules() -> Result<PathBuf> {
+    let lock = include_str!("../browser/package-lock.json");
+    Ok(cache_dir()?.join("browser").join(digest(&[lock])).join("node_modules"))
+}
+
+/// Names a folder by what it is made of.
+fn digest(sources: &[&str]) -> String {
+    let mut sum = Sha256::new();
+    sources.iter().for_each(|source| sum.update(source));
+    sum.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The archives that `cargo xtask image` made.
@@ -123,7 +137,8 @@ pub fn images() -> Result<Vec<PathBuf>> {
 }
 
 /// Where cargo puts what it builds for this machine.
-pub(crate) fn target_dir() -> PathBuf {
+#[must_use]
+pub fn target_dir() -> PathBuf {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
 }

@@ -11,6 +11,7 @@ mod cluster;
 mod debug;
 mod demo;
 mod ebpf;
+mod extension;
 mod generate;
 mod image;
 mod progress;
@@ -40,6 +41,8 @@ enum Command {
     Build(build::Args),
     /// Make container images, without a container engine
     Image(image::Args),
+    /// Pack the browser extension, as the stores of Chromium, Edge and Firefox take it
+    Extension,
     /// See it work: a stable app, a preview and the real agent, each in a network namespace
     Demo(demo::Args),
     /// Look into the live BPF maps of this machine
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Ebpf => ebpf::build().map(drop),
         Command::Build(args) => build::run(&args),
         Command::Image(args) => image::run(&args),
+        Command::Extension => extension::pack(),
         Command::Demo(args) => demo::run(&args),
         Command::Debug(args) => debug::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -3,6 +3,7 @@
 //! Quick and silent when nothing is missing, so that every other command can call it first. It installs
 //! nothing that was not asked for: each command names the groups that it needs.
 
+mod browser;
 pub(crate) mod envoy;
 mod go;
 mod kube;
@@ -62,6 +63,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         for peers in byway_tests::Peers::ALL {
             eprintln!("✓ programs of {} in {}", peers.folder(), peers.bin()?.display());
         }
+        eprintln!("✓ packages of npm in {}", byway_tests::node_modules()?.display());
     }
     if groups.contains(&Group::Bench) {
         eprintln!("✓ envoy in {}", envoy::program()?.display());
@@ -78,6 +80,7 @@ pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
     if groups.contains(&Group::Test) {
         go::ensure()?;
         peers::ensure()?;
+        browser::ensure()?;
     }
     if groups.contains(&Group::Build) {
         toolchain::ensure()?;

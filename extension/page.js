@@ -1,0 +1,56 @@
+// What is told of a page: who answered its requests. Functions of values.
+
+import { keyOfLink } from "./key.js";
+
+/** A page that is being opened. */
+export function opened(url, key) {
+  const offer = keyOfLink(url);
+  return { answers: {}, silent: 0, error: "", offer: offer === key ? undefined : offer };
+}
+
+/** An answer has come. */
+export function answered(page, headers) {
+  const named = (name) => headers?.find((it) => it.name.toLowerCase() === name)?.value;
+  const preview = named("x-byway-preview");
+  const error = named("x-byway-error");
+  if (error !== undefined) page.error = error;
+  if (preview !== undefined) page.answers[preview] = (page.answers[preview] ?? 0) + 1;
+  else page.silent += 1;
+}
+
+/** The badge of a page's tab: its text, what is said of it, and its colour. */
+export function badgeOf(page, { on, key }) {
+  if (page === undefined) return { text: "", title: "Byway" };
+  if (page.offer) return { text: "key", title: `Byway: this link has the key ${page.offer}. Open to use it.`, colour: ASKS };
+  if (!on || key === "") return { text: "", title: on ? "Byway: no key is set" : "Byway is off" };
+  if (page.error) return { text: "!", title: `Byway: ${failure(page)}`, colour: FAILS };
+  const names = Object.keys(page.answers);
+  if (names.length === 0) return { text: "–", title: `Byway: ${nobody(page)}`, colour: NOBODY };
+  return { text: names.length === 1 ? "✓" : String(names.length), title: `Byway: answered by ${names.join(", ")}`, colour: ANSWERS };
+}
+
+const ANSWERS = "#1a7f37";
+const ASKS = "#8250df";
+const FAILS = "#cf222e";
+const NOBODY = "#59636e";
+
+/** The same in whole sentences, for the popup. */
+export function wordsOf(page) {
+  const answers = Object.entries(page.answers);
+  const total = answers.reduce((sum, [, count]) => sum + count, page.silent);
+  const lines = answers.map(([name, count]) => `${name} answered ${count} of ${total} request${total === 1 ? "" : "s"}.`);
+  if (page.error) lines.unshift(capital(`${failure(page)}.`));
+  return lines.length > 0 ? lines : [capital(`${nobody(page)}.`)];
+}
+
+function failure({ error }) {
+  return error === "unreachable" ? "the preview could not be reached" : `Byway refused a request (${error})`;
+}
+
+function nobody({ silent }) {
+  return silent === 0 ? "nothing has been asked yet" : "no preview answered the browser itself";
+}
+
+function capital(text) {
+  return text[0].toUpperCase() + text.slice(1);
+}
