@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use byway_api::{Key, Match};
 use byway_http::{
-    Body, BodyScan, Decision, Detected, Doubt, HeadScan, RequestKind, Route, RouteTable, detect,
-    header_space, parse_request, parse_response,
+    AnswerStart, Body, BodyScan, Decision, Detected, Doubt, HeadScan, RequestKind, Route, RouteTable,
+    answer_start, detect, header_space, parse_request, parse_response,
 };
 
 /// What was made of a stream: the messages, and how it ended.
@@ -22,7 +22,10 @@ pub(crate) struct Transcript {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Message {
     /// Method and target, or status.
-    pub(crate) line: (String, String),
+    pub(crate) line: (String, Vec<u8>),
+    /// Where it begins in the stream, and where its body does.
+    pub(crate) start: usize,
+    pub(crate) body: usize,
     /// The payload without its framing.
     pub(crate) payload: Vec<u8>,
     /// Bytes of the stream up to the end of the message.
@@ -48,33 +51,42 @@ pub(crate) fn check(input: &[u8]) {
 
 /// Reads requests one after the other, in one piece or cut.
 pub(crate) fn requests(bytes: &[u8], cuts: Option<Cuts>) -> Transcript {
-    read(bytes, cuts, |head| {
+    let (scan, body): (_, fn(Body) -> BodyScan) = (HeadScan::default(), BodyScan::new);
+    read(bytes, cuts, (scan, body), |head| {
         let mut space = header_space();
         let head = parse_request(head, &mut space)?;
         assert!(matches!(head.body, Body::Empty | Body::Length(_) | Body::Chunked));
         assert!(head.method.len() + head.target.len() + 13 <= byway_http::MAX_HEAD);
         stolen_only_with_the_key(&head);
         let last = !head.keep_alive || matches!(head.kind, RequestKind::Connect | RequestKind::Upgrade);
-        Ok((head.method.to_owned(), head.target.to_owned(), head.body, last))
+        Ok((head.method.to_owned(), head.target.to_vec(), head.body, last))
     })
 }
 
 /// Reads responses to a request of `kind`, the interim ones too.
 pub(crate) fn responses(bytes: &[u8], kind: RequestKind, cuts: Option<Cuts>) -> Transcript {
-    read(bytes, cuts, |head| {
+    let (scan, body): (_, fn(Body) -> BodyScan) = (HeadScan::of_answers(), BodyScan::of_answer);
+    read(bytes, cuts, (scan, body), |head| {
+        assert!(head.len() <= byway_http::MAX_ANSWER_HEAD);
         let it = parse_response(head, kind)?;
-        assert!(head[..it.status_line].ends_with(b"\r\n") && head.starts_with(b"HTTP/1."));
-        Ok((it.status.to_string(), String::new(), it.body, !it.interim))
+        assert_eq!(answer_start(head), AnswerStart::Line(it.status_line), "what is framed is an answer");
+        Ok((it.status.to_string(), Vec::new(), it.body, !it.interim))
     })
 }
 
-type Head = (String, String, Body, bool);
+type Head = (String, Vec<u8>, Body, bool);
+type Scans = (HeadScan, fn(Body) -> BodyScan);
 
-fn read(bytes: &[u8], cuts: Option<Cuts>, parse: impl Fn(&[u8]) -> Result<Head, Doubt>) -> Transcript {
+fn read(
+    bytes: &[u8],
+    cuts: Option<Cuts>,
+    scans: Scans,
+    parse: impl Fn(&[u8]) -> Result<Head, Doubt>,
+) -> Transcript {
     let mut transcript = Transcript { messages: Vec::new(), doubt: None };
     let mut at = 0;
     while at < bytes.len() && transcript.messages.last().is_none_or(|it| !it.last) {
-        match message(bytes, at, cuts, &parse) {
+        match message(bytes, at, cuts, scans, &parse) {
             Ok(Some(message)) => {
                 assert!(message.end > at && message.end <= bytes.len());
                 at = message.end;
@@ -94,9 +106,9 @@ fn message(
     bytes: &[u8],
     start: usize,
     cuts: Option<Cuts>,
+    (mut scan, follow): Scans,
     parse: &impl Fn(&[u8]) -> Result<Head, Doubt>,
 ) -> Result<Option<Message>, Doubt> {
-    let mut scan = HeadScan::default();
     let mut body: Option<(BodyScan, Message, bool)> = None;
     let mut at = start;
     for seen in Cuts::ends(cuts, start, bytes.len()) {
@@ -106,8 +118,9 @@ fn message(
             at = start + len;
             let (method, target, framing, last) = parse(&bytes[start..at])?;
             let endless = matches!(framing, Body::UntilClose | Body::Tunnel);
-            let message = Message { line: (method, target), payload: Vec::new(), end: at, last };
-            body = Some((BodyScan::new(framing), message, endless));
+            let line = (method, target);
+            let message = Message { line, start, body: at, payload: Vec::new(), end: at, last };
+            body = Some((follow(framing), message, endless));
         }
         let Some((scan, message, _)) = &mut body else {
             continue;

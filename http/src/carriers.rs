@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use byway_api::Key;
-use httparse::Header;
+
+use crate::{Header, framing::trim};
 
 #[cfg(test)]
 mod tests;
@@ -146,12 +147,4 @@ fn percent_decoded(value: &[u8]) -> Option<Vec<u8>> {
         });
     }
     Some(decoded)
-}
-
-/// Optional whitespace (RFC 9110, 5.6.3) is blanks and tabs, nothing else.
-fn trim(mut value: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    value
 }

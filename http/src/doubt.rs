@@ -13,7 +13,7 @@ pub enum Doubt {
     Tls = 1,
     /// A client of HTTP/2, and a server that does not speak it.
     Http2 = 2,
-    /// A head beyond 64 KiB, or with more than 128 headers.
+    /// A request's head beyond 64 KiB or with more than 128 headers; an answer's beyond 256 KiB.
     HeadTooLong = 3,
     /// A head that was not complete in time.
     SlowHead = 4,
@@ -47,7 +47,7 @@ pub enum Doubt {
     UnexpectedResponse = 18,
     /// An empty line before the request line.
     EmptyLine = 19,
-    /// A request target of the wrong form, or with a character that parsers treat differently.
+    /// A request target with a control character, which servers refuse or read differently.
     BadTarget = 20,
     /// A header whose name some servers take for a framing header, such as `Content_Length`.
     LookalikeHeader = 21,
@@ -120,7 +120,10 @@ impl Doubt {
             Self::NotHttp => "The connection does not speak HTTP/1, so its bytes go to the app as they are.",
             Self::Tls => "The connection is TLS, so no key can be read in it; it goes to the app as it is.",
             Self::Http2 => "The client speaks HTTP/2, and the app does not answer in it.",
-            Self::HeadTooLong => "A head is longer than 64 KiB or has more than 128 headers.",
+            Self::HeadTooLong => {
+                "The head of a request is longer than 64 KiB or has more than 128 headers, or that of an answer is \
+                 longer than 256 KiB."
+            }
             Self::SlowHead => "A head was not complete within 5 seconds.",
             Self::ServerSpokeFirst => "The app spoke before the client did, as HTTP never does.",
             Self::BareCr => "A carriage return stands without its line feed, which servers read differently.",
@@ -139,7 +142,7 @@ impl Doubt {
             Self::ResponseFraming => "The end of the app's response is in doubt.",
             Self::UnexpectedResponse => "The app sent something while no request was waiting for an answer.",
             Self::EmptyLine => "An empty line precedes the request line, which servers read differently.",
-            Self::BadTarget => "The request target has a form or a character that servers read differently.",
+            Self::BadTarget => "The request target contains a control character.",
             Self::LookalikeHeader => "A header's name differs from a framing header only in `_` for `-`.",
             Self::EarlyTunnelData => "The client sent more bytes before its Upgrade or CONNECT was answered.",
         }

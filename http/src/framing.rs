@@ -1,7 +1,11 @@
 //! Follows a body to its end: how many of the next bytes still belong to the message (RFC 9112, 6 and 7).
 //!
-//! Strict on purpose. Chunk sizes are hex digits and nothing else, lines end in CRLF, extensions and trailers
-//! are bounded: what is not of the grammar is [`Doubt::BadChunk`]. Payload is never looked at.
+//! Strict on purpose. Chunk sizes are hex digits, lines end in CRLF, extensions and trailers are bounded: what is
+//! not of the grammar is [`Doubt::BadChunk`]. Payload is never looked at.
+//!
+//! In an answer more is beyond doubt than in a request. A request between two readings is one that somebody sneaked
+//! past somebody; an answer is what a server happens to write, and what those clients that take it all read alike is
+//! no doubt: [`Sender`].
 
 use byway_api::matching::is_token_char;
 
@@ -9,6 +13,16 @@ use crate::Doubt;
 
 #[cfg(test)]
 mod tests;
+
+/// Whose message it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Sender {
+    /// A request.
+    #[default]
+    Client,
+    /// An answer.
+    Server,
+}
 
 /// How the end of a body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +51,7 @@ const MAX_DIGITS: u8 = 16;
 /// Where in a body the next byte is.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyScan {
+    sender: Sender,
     state: State,
     /// Payload bytes left of the length or the chunk.
     left: u64,
@@ -51,6 +66,8 @@ enum State {
     Endless,
     /// Digits of a chunk size seen so far.
     Size(u8),
+    /// Blanks behind a chunk size. All clients pass over them, or refuse them.
+    SizeBlank,
     Extension,
     SizeLf,
     Data,
@@ -65,16 +82,26 @@ enum State {
 }
 
 impl BodyScan {
-    /// At the first byte of a body.
+    /// At the first byte of a request's body.
     #[must_use]
     pub const fn new(body: Body) -> Self {
+        Self::of(Sender::Client, body)
+    }
+
+    /// At the first byte of an answer's body.
+    #[must_use]
+    pub const fn of_answer(body: Body) -> Self {
+        Self::of(Sender::Server, body)
+    }
+
+    const fn of(sender: Sender, body: Body) -> Self {
         let (state, left) = match body {
             Body::Empty | Body::Length(0) => (State::Done, 0),
             Body::Length(length) => (State::Length, length),
             Body::Chunked => (State::Size(0), 0),
             Body::UntilClose | Body::Tunnel => (State::Endless, u64::MAX),
         };
-        Self { state, left, extensions: 0, trailers: 0 }
+        Self { sender, state, left, extensions: 0, trailers: 0 }
     }
 
     /// How many of `bytes` belong to this message. Fewer than all only when it is [`done`](Self::done).
@@ -134,9 +161,12 @@ impl BodyScan {
                 self.left = self.left << 4 | u64::from(digit);
                 State::Size(digits + 1)
             }
-            (State::Size(1..), b'\r') => State::SizeLf,
-            (State::Extension, b'\r') => State::SizeLf,
-            (State::Size(1..), b';') | (State::Extension, b'\t' | b' '..=b'~') => {
+            (State::Size(1..) | State::SizeBlank | State::Extension, b'\r') => State::SizeLf,
+            (State::Size(1..) | State::SizeBlank, b' ' | b'\t') if self.sender == Sender::Server => {
+                count(&mut self.extensions, 1, MAX_EXTENSIONS)?;
+                State::SizeBlank
+            }
+            (State::Size(1..) | State::SizeBlank, b';') | (State::Extension, b'\t' | b' '..=b'~') => {
                 count(&mut self.extensions, 1, MAX_EXTENSIONS)?;
                 State::Extension
             }
@@ -169,41 +199,84 @@ fn count(counter: &mut u32, cost: u32, max: u32) -> Result<(), Doubt> {
 }
 
 /// What the headers of one message say about its length.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Lengths {
+    sender: Sender,
     length: Option<u64>,
     chunked: bool,
+    doubt: Option<Doubt>,
 }
 
 impl Lengths {
-    /// One Content-Length header. Repeated ones are refused even where they agree: some servers refuse them too.
-    pub(crate) fn content_length(&mut self, value: &[u8]) -> Result<(), Doubt> {
-        let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-        let length = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
-        match (self.length, length) {
-            (None, Some(length)) => self.length = Some(length),
-            _ => return Err(Doubt::BadLength),
-        }
-        Ok(())
+    pub(crate) const fn of(sender: Sender) -> Self {
+        Self { sender, length: None, chunked: false, doubt: None }
     }
 
-    /// One Transfer-Encoding header.
-    pub(crate) fn transfer_encoding(&mut self, value: &[u8]) -> Result<(), Doubt> {
-        if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
-            return Err(Doubt::TransferEncoding);
+    /// One Content-Length, with the blanks around it.
+    pub(crate) fn content_length(&mut self, value: &[u8]) {
+        let [front, digits, behind] = parted(value);
+        let fits = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+        let odd = self.is_odd(front) || behind.contains(&b'\t');
+        let length = std::str::from_utf8(digits).ok().filter(|_| fits && !odd).and_then(|it| it.parse().ok());
+        match (self.length, length) {
+            (None, Some(length)) => self.length = Some(length),
+            (Some(before), Some(length)) if before == length && self.may_repeat() => {}
+            _ => self.in_doubt(Doubt::BadLength),
         }
-        self.chunked = true;
-        Ok(())
+    }
+
+    /// One Transfer-Encoding, with the blanks around it. With one behind it, it is another coding for some.
+    pub(crate) fn transfer_encoding(&mut self, value: &[u8]) {
+        let [front, coding, behind] = parted(value);
+        let chunked = coding.eq_ignore_ascii_case(b"chunked") && behind.is_empty() && !self.is_odd(front);
+        if chunked && (!self.chunked || self.may_repeat()) {
+            self.chunked = true;
+        } else {
+            self.in_doubt(Doubt::TransferEncoding);
+        }
+    }
+
+    /// The length is in doubt, whatever else is said.
+    pub(crate) fn in_doubt(&mut self, doubt: Doubt) {
+        self.doubt.get_or_insert(doubt);
     }
 
     /// The framing that was declared, if any.
     pub(crate) const fn body(&self, version: u8) -> Result<Option<Body>, Doubt> {
-        match (self.length, self.chunked) {
-            (Some(_), true) => Err(Doubt::BothLengths),
-            (None, true) if version == 0 => Err(Doubt::TransferEncoding),
-            (None, true) => Ok(Some(Body::Chunked)),
-            (Some(length), false) => Ok(Some(Body::Length(length))),
-            (None, false) => Ok(None),
+        match (self.doubt, self.length, self.chunked) {
+            (Some(doubt), ..) => Err(doubt),
+            (None, Some(_), true) => Err(Doubt::BothLengths),
+            (None, None, true) if version == 0 => Err(Doubt::TransferEncoding),
+            (None, None, true) => Ok(Some(Body::Chunked)),
+            (None, Some(length), false) => Ok(Some(Body::Length(length))),
+            (None, None, false) => Ok(None),
         }
     }
+
+    /// Servers refuse what is said twice, even where it agrees; clients refuse it or read it as said once.
+    fn may_repeat(&self) -> bool {
+        self.sender == Sender::Server
+    }
+
+    /// A tab in front of a value is a blank (RFC 9110, 5.6.3), but there are servers that do not take it for one, and
+    /// then see another value, or none. Nobody sends a request with it but to get past somebody. Clients all do.
+    fn is_odd(&self, front: &[u8]) -> bool {
+        self.sender == Sender::Client && front.contains(&b'\t')
+    }
+}
+
+/// A value, and the blanks before and behind it.
+fn parted(value: &[u8]) -> [&[u8]; 3] {
+    let front = value.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let (front, rest) = value.split_at(front);
+    let bare = trim(rest);
+    [front, bare, &rest[bare.len()..]]
+}
+
+/// Without optional whitespace around it (RFC 9110, 5.6.3): blanks and tabs, nothing else.
+pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }

@@ -8,14 +8,16 @@
 //!
 //! The rule above all: two parsers that could disagree must never both act, for that is how request smuggling
 //! starts. Whatever is not beyond doubt is a [`Doubt`], and the connection turns opaque: raw bytes to the app.
-//! So this crate refuses much that a server would forgive, and never forgives what a server might refuse. Only
-//! [`loose`] does, which acts on nothing: it finds keys that are lost to their previews, so that they can be counted.
+//! So this crate refuses much that a server would forgive, and never forgives what a server might refuse. An answer
+//! is nobody's trick, and of it only that is in doubt which clients read differently. And [`loose`] forgives all,
+//! since it acts on nothing: it finds keys that are lost to their previews, so that they can be counted.
 #![forbid(unsafe_code)]
 
 pub mod carriers;
 pub mod decide;
 pub mod detect;
 pub mod doubt;
+mod facts;
 pub mod framing;
 pub mod head;
 pub mod http2;
@@ -28,10 +30,11 @@ pub use carriers::{Carried, Carrier, carried_key};
 pub use decide::{AppReason, Decision, PreviewReason, Route, RouteTable, Verdict};
 pub use detect::{Detected, detect};
 pub use doubt::Doubt;
+pub(crate) use framing::Sender;
 pub use framing::{Body, BodyScan};
-pub use head::{HeadScan, HeaderSpace, MAX_HEAD, MAX_HEADERS, header_space};
+pub use head::{HeadScan, Header, HeaderSpace, MAX_ANSWER_HEAD, MAX_HEAD, MAX_HEADERS, header_space};
 pub use http2::{Http2Settings, ServerPreface, server_preface, with_http2_head};
 pub use loose::LooseScan;
 pub use near_miss::NearMiss;
 pub use request::{RequestHead, RequestKind, parse_request};
-pub use response::{ResponseHead, parse_response};
+pub use response::{AnswerStart, ResponseHead, answer_start, parse_response};

@@ -6,9 +6,8 @@
 //! without a body.
 
 use byway_api::matching::is_token_char;
-use httparse::Header;
 
-use crate::{Body, MAX_HEAD, RequestHead, RequestKind};
+use crate::{Body, Header, MAX_HEAD, RequestHead, RequestKind};
 
 #[cfg(test)]
 mod tests;
@@ -140,7 +139,7 @@ impl Head {
             self.headers.iter().map(|(name, value)| Header { name, value: value.trim_ascii() }).collect();
         found(&RequestHead {
             method: &self.method,
-            target: &self.target,
+            target: self.target.as_bytes(),
             version: 1,
             headers: &headers,
             body: Body::Empty,

@@ -153,7 +153,7 @@ fn narrowed(table: &RouteTable, head: &RequestHead<'_, '_>, route: usize) -> Nea
         route,
         key: it.key.to_string(),
         wanted: it.matcher.as_ref().map_or_else(|| "default carriers".to_owned(), ToString::to_string),
-        request: format!("{} {}", shown(head.method.as_bytes()), shown(head.path().as_bytes())),
+        request: format!("{} {}", shown(head.method.as_bytes()), shown(head.path())),
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) enum PathTest {
 /// Which parts of a request are asked about; the others count as satisfied.
 #[derive(Clone, Copy)]
 struct Ask<'a, H> {
-    request_line: Option<(&'a str, &'a str)>,
+    request_line: Option<(&'a str, &'a [u8])>,
     headers: Option<H>,
 }
 
@@ -53,7 +53,7 @@ impl CompiledMatch {
     pub fn matches<'h>(
         &self,
         method: &str,
-        path: &str,
+        path: &[u8],
         headers: impl Iterator<Item = (&'h str, &'h [u8])> + Clone,
     ) -> bool {
         self.holds(&Ask { request_line: Some((method, path)), headers: Some(headers) })
@@ -62,7 +62,7 @@ impl CompiledMatch {
     /// Whether method and path match, whatever the headers: for requests that are keyed by their origin, which
     /// takes the place of the headers.
     #[must_use]
-    pub fn matches_narrowing(&self, method: &str, path: &str) -> bool {
+    pub fn matches_narrowing(&self, method: &str, path: &[u8]) -> bool {
         let no_headers: Option<std::iter::Empty<(&str, &[u8])>> = None;
         self.holds(&Ask { request_line: Some((method, path)), headers: no_headers })
     }
@@ -131,11 +131,11 @@ impl CompiledMatch {
 }
 
 impl PathTest {
-    fn matches(&self, path: &str) -> bool {
+    fn matches(&self, path: &[u8]) -> bool {
         match self {
-            Self::Pattern(pattern) => pattern.matches(path.as_bytes()),
+            Self::Pattern(pattern) => pattern.matches(path),
             Self::Prefix(prefix) => {
-                path.strip_prefix(&**prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                path.strip_prefix(prefix.as_bytes()).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
             }
         }
     }

@@ -18,7 +18,7 @@ fn compile(json: &str) -> Result<CompiledMatch, MatchError> {
 }
 
 fn asks(matcher: &CompiledMatch, method: &str, path: &str, headers: Headers<'_>) -> bool {
-    matcher.matches(method, path, headers.iter().map(|(name, value)| (*name, value.as_bytes())))
+    matcher.matches(method, path.as_bytes(), headers.iter().map(|(name, value)| (*name, value.as_bytes())))
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn paths() {
         for (wanted, paths) in [(true, yes), (false, no)] {
             for path in paths {
                 assert_eq!(asks(&it, "GET", path, &[("k", "pr-1")]), wanted, "{json} {path}");
-                assert_eq!(it.matches_narrowing("GET", path), wanted, "{json} {path}");
+                assert_eq!(it.matches_narrowing("GET", path.as_bytes()), wanted, "{json} {path}");
             }
         }
     }
@@ -120,7 +120,7 @@ fn all_and_any() {
     );
     let sources: Vec<_> = it.key_sources().collect();
     assert_eq!(sources, [KeySource::WholeHeader("a"), KeySource::Header("b")]);
-    assert!(it.matches_narrowing("GET", "/elsewhere"), "the second entry has no path");
+    assert!(it.matches_narrowing("GET", b"/elsewhere"), "the second entry has no path");
     assert!(it.matches_headers([("env", &b"qa"[..]), ("b", b"pr-1")].into_iter()));
     assert!(!it.matches_headers([("b", &b"pr-1"[..])].into_iter()));
 }
@@ -258,8 +258,8 @@ proptest! {
         let it = compile(r#"{"header": {"name": "h", "exact": "{{key}}"}, "path": {"prefix": "/a"}}"#).unwrap();
         let headers = [("h", value.as_bytes())];
         prop_assert_eq!(
-            it.matches("GET", &path, headers.into_iter()),
-            it.matches_narrowing("GET", &path) && it.matches_headers(headers.into_iter())
+            it.matches("GET", path.as_bytes(), headers.into_iter()),
+            it.matches_narrowing("GET", path.as_bytes()) && it.matches_headers(headers.into_iter())
         );
     }
 }

@@ -79,6 +79,24 @@ fn chunks_in_doubt() {
 }
 
 #[test]
+fn blanks_behind_the_size_of_an_answers_chunk() {
+    let answer = |bytes: &[u8]| {
+        let mut scan = BodyScan::of_answer(Body::Chunked);
+        (scan.advance(bytes), scan.done())
+    };
+    for body in
+        ["5 \r\nhello\r\n0\t\r\n\r\n", "5   \t\r\nhello\r\n0 ;a=b\r\n\r\n", "5 ;x\r\nhello\r\n0\r\n\r\n"]
+    {
+        assert_eq!(answer(body.as_bytes()), (Ok(body.len()), true), "{body:?}");
+        assert_eq!(whole(Body::Chunked, body.as_bytes()).0, Err(Doubt::BadChunk), "no request: {body:?}");
+    }
+    let blanks = format!("5{}", " ".repeat(5000));
+    for body in [" 5\r\n", "5 5\r\n", "5 \n", "5\n", " \r\n", "5\r\nhello\n", "0\r\n\n", &blanks] {
+        assert_eq!(answer(body.as_bytes()).0, Err(Doubt::BadChunk), "{body:?}");
+    }
+}
+
+#[test]
 fn payload_can_be_skipped() {
     let mut scan = BodyScan::new(Body::Length(10));
     assert_eq!(scan.opaque_run(), 10);
@@ -115,9 +133,10 @@ fn chunked() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn however_it_is_cut(bytes in chunked(), cuts in any::<u64>(), length in 0_u64..20, counted in any::<bool>()) {
+    fn however_it_is_cut(bytes in chunked(), cuts in any::<u64>(), length in 0_u64..20, counted in any::<bool>(), answer in any::<bool>()) {
         let body = if counted { Body::Length(length) } else { Body::Chunked };
-        let mut scan = BodyScan::new(body);
+        let new = if answer { BodyScan::of_answer } else { BodyScan::new };
+        let mut scan = new(body);
         let (mut begin, mut taken) = (0, Ok(0));
         for end in (1..=bytes.len()).filter(|i| *i == bytes.len() || cuts >> (i % 64) & 1 == 1) {
             match scan.advance(&bytes[begin..end]) {
@@ -132,6 +151,7 @@ proptest! {
             }
             begin = end;
         }
-        prop_assert_eq!((taken, scan.done()), whole(body, &bytes));
+        let mut whole = new(body);
+        prop_assert_eq!((taken, scan.done()), (whole.advance(&bytes), whole.done()));
     }
 }

@@ -34,6 +34,26 @@ fn what_no_head_contains() {
 }
 
 #[test]
+fn a_line_of_an_answer_may_end_in_lf_alone() {
+    let answer = |bytes: &[u8]| HeadScan::of_answers().end(bytes);
+    assert_eq!(answer(b"HTTP/1.1 200 OK\nA: b\n\nbody\n\n"), Ok(Some(22)));
+    assert_eq!(answer(b"HTTP/1.1 200 OK\r\nA: b\n\r\nbody"), Ok(Some(24)));
+    assert_eq!(answer(b"HTTP/1.1 200 OK\nA: b\r\n\n"), Ok(Some(23)));
+    assert_eq!(answer(b"HTTP/1.1 200 OK\nA: b\n\r"), Ok(None));
+    let cases: [(&[u8], Doubt); 6] = [
+        (b"\nHTTP/1.1 200 OK\n", Doubt::EmptyLine),
+        (b"\r\nHTTP/1.1 200 OK\n", Doubt::EmptyLine),
+        (b"HTTP/1.1 200 OK\nA: b\n c", Doubt::ObsFold),
+        (b"HTTP/1.1 200 OK\nA: \0", Doubt::NulByte),
+        (b"HTTP/1.1 200 OK\nA: b\r\r\n\n", Doubt::BareCr),
+        (b"HTTP/1.1 200 OK\nA: b\rc\n\n", Doubt::BareCr),
+    ];
+    for (bytes, doubt) in cases {
+        assert_eq!(answer(bytes), Err(doubt), "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
 fn the_longest_head() {
     let head = |len: usize| {
         let mut head = b"GET / HTTP/1.1\r\nA: ".to_vec();
@@ -45,13 +65,22 @@ fn the_longest_head() {
     assert_eq!(whole(&head(MAX_HEAD + 1)), Err(Doubt::HeadTooLong));
     assert_eq!(whole(&head(MAX_HEAD)[..MAX_HEAD - 1]), Ok(None));
     assert_eq!(whole(&vec![b'x'; MAX_HEAD]), Err(Doubt::HeadTooLong));
+    let answer = |len| HeadScan::of_answers().end(&head(len));
+    assert_eq!(answer(MAX_ANSWER_HEAD), Ok(Some(MAX_ANSWER_HEAD)));
+    assert_eq!(answer(MAX_ANSWER_HEAD + 1), Err(Doubt::HeadTooLong));
 }
 
 proptest! {
     #[test]
-    fn however_it_is_cut(bytes in "(a|b: |c|\r\n|\r\n|\r|\n| |\t|\u{0}){0,12}(\r\n\r\n)?x?", cuts in any::<u64>()) {
+    fn however_it_is_cut(
+        bytes in "(a|b: |c|\r\n|\r\n|\r|\n| |\t|\u{0}){0,12}(\r\n\r\n|\n\n)?x?",
+        cuts in any::<u64>(),
+        answer in any::<bool>(),
+    ) {
         let bytes = bytes.as_bytes();
-        let mut scan = HeadScan::default();
+        let new = if answer { HeadScan::of_answers } else { HeadScan::default };
+        let whole = |bytes| new().end(bytes);
+        let mut scan = new();
         let mut found = Ok(None);
         for end in (1..=bytes.len()).filter(|i| *i == bytes.len() || cuts >> (i % 64) & 1 == 1) {
             found = scan.end(&bytes[..end]);

@@ -3,10 +3,8 @@
 //! HTTP/2 says three things in another way (RFC 9113, 8.3.1 and 8.2.3): the target is in pseudo-headers, `:authority`
 //! stands for `Host`, and a cookie may come in pieces. All else is the same headers.
 
+use crate::{Body, Header, RequestHead, RequestKind};
 use http::{HeaderMap, header, request::Parts};
-use httparse::Header;
-
-use crate::{Body, RequestHead, RequestKind};
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +26,7 @@ pub fn with_http2_head<T>(request: &Parts, ask: impl FnOnce(&RequestHead<'_, '_>
         headers.push(Header { name: "cookie", value: cookie });
     }
     // CONNECT has no path, but for the extended one (RFC 8441, 4).
-    let target = request.uri.path_and_query().map_or("", |it| it.as_str());
+    let target = request.uri.path_and_query().map_or(&[][..], |it| it.as_str().as_bytes());
     ask(&RequestHead {
         method: request.method.as_str(),
         target,

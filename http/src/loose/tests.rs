@@ -12,7 +12,7 @@ fn found(pieces: &[&[u8]]) -> Vec<String> {
             |_| true,
             |head| {
                 let key = carried_key(head.headers).map_or_else(|| "-".to_owned(), |it| it.key.into_owned());
-                keys.push(format!("{} {} {key}", head.method, head.path()));
+                keys.push(format!("{} {} {key}", head.method, head.path().escape_ascii()));
             },
         );
     }

@@ -12,7 +12,9 @@ fn seen(packets: &[(u32, usize, &str)]) -> Vec<String> {
     let mut follower = Follower::default();
     let mut found = Vec::new();
     for (seq, len, copied) in packets {
-        follower.take(*seq, *len as u32, copied.as_bytes(), |head| found.push(head.target.to_owned()));
+        follower.take(*seq, *len as u32, copied.as_bytes(), |head| {
+            found.push(head.target.escape_ascii().to_string());
+        });
     }
     found
 }
