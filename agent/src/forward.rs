@@ -14,6 +14,7 @@ mod request;
 mod response;
 mod splice;
 mod tunnel;
+mod unframed;
 mod unreachable;
 
 use crate::target::Counter;

@@ -108,7 +108,7 @@ pub const LOSSES: &[Loss] = &[
     Loss { code: "EmptyLine", why: "an empty line stood before a request on their connection", fix: HEAD },
     Loss {
         code: "BadTarget",
-        why: "the target of a request on their connection had a form or a character that servers read differently",
+        why: "the target of a request on their connection had a control character in it",
         fix: "have the client encode the path and the query",
     },
     Loss {

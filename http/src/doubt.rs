@@ -13,7 +13,7 @@ pub enum Doubt {
     Tls = 1,
     /// A client of HTTP/2, and a server that does not speak it.
     Http2 = 2,
-    /// A request's head beyond 64 KiB or with more than 128 headers; an answer's beyond 256 KiB.
+    /// A head of a request beyond 64 KiB, or with more than 128 headers.
     HeadTooLong = 3,
     /// A head that was not complete in time.
     SlowHead = 4,
@@ -120,10 +120,7 @@ impl Doubt {
             Self::NotHttp => "The connection does not speak HTTP/1, so its bytes go to the app as they are.",
             Self::Tls => "The connection is TLS, so no key can be read in it; it goes to the app as it is.",
             Self::Http2 => "The client speaks HTTP/2, and the app does not answer in it.",
-            Self::HeadTooLong => {
-                "The head of a request is longer than 64 KiB or has more than 128 headers, or that of an answer is \
-                 longer than 256 KiB."
-            }
+            Self::HeadTooLong => "A head is longer than 64 KiB or has more than 128 headers.",
             Self::SlowHead => "A head was not complete within 5 seconds.",
             Self::ServerSpokeFirst => "The app spoke before the client did, as HTTP never does.",
             Self::BareCr => "A carriage return stands without its line feed, which servers read differently.",

@@ -35,7 +35,7 @@ pub(super) struct Errand {
     /// It may be sent again: its method is idempotent (RFC 9110, 9.2.2) and it has no body.
     pub(super) repeatable: bool,
     pub(super) has_body: bool,
-    /// The client may send the body or not, so after an early answer nobody knows what follows.
+    /// The client may send the body or not, so behind an early answer nobody knows what follows.
     pub(super) expects_continue: bool,
     /// Another request may follow on the client's connection.
     pub(super) keep_alive: bool,
@@ -118,6 +118,13 @@ impl<'a> Away<'a> {
         self.dialling = None;
         self.active = Some(dialled?);
         Poll::Ready(Ok(()))
+    }
+
+    /// The client has been told to send the body, or does so unasked.
+    pub(super) fn body_comes(&mut self) {
+        if let Some(errand) = &mut self.errand {
+            errand.expects_continue = false;
+        }
     }
 
     /// A connection that has served before turned out to be closed: the request may go out once more, over a new one.

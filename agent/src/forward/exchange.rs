@@ -58,6 +58,8 @@ pub(super) enum Up {
 pub(super) enum Down {
     Head,
     Body(BodyScan),
+    /// In an answer of who is away that only the end of its server ends.
+    Unframed,
     Raw,
 }
 
@@ -135,7 +137,7 @@ impl<'a> Exchange<'a> {
             partial: Vec::new(),
             partial_sent: 0,
             early: Vec::new(),
-            down_scan: HeadScan::default(),
+            down_scan: HeadScan::of_answers(),
             waiting: VecDeque::new(),
             to_server: Outbox::default(),
             to_client: Outbox::default(),

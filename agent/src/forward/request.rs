@@ -15,6 +15,7 @@ use super::{
     outbox::{Outbox, SCRATCH, Scratch},
     refuse::Refused,
     splice,
+    unreachable::Failure,
 };
 
 /// What becomes of a request head.
@@ -75,7 +76,10 @@ impl Exchange<'_> {
                 match self.to_server.poll_splice(cx, &self.client, scan.opaque_run() - 1)? {
                     Poll::Pending => return Ok(None),
                     Poll::Ready(0) => self.client_ended = Ended::Seen,
-                    Poll::Ready(moved) => scan.skip(moved as u64),
+                    Poll::Ready(moved) => {
+                        scan.skip(moved as u64);
+                        self.away.body_comes();
+                    }
                 }
                 continue;
             }
@@ -83,6 +87,7 @@ impl Exchange<'_> {
             match scratch.poll_read(cx, &mut self.client) {
                 Poll::Pending => return Ok(None),
                 Poll::Ready(Ok([])) => self.client_ended = Ended::Seen,
+                Poll::Ready(Ok(_)) if self.asks_behind_unframed() => return Ok(Some(Stop::Reset)),
                 Poll::Ready(Ok(bytes)) if self.inbox.is_empty() && self.takes_more() => {
                     let used = self.take_in(cx, bytes)?;
                     self.inbox.extend_from_slice(&bytes[used..]);
@@ -124,7 +129,7 @@ impl Exchange<'_> {
         if self.away.is_active() {
             match self.away.poll_dial(cx) {
                 Poll::Pending => return Ok(false),
-                Poll::Ready(Err(error)) => self.unreachable(cx, &error)?,
+                Poll::Ready(Err(error)) => self.unreachable(cx, &Failure::Unreachable(&error))?,
                 Poll::Ready(Ok(())) => self.send_errand(cx),
             }
         }
@@ -189,6 +194,7 @@ impl Exchange<'_> {
                 Up::Body(scan) => match scan.advance(rest) {
                     Ok(used) => {
                         at += used;
+                        self.away.body_comes();
                         if scan.done() {
                             self.body_sent();
                         }

@@ -9,7 +9,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use byway_http::{Body, BodyScan, Doubt, ServerPreface, parse_response, server_preface};
+use byway_http::{
+    AnswerStart, Body, BodyScan, Doubt, ServerPreface, answer_start, parse_response, server_preface,
+};
 
 use super::{
     connection::Place,
@@ -22,13 +24,13 @@ use super::{
 const CLOSE: &[u8] = b"connection: close\r\n";
 
 /// Header lines to be put into an answer.
-struct Insert {
+pub(super) struct Insert {
     /// Behind the status line.
-    at: usize,
+    pub(super) at: usize,
     /// Whose answer it is.
-    place: Place,
+    pub(super) place: Place,
     /// It is the last one.
-    last: bool,
+    pub(super) last: bool,
 }
 
 impl Exchange<'_> {
@@ -103,12 +105,7 @@ impl Exchange<'_> {
                         return Ok(Some(stop));
                     }
                 }
-                Poll::Ready(Err(error)) if away => {
-                    return match self.away_ended(cx, &error)? {
-                        Some(Stop::Close) => Ok(Some(Stop::Reset)),
-                        other => Ok(other),
-                    };
-                }
+                Poll::Ready(Err(error)) if away => return self.away_ended(cx, &error),
                 Poll::Ready(Err(error)) => return Err(error), // passed on as a reset
             }
         }
@@ -123,28 +120,30 @@ impl Exchange<'_> {
         Ok(())
     }
 
-    /// The server that was asked has closed. `Close`: in the middle of its answer.
+    /// The server that was asked has closed, or reset.
     fn away_ended(&mut self, cx: &mut Context<'_>, error: &io::Error) -> io::Result<Option<Stop>> {
+        let closed = error.kind() == io::ErrorKind::UnexpectedEof;
+        let endless = match &self.down {
+            Down::Body(scan) => scan.opaque_run() == u64::MAX,
+            Down::Unframed => true,
+            Down::Head | Down::Raw => false,
+        };
         match &self.down {
-            Down::Body(scan) if scan.opaque_run() == u64::MAX => {
-                self.last = true; // only its end tells the client that the answer is complete
-                self.answered(false);
-                Ok(None)
-            }
-            Down::Head if self.away.try_again() => {
+            Down::Head if self.partial.is_empty() && self.away.try_again() => {
                 self.to_server = Outbox::default(); // of the head that the closed one did not take
-                self.partial.clear();
-                self.down_scan.reset();
-                Ok(None)
             }
             Down::Head => {
-                self.partial.clear();
+                let held = take(&mut self.partial);
                 self.down_scan.reset();
-                self.unanswered(cx, error)?;
-                Ok(None)
+                self.cut_off(cx, &held, error)?;
             }
-            Down::Body(_) | Down::Raw => Ok(Some(Stop::Close)),
+            _ if closed && endless => {
+                self.last = true; // only its end tells the client that the answer is complete
+                self.answered(false);
+            }
+            _ => return Ok(Some(if closed { Stop::Close } else { Stop::Reset })),
         }
+        Ok(None)
     }
 
     /// Sends `bytes` on to the client, and follows where in an answer they end.
@@ -170,7 +169,12 @@ impl Exchange<'_> {
                         self.unexpected();
                         continue;
                     };
+                    let away = self.away.is_active();
                     let head = match self.down_scan.end(rest) {
+                        // It may be silent from here on.
+                        Ok(None) if away && answer_start(rest) == AnswerStart::Other => {
+                            Err(Doubt::ResponseHead)
+                        }
                         Ok(None) => break,
                         Ok(Some(len)) => {
                             self.down_scan.reset();
@@ -180,14 +184,11 @@ impl Exchange<'_> {
                     };
                     let (len, head) = match head {
                         Ok(found) => found,
-                        Err(doubt) if self.away.is_active() => {
+                        Err(_) if away && answer_start(rest) == AnswerStart::NeedMore => break,
+                        Err(doubt) if away => {
                             self.down_scan.reset();
-                            if may_be_http2(rest) {
-                                self.only_http2(cx)?;
-                            } else {
-                                self.unanswered(cx, &io::Error::other(doubt.explain()))?;
-                            }
-                            return Ok(None);
+                            self.pass(cx, bytes, sent, at, insert)?;
+                            return self.unframed(cx, rest, doubt).map(|()| None);
                         }
                         Err(doubt) => {
                             self.turn_opaque(doubt);
@@ -205,19 +206,23 @@ impl Exchange<'_> {
                         // before its request has ended does not: the rest would be lost.
                         let draining =
                             self.connection.admission.draining() && !matches!(self.up, Up::Body(_));
-                        let last = draining && self.waiting.len() == 1 && head.body != Body::Tunnel;
+                        let drained = draining && self.waiting.len() == 1 && head.body != Body::Tunnel;
+                        let last = drained || self.may_lack_its_body();
                         insert = Some(Insert { at: line, place: self.answering(), last });
                         self.last |= last;
                     }
                     at += len;
                     if head.interim {
+                        if head.status == 100 {
+                            self.away.body_comes();
+                        }
                         continue;
                     }
                     if head.body == Body::Tunnel {
                         self.turn_raw();
                         continue;
                     }
-                    let scan = BodyScan::new(head.body);
+                    let scan = BodyScan::of_answer(head.body);
                     let done = scan.done();
                     self.down = Down::Body(scan);
                     if self.away.is_active() {
@@ -235,12 +240,15 @@ impl Exchange<'_> {
                         }
                     }
                     Err(_) if self.away.is_active() => {
-                        self.pass(cx, bytes, sent, bytes.len(), insert)?;
-                        return Ok(Some(Stop::Reset));
+                        self.last = true;
+                        if let Some(head) = &mut insert {
+                            head.last = true;
+                        }
+                        self.down = Down::Unframed;
                     }
                     Err(_) => self.turn_opaque(Doubt::ResponseFraming),
                 },
-                Down::Raw => at = bytes.len(),
+                Down::Unframed | Down::Raw => at = bytes.len(),
             }
         }
         // Of a head that is held nothing goes on before all of it does.
@@ -254,7 +262,7 @@ impl Exchange<'_> {
     }
 
     /// Sends `bytes[from..to]` on, with what is to be put in, in one call.
-    fn pass(
+    pub(super) fn pass(
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],
@@ -281,8 +289,14 @@ impl Exchange<'_> {
             || self.connection.admission.draining()
     }
 
+    /// A final answer, and the client may still send the body that it has announced, or another request.
+    fn may_lack_its_body(&mut self) -> bool {
+        let sent = matches!(self.up, Up::Wait);
+        self.away.errand().is_some_and(|errand| errand.expects_continue && !sent)
+    }
+
     /// Whose answer the next one is.
-    fn answering(&self) -> Place {
+    pub(super) fn answering(&self) -> Place {
         match self.waiting.front().and_then(|asked| asked.own.clone()) {
             Some(own) => Place::Preview(own),
             None => self.active_place().clone(),
@@ -296,7 +310,7 @@ impl Exchange<'_> {
     }
 
     /// The answer under way is complete; `clean` when nothing came behind it. Whether that is all from this server.
-    fn answered(&mut self, clean: bool) -> bool {
+    pub(super) fn answered(&mut self, clean: bool) -> bool {
         self.waiting.pop_front();
         self.down = Down::Head;
         let away = self.away.is_active();
@@ -319,6 +333,6 @@ impl Exchange<'_> {
 }
 
 /// Whether these can be the first bytes of a server that speaks HTTP/2. Some send them before the client's.
-fn may_be_http2(bytes: &[u8]) -> bool {
+pub(super) fn may_be_http2(bytes: &[u8]) -> bool {
     server_preface(bytes) != ServerPreface::Other
 }

@@ -1,6 +1,6 @@
-//! What the client is told when a preview cannot be reached: the truth, or the app's answer where the preview wants so.
+//! What the client is told when a preview has not answered: the truth, or the app's answer where the preview wants so.
 
-use std::{io, task::Context};
+use std::{fmt, io, task::Context};
 
 use byway_http::{Doubt, RequestKind};
 
@@ -11,44 +11,91 @@ use super::{
     outbox::Outbox,
 };
 
-impl Exchange<'_> {
-    /// No backend takes a connection.
-    pub(super) fn unreachable(&mut self, cx: &mut Context<'_>, error: &io::Error) -> io::Result<()> {
-        let Some(errand) = self.away.give_up() else { return Ok(()) };
-        let Place::Preview(leg) = &errand.place else {
-            return self.bad_gateway(cx, "the app", errand.has_body, error); // refused, as its connection would be
-        };
-        self.connection.count_unreachable(leg.index);
-        if leg.preview.falls_back() && matches!(self.place, Place::App) {
-            // Home has answered everything before, so the request simply goes there.
-            return self.to_server.send(cx, self.home.stream(), &[&errand.head]);
+/// Why there is no answer. Its `Display` goes on behind the name of who should have given it.
+pub(super) enum Failure<'a> {
+    /// No connection could be made.
+    Unreachable(&'a io::Error),
+    /// It speaks HTTP/2, and only that.
+    OnlyHttp2,
+    /// What it sent begins like this.
+    NotHttp(&'a [u8]),
+    /// The connection ended before an answer.
+    Ended(&'a io::Error),
+}
+
+impl Failure<'_> {
+    /// The stable code, as in `x-byway-error`.
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::OnlyHttp2 | Self::NotHttp(_) => "not-http1",
+            Self::Ended(_) => "no-answer",
         }
-        let name = format!("preview {}", leg.preview.route.name);
-        self.bad_gateway(cx, &name, errand.has_body, error)
+    }
+}
+
+impl fmt::Display for Failure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(error) => write!(f, "could not be reached: {error}"),
+            Self::OnlyHttp2 => f.write_str("speaks HTTP/2 only, and the request is HTTP/1"),
+            Self::NotHttp(bytes) => {
+                let shown = &bytes[..bytes.len().min(MOST_SHOWN)];
+                write!(f, "did not answer in HTTP: what it sent begins with \"{}\"", shown.escape_ascii())
+            }
+            Self::Ended(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                f.write_str("closed the connection without an answer")
+            }
+            Self::Ended(error) => write!(f, "broke the connection off before its answer: {error}"),
+        }
+    }
+}
+
+/// Most bytes that are shown of what is no answer.
+const MOST_SHOWN: usize = 32;
+
+impl Exchange<'_> {
+    /// Nobody has taken the request: it goes to the app, where the preview wants so.
+    pub(super) fn unreachable(&mut self, cx: &mut Context<'_>, failure: &Failure<'_>) -> io::Result<()> {
+        let to_app = self
+            .away
+            .errand()
+            .is_some_and(|errand| matches!(&errand.place, Place::Preview(leg) if leg.preview.falls_back()));
+        if !(to_app && matches!(self.place, Place::App)) {
+            return self.unanswered(cx, failure);
+        }
+        let Some(errand) = self.away.give_up() else { return Ok(()) };
+        self.count_unanswered(&errand.place);
+        // Home has answered everything before, so the request simply goes there.
+        self.to_server.send(cx, self.home.stream(), &[&errand.head])
     }
 
     /// The connection was taken by a server that does not speak HTTP/1, and so has not looked at the request. A body may
     /// have gone there, which is kept nowhere.
     pub(super) fn only_http2(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let error = io::Error::other("it speaks HTTP/2 only, and the request is HTTP/1");
         if self.away.errand().is_some_and(|errand| errand.has_body) {
-            return self.unanswered(cx, &error);
+            return self.unanswered(cx, &Failure::OnlyHttp2);
         }
         self.to_server = Outbox::default(); // of the head that it did not take
-        self.unreachable(cx, &error)
+        self.unreachable(cx, &Failure::OnlyHttp2)
     }
 
-    /// The connection was taken, but no answer came that could be passed on.
-    pub(super) fn unanswered(&mut self, cx: &mut Context<'_>, error: &io::Error) -> io::Result<()> {
+    /// There is no answer that could be passed on.
+    pub(super) fn unanswered(&mut self, cx: &mut Context<'_>, failure: &Failure<'_>) -> io::Result<()> {
         let Some(errand) = self.away.give_up() else { return Ok(()) };
-        let name = match &errand.place {
-            Place::Preview(leg) => {
-                self.connection.count_unreachable(leg.index);
-                format!("preview {}", leg.preview.route.name)
-            }
+        self.count_unanswered(&errand.place);
+        let who = match &errand.place {
+            Place::Preview(leg) => format!("preview {}", leg.preview.route.name),
             Place::App => "the app".to_owned(),
         };
-        self.bad_gateway(cx, &name, errand.has_body, error)
+        // Part of a body may have come, and where the next request begins is not worth finding out.
+        self.answer(cx, "502 Bad Gateway", failure.code(), &format!("{who} {failure}"), errand.has_body)
+    }
+
+    fn count_unanswered(&self, place: &Place) {
+        if let Place::Preview(leg) = place {
+            self.connection.count_unreachable(leg.index);
+        }
     }
 
     /// The body of a request that is away cannot be followed to its end.
@@ -58,18 +105,6 @@ impl Exchange<'_> {
             return Err(io::Error::other(doubt.explain())); // the answer has begun: it cannot be taken back
         }
         self.answer(cx, "400 Bad Request", doubt.code(), doubt.explain(), true)
-    }
-
-    fn bad_gateway(
-        &mut self,
-        cx: &mut Context<'_>,
-        who: &str,
-        has_body: bool,
-        error: &io::Error,
-    ) -> io::Result<()> {
-        // Part of a body may have come, and where the next request begins is not worth finding out.
-        let why = format!("{who} could not be reached: {error}");
-        self.answer(cx, "502 Bad Gateway", "unreachable", &why, has_body)
     }
 
     /// Answers in the place of the server that was asked.

@@ -5,6 +5,7 @@ mod ends;
 mod lifetime;
 mod lost;
 mod messages;
+mod odd_answers;
 mod pieces;
 mod routes;
 mod server;

@@ -68,12 +68,13 @@ fn read(
     connection: usize,
     number: usize,
 ) -> Option<Request> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if from.read_line(&mut head).ok()? == 0 {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if from.read_until(b'\n', &mut head).ok()? == 0 {
             return None;
         }
     }
+    let head = String::from_utf8_lossy(&head);
     let lower = head.to_ascii_lowercase();
     let header = |name: &str| lower.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     if header("expect:").is_some() {

@@ -111,6 +111,13 @@ fn plain() -> Vec<Exchange> {
             "GET /%zz?a=b#\x00 HTTP/1.1\r\nhost:a\r\nx:\t y \t\r\n\r\n",
         ),
         answered("an absolute target", "GET http://a/b HTTP/1.1\r\nhost: a\r\n\r\n"),
+        answered(
+            "a target that is not of the grammar",
+            "GET /`a`?b=\"c\"&<d>|{e}^\\ HTTP/1.1\r\nhost: a\r\n\r\n",
+        ),
+        answered("a target in Latin-1", b"GET /\xe9?\xff HTTP/1.1\r\nhost: a\r\n\r\n"),
+        answered("a target without a slash", "GET a/b HTTP/1.1\r\nhost: a\r\n\r\n"),
+        answered("control characters in a value", "GET / HTTP/1.1\r\nhost: a\r\nx: \x01\x1b\x7f\r\n\r\n"),
         answered("OPTIONS *", "OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n"),
         answered("an unknown method", "BREW /pot HTTP/1.1\r\nhost: a\r\n\r\n"),
         answered("bytes above 127", b"GET /\xc3\xa9 HTTP/1.1\r\nhost: a\r\nx: \xe9\xff\r\n\r\n"),
@@ -257,6 +264,8 @@ fn smuggling() -> Vec<Exchange> {
         both("TE.TE", "transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n", END),
         both("TE with a list", "transfer-encoding: gzip, chunked\r\n", END),
         both("TE with a tab", "transfer-encoding:\tchunked\r\n", END),
+        both("TE with a tab behind it", "transfer-encoding: chunked\t\r\n", END),
+        both("TE with a blank behind it", "transfer-encoding: chunked \r\n", END),
         both("TE in quotes", "transfer-encoding: \"chunked\"\r\n", END),
         both("TE with a vertical tab", "transfer-encoding: \x0bchunked\r\n", END),
         both("TE unknown", "transfer-encoding: xchunked\r\n", END),
@@ -304,7 +313,9 @@ fn smuggling() -> Vec<Exchange> {
 }
 
 fn odd_responses() -> Vec<Exchange> {
+    const CHUNKS: &str = "2\r\nok\r\n0\r\n\r\n";
     let odd = |name, answer: &str| exchange(name, [C.send(GET), S.send(answer), C.send(GET), S.send(OK)]);
+    let said = |lines: &str, body: &str| format!("HTTP/1.1 200 OK\r\n{lines}\r\n{body}");
     vec![
         odd("an answer with bare LFs", "HTTP/1.1 200 OK\ncontent-length: 2\n\nok"),
         odd("an answer that is no HTTP", "hello there\r\n"),
@@ -331,6 +342,45 @@ fn odd_responses() -> Vec<Exchange> {
             &format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "a".repeat(200 << 10)),
         ),
         odd("a 101 that nobody asked for", &[SWITCH, "tunnel"].concat()),
+        odd("an answer with a length twice", &said("content-length: 2\r\ncontent-length: 2\r\n", "ok")),
+        odd("an answer with a list of lengths", &said("content-length: 2, 2\r\n", "ok")),
+        odd(
+            "an answer chunked twice",
+            &said("transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n", CHUNKS),
+        ),
+        odd("an answer chunked, chunked", &said("transfer-encoding: chunked, chunked\r\n", CHUNKS)),
+        odd("an answer with a tab before a length", &said("content-length:\t2\r\n", "ok")),
+        odd("an answer with a tab before chunked", &said("transfer-encoding:\tchunked\r\n", CHUNKS)),
+        odd("an answer with a tab behind chunked", &said("transfer-encoding: chunked\t\r\n", CHUNKS)),
+        odd("an answer with a blank before a colon", &said("content-length : 2\r\n", "ok")),
+        odd("an answer with a line without a colon", &said("PHP Warning\r\ncontent-length: 2\r\n", "ok")),
+        odd("an answer with a name that is none", &said("x[\u{e9}]: y\r\ncontent-length: 2\r\n", "ok")),
+        odd("an answer with control characters", &said("x: \x01\x1b\x7f\r\ncontent-length: 2\r\n", "ok")),
+        odd(
+            "an answer with 140 cookies",
+            &said(&("set-cookie: a=b\r\n".repeat(140) + "content-length: 2\r\n"), "ok"),
+        ),
+        odd(
+            "an answer with a head of 70 KiB",
+            &said(&format!("x: {}\r\ncontent-length: 2\r\n", "a".repeat(70 << 10)), "ok"),
+        ),
+        odd(
+            "an answer with a head of 300 KiB",
+            &said(&format!("x: {}\r\ncontent-length: 2\r\n", "a".repeat(300 << 10)), "ok"),
+        ),
+        odd(
+            "an answer with blanks behind a chunk size",
+            &said("transfer-encoding: chunked\r\n", "2  \r\nok\r\n0 \r\n\r\n"),
+        ),
+        odd("an answer with bare LFs in its chunks", &said("transfer-encoding: chunked\r\n", "2\nok\n0\n\n")),
+        odd(
+            "an answer of HTTP/1.0 in chunks",
+            &said("transfer-encoding: chunked\r\n", CHUNKS).replace("1.1", "1.0"),
+        ),
+        odd("a 204 in chunks", "HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"),
+        odd("an empty line before an answer", &["\r\n", OK].concat()),
+        odd("an answer of a radio station", "ICY 200 OK\r\nicy-name: a\r\n\r\nmusic"),
+        odd("an answer that is a page", "<html>hello</html>\n"),
         exchange(
             "an early answer, then the body",
             [
