@@ -24,8 +24,12 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::registry::Registry;
 
-use crate::{admission::Admission, contact::Contact};
+use crate::admission::Admission;
+
+/// Metrics of a part that this listener does not know, added to the others whenever they are asked for.
+pub(crate) type Metrics = Box<dyn Fn(&mut Registry) + Send + Sync>;
 
 /// What the admin listener tells.
 pub(crate) struct Health {
@@ -37,19 +41,18 @@ pub(crate) struct Health {
     status: ArcSwap<NodeRoutesStatus>,
     /// How many are attached.
     targets: AtomicU64,
-    /// With the API as the source.
-    contact: Option<Arc<Contact>>,
+    source: Option<Metrics>,
 }
 
 impl Health {
-    pub(crate) fn new(contact: Option<Arc<Contact>>) -> Self {
+    pub(crate) fn new(source: Option<Metrics>) -> Self {
         Self {
             admission: OnceLock::new(),
             not_ready: ArcSwapOption::from_pointee("starting".to_owned()),
             bad_documents: AtomicU64::new(0),
             status: ArcSwap::default(),
             targets: AtomicU64::new(0),
-            contact,
+            source,
         }
     }
 

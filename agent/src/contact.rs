@@ -21,6 +21,10 @@ use kube::{
     client::{Body, ClientBuilder, ConfigExt as _},
     runtime::watcher::ExponentialBackoff,
 };
+use prometheus_client::{
+    metrics::{counter::Counter as Count, gauge::Gauge},
+    registry::{Registry, Unit},
+};
 use tower::{
     BoxError,
     util::{MapErrLayer, MapResponseLayer, option_layer},
@@ -104,21 +108,27 @@ impl Contact {
         self.ack_errors.fetch_add(1, Relaxed);
     }
 
+    /// For the admin listener.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let mut count = |name: &str, help: &str, value: &AtomicU64| {
+            let counter = Count::<u64>::default();
+            counter.inc_by(value.load(Relaxed));
+            registry.register(name, help, counter);
+        };
+        count("acks", "Acknowledgements written", &self.acks);
+        count("ack_errors", "Acknowledgements that the API server did not take", &self.ack_errors);
+        count("watch_restarts", "Errors of the watch of the node's routes", &self.watch_restarts);
+        if let Some(age) = self.age() {
+            let gauge = Gauge::<f64, AtomicU64>::default();
+            gauge.set(age.as_secs_f64());
+            let help = "Time since the API server last answered";
+            registry.register_with_unit("api_contact_age", help, Unit::Seconds, gauge);
+        }
+    }
+
     /// How long ago the last answer came; none before the first.
-    pub(crate) fn age(&self) -> Option<Duration> {
+    fn age(&self) -> Option<Duration> {
         let last = self.last_answer.load(Relaxed);
         (last > 0).then(|| Duration::from_nanos(monotonic_ns().saturating_sub(last)))
-    }
-
-    pub(crate) fn watch_restarts(&self) -> u64 {
-        self.watch_restarts.load(Relaxed)
-    }
-
-    pub(crate) fn acks(&self) -> u64 {
-        self.acks.load(Relaxed)
-    }
-
-    pub(crate) fn ack_errors(&self) -> u64 {
-        self.ack_errors.load(Relaxed)
     }
 }

@@ -3,21 +3,18 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use anyhow::Result;
-use byway_api::{Failure, Instance, NodeRoutesStatus};
-use jiff::Timestamp;
-use kube::runtime::watcher::DefaultBackoff;
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use byway_api::{Failure, NodeRoutesStatus};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, MissedTickBehavior, interval, sleep},
 };
 
 use crate::{
-    ack::Ack,
     admin::{self, Health},
     args::ServeArgs,
-    contact::{Contact, connect},
     control::bounded,
-    source::{ApiSource, BadDocument, Change, Document, FileSource, Source},
+    source::{BadDocument, Change, Document, Source},
     steering::{self, Steering},
     sys::trim_memory,
 };
@@ -32,6 +29,12 @@ const OBSERVE: u32 = 5;
 const LOOK_ROUND: u32 = 20;
 /// Ticks between countings of the listeners anew.
 const TIDY: u32 = 600;
+/// Before it is tried again to steer.
+const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(800))
+    .with_max_delay(Duration::from_secs(30))
+    .with_jitter()
+    .without_max_times();
 
 /// Serves until SIGTERM or SIGINT.
 ///
@@ -40,26 +43,14 @@ const TIDY: u32 = 600;
 /// When the kernel refuses what the agent needs, or the routes cannot be read at the start. With the API as the
 /// source the agent stays, to say so where the controller looks.
 pub fn serve(args: &ServeArgs) -> Result<()> {
-    let started_at = Timestamp::from_millisecond(Timestamp::now().as_millisecond())?;
     let node = args.node()?;
-    let contact = args.routes.is_none().then(Arc::<Contact>::default);
-    let health = Arc::new(Health::new(contact.clone()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
         let mut signals = Signals::new()?;
-        let (source, ack) = match (&args.routes, contact) {
-            (Some(file), _) => (Source::File(FileSource::new(file)), None),
-            (None, contact) => {
-                let contact = contact.unwrap_or_default();
-                let api = connect(&contact).await?;
-                let instance = args.pod_uid.clone().map(|pod_uid| Instance { pod_uid, started_at });
-                let ack = Ack::start(api.clone(), &node, instance, contact.clone());
-                let source = ApiSource::start(api, &node, args.state_dir.as_deref(), contact)?;
-                (Source::Api(Box::new(source)), Some(ack))
-            }
-        };
+        let source = Source::open(args, &node).await?;
+        let health = Arc::new(Health::new(source.metrics()));
         admin::start(args.admin, &health)?;
-        let mut routes = Routes { waiting: source.remembered(), source, ack, health };
+        let mut routes = Routes { waiting: source.remembered(), source, health };
         let Some(mut steering) = start(args, &node, &mut routes, &mut signals).await? else { return Ok(()) };
         follow(&mut steering, &mut routes, &mut signals).await?;
         drain(args, steering, &mut routes, &mut signals).await;
@@ -72,19 +63,13 @@ struct Routes {
     source: Source,
     /// A document that is not in force yet.
     waiting: Option<Document>,
-    ack: Option<Ack>,
     health: Arc<Health>,
 }
 
 impl Routes {
     /// Has everybody know what is live.
     fn say(&self, status: NodeRoutesStatus, targets: usize) {
-        let status = bounded(status);
-        let status = match &self.ack {
-            Some(ack) => ack.say(self.source.object(), status),
-            None => status,
-        };
-        self.health.publish(status, targets);
+        self.health.publish(self.source.say(bounded(status)), targets);
     }
 
     fn say_failure(&self, failure: &Failure) {
@@ -100,21 +85,21 @@ async fn start(
     routes: &mut Routes,
     signals: &mut Signals,
 ) -> Result<Option<Steering>> {
-    let mut backoff = DefaultBackoff::default();
+    let mut pauses = PAUSES.build();
     loop {
         let error = match Steering::start(args, node) {
             Ok(steering) => {
                 routes.health.admits(&steering.admission);
                 return Ok(Some(steering));
             }
-            Err(error) if matches!(routes.source, Source::File(_)) => return Err(error),
+            Err(error) if routes.source.is_file() => return Err(error),
             Err(error) => error,
         };
         tracing::error!("nothing is steered on this node: {error:#}");
         let failure = Failure { reason: steering::code(&error).to_owned(), message: format!("{error:#}") };
         routes.health.set_not_ready(&failure.message);
         routes.say_failure(&failure);
-        let mut again = pin!(sleep(backoff.next().unwrap_or_default()));
+        let mut again = pin!(sleep(pauses.next().unwrap_or_default()));
         loop {
             tokio::select! {
                 () = &mut again => break,
@@ -137,7 +122,7 @@ async fn follow(steering: &mut Steering, routes: &mut Routes, signals: &mut Sign
     let Steering { control, admission, peers, log, .. } = steering;
     let (mut tick, mut ticks) = (interval(TICK), 0_u32);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    if matches!(routes.source, Source::Api(_)) {
+    if !routes.source.is_file() {
         routes.health.set_not_ready("the API server has not told the node's routes yet");
     }
     let mut has_begun = false;
@@ -157,7 +142,7 @@ async fn follow(steering: &mut Steering, routes: &mut Routes, signals: &mut Sign
                 }
             }
             Some(Ok(Change::Seen)) => routes.say(control.status(), control.attached()),
-            Some(Err(error)) if !has_begun && matches!(routes.source, Source::File(_)) => {
+            Some(Err(error)) if !has_begun && routes.source.is_file() => {
                 return Err(error.into());
             }
             Some(Err(error)) => {

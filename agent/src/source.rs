@@ -1,24 +1,34 @@
 //! Where the document of routes comes from: a local file, or the node's own object in the API.
 
-pub(crate) mod api;
-pub(crate) mod file;
+#[cfg(feature = "kubernetes")]
+mod api;
+mod file;
+#[cfg(feature = "kubernetes")]
 mod object;
+#[cfg(feature = "kubernetes")]
 mod state;
 
-use byway_api::NodeTable;
+use anyhow::Result;
+use byway_api::{NodeRoutesStatus, NodeTable};
 use serde_json::Value;
 
-pub(crate) use api::ApiSource;
-pub(crate) use file::FileSource;
+use crate::{admin::Metrics, args::ServeArgs};
+use file::FileSource;
+#[cfg(feature = "kubernetes")]
 pub(crate) use object::{Object, version_of};
 
 /// A source of documents.
 pub(crate) enum Source {
     File(FileSource),
-    Api(Box<ApiSource>),
+    #[cfg(feature = "kubernetes")]
+    Api(Box<api::ApiSource>),
 }
 
 /// What a source has to say.
+#[cfg_attr(
+    not(feature = "kubernetes"),
+    expect(dead_code, reason = "a file is no object that could be seen again")
+)]
 pub(crate) enum Change {
     /// Another document is to be followed.
     Document(Document),
@@ -55,6 +65,35 @@ pub(crate) struct UnreadableTarget {
 }
 
 impl Source {
+    /// The file that the command line names, else the API server.
+    ///
+    /// # Errors
+    ///
+    /// When nothing says where the API server is.
+    pub(crate) async fn open(args: &ServeArgs, node: &str) -> Result<Self> {
+        if let Some(file) = &args.routes {
+            return Ok(Self::File(FileSource::new(file)));
+        }
+        #[cfg(feature = "kubernetes")]
+        return Ok(Self::Api(Box::new(api::ApiSource::open(args, node).await?)));
+        #[cfg(not(feature = "kubernetes"))]
+        anyhow::bail!("{node}: this agent was built without the API server: give --routes FILE")
+    }
+
+    /// Whether it is a file: whoever wrote that is there, and sees an error at once.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
+    /// What it tells of itself.
+    pub(crate) fn metrics(&self) -> Option<Metrics> {
+        match self {
+            Self::File(_) => None,
+            #[cfg(feature = "kubernetes")]
+            Self::Api(api) => Some(api.metrics()),
+        }
+    }
+
     /// The next change. Losing the race of a `select!` loses nothing.
     pub(crate) async fn changed(&mut self) -> Result<Change, BadDocument> {
         match self {
@@ -62,6 +101,7 @@ impl Source {
                 Ok(spec) => Ok(Change::Document(Document { spec, ..Document::default() })),
                 Err(error) => Err(BadDocument(error.to_string())),
             },
+            #[cfg(feature = "kubernetes")]
             Self::Api(api) => api.changed().await,
         }
     }
@@ -70,22 +110,26 @@ impl Source {
     pub(crate) fn remembered(&self) -> Option<Document> {
         match self {
             Self::File(_) => None,
+            #[cfg(feature = "kubernetes")]
             Self::Api(api) => api.remembered(),
         }
     }
 
     /// The document is in force.
     pub(crate) fn remember(&self, raw: Option<Value>) {
-        if let Self::Api(api) = self {
-            api.remember(raw);
+        match self {
+            Self::File(_) => drop(raw),
+            #[cfg(feature = "kubernetes")]
+            Self::Api(api) => api.remember(raw),
         }
     }
 
-    /// The object that the last document was of; none of a file, and none when it is deleted or was never seen.
-    pub(crate) fn object(&self) -> Option<&Object> {
+    /// Says what is live where the document came from. What is said there is returned.
+    pub(crate) fn say(&self, status: NodeRoutesStatus) -> NodeRoutesStatus {
         match self {
-            Self::File(_) => None,
-            Self::Api(api) => api.object(),
+            Self::File(_) => status,
+            #[cfg(feature = "kubernetes")]
+            Self::Api(api) => api.say(status),
         }
     }
 }

@@ -16,8 +16,9 @@
 //! - A path is what precedes `?` in the request target, as it was sent: not decoded, not normalised.
 #![allow(unreachable_pub, reason = "KubeSchema derives copies of its structs inside functions")]
 
-use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::derives::KubeSchema;
 
 mod compile;
 mod compiled;

@@ -6,15 +6,17 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use kube::CustomResource;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::NodeTable;
 use crate::absent::is_default;
+use crate::derives::{CustomResource, JsonSchema};
 
+#[cfg(feature = "kubernetes")]
+mod object;
+#[cfg(feature = "kubernetes")]
 mod schema;
-#[cfg(test)]
+#[cfg(all(test, feature = "kubernetes"))]
 mod tests;
 mod written;
 
@@ -58,11 +60,6 @@ impl NodeRoutesSpec {
     pub fn read(&self) -> Result<NodeTable, serde_json::Error> {
         serde_json::from_str(&self.table)
     }
-}
-
-impl NodeRoutes {
-    /// Kind.
-    pub const KIND: &str = "NodeRoutes";
 }
 
 /// What the agent of this node has programmed.

@@ -4,16 +4,18 @@
 //! normalised: previews once, targets name them. One preview that this version cannot read must not take the others down,
 //! so its fields are plain text here and each preview is judged alone, by [`PreviewRoute::compile`](crate::route).
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use serde_path_to_error::{Path, Track};
 
 use crate::absent::{is_default, is_yes, yes};
-use crate::{ExistingConnections, Key, Match, OnUnreachable};
+use crate::derives::JsonSchema;
+use crate::{Key, Match};
 
 #[cfg(test)]
 mod tests;
@@ -55,9 +57,9 @@ pub struct NodeTableFile {
     pub api_version: String,
     /// [`Self::KIND`].
     pub kind: String,
-    /// Its name is for readers.
+    /// Its name, and what else readers may want.
     #[serde(default)]
-    pub metadata: ObjectMeta,
+    pub metadata: BTreeMap<String, Value>,
     /// The table.
     pub spec: NodeTable,
 }
@@ -71,7 +73,7 @@ impl NodeTableFile {
     /// Of a node.
     #[must_use]
     pub fn new(name: &str, spec: NodeTable) -> Self {
-        let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+        let metadata = BTreeMap::from([("name".to_owned(), name.into())]);
         Self { api_version: Self::API_VERSION.to_owned(), kind: Self::KIND.to_owned(), metadata, spec }
     }
 }
@@ -167,6 +169,29 @@ pub struct Target {
     pub armed: bool,
 }
 
+/// Who answers when no backend of a preview can be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnUnreachable {
+    /// An honest 502 that names the preview.
+    #[default]
+    Error,
+    /// The app.
+    Stable,
+}
+
+/// What happens to connections that were open before the route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ExistingConnections {
+    /// They stay with the app, and keyed requests on them miss the preview.
+    #[default]
+    Leave,
+    /// Those that are idle are closed, so that clients open others. A request that is just on its way is lost, as whenever
+    /// a server closes an idle connection.
+    DrainIdle,
+}
+
 /// Who answers a request that no preview gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -182,7 +207,7 @@ pub enum Unkeyed {
 impl<'de> Deserialize<'de> for PreviewRoute {
     /// Never fails on what one entry holds: an entry that does not fit is kept as [`unreadable`](Self::unreadable).
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let entry = serde_json::Value::deserialize(deserializer)?;
+        let entry = Value::deserialize(deserializer)?;
         let mut path = Track::new();
         // The derived function, not this one: `remote` makes it inherent.
         let read = Self::deserialize(serde_path_to_error::Deserializer::new(&entry, &mut path));
@@ -216,7 +241,7 @@ impl PreviewRoute {
         }
     }
 
-    fn kept(entry: &serde_json::Value, path: &Path, error: &serde_json::Error) -> Self {
+    fn kept(entry: &Value, path: &Path, error: &serde_json::Error) -> Self {
         let text = |field: &str| entry[field].as_str().unwrap_or_default();
         let is_root = path.iter().next().is_none();
         let why = if is_root { error.to_string() } else { format!("{error}, in `{path}`") };

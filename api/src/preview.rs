@@ -9,12 +9,11 @@ use std::fmt;
 
 use k8s_openapi::api::core::v1::EnvVar;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::absent::{is_default, yes};
-use crate::{Match, RequestCounts, Ttl};
+use crate::derives::{CustomResource, JsonSchema, KubeSchema};
+use crate::{ExistingConnections, Match, OnUnreachable, RequestCounts, Ttl};
 
 mod problems;
 mod schema;
@@ -265,29 +264,6 @@ pub enum Mode {
     Mirror,
     /// None: the preview only runs.
     Off,
-}
-
-/// Who answers when no backend of a preview can be reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum OnUnreachable {
-    /// An honest 502 that names the preview.
-    #[default]
-    Error,
-    /// The app.
-    Stable,
-}
-
-/// What happens to connections that were open before the route.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum ExistingConnections {
-    /// They stay with the app, and keyed requests on them miss the preview.
-    #[default]
-    Leave,
-    /// Those that are idle are closed, so that clients open others. A request that is just on its way is lost, as whenever
-    /// a server closes an idle connection.
-    DrainIdle,
 }
 
 /// What became of a Preview.

@@ -1,9 +1,8 @@
 //! How long a preview lives, and when it ends: a pure function of the object, so that controller and agent agree.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use jiff::{SignedDuration, Timestamp};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
@@ -118,19 +117,5 @@ impl TryFrom<String> for Ttl {
 impl From<Ttl> for String {
     fn from(ttl: Ttl) -> Self {
         ttl.to_string()
-    }
-}
-
-impl JsonSchema for Ttl {
-    fn schema_name() -> Cow<'static, str> {
-        "Ttl".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "maxLength": 32, "default": Self::default().to_string() })
     }
 }

@@ -31,6 +31,7 @@ pub struct Agent {
 #[derive(Debug)]
 pub struct AgentBuilder<'a> {
     net: &'a Net,
+    program: PathBuf,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     open_files: Option<u64>,
@@ -50,7 +51,14 @@ impl Agent {
     /// To start one with other arguments.
     #[must_use]
     pub fn builder(net: &Net) -> AgentBuilder<'_> {
-        AgentBuilder { net, args: Vec::new(), env: Vec::new(), open_files: None, without: None }
+        AgentBuilder {
+            net,
+            program: Self::binary(),
+            args: Vec::new(),
+            env: Vec::new(),
+            open_files: None,
+            without: None,
+        }
     }
 
     /// The binary, see [`built`](crate::built).
@@ -194,6 +202,13 @@ impl Agent {
 }
 
 impl AgentBuilder<'_> {
+    /// Has another program be the agent.
+    #[must_use]
+    pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = program.into();
+        self
+    }
+
     /// Adds arguments.
     #[must_use]
     pub fn args<S: Into<OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
@@ -251,7 +266,7 @@ impl AgentBuilder<'_> {
     }
 
     fn run(self, source: &[&OsStr], scratch: Scratch) -> Result<Agent> {
-        let binary = Agent::binary();
+        let binary = self.program;
         if !binary.exists() {
             bail!("no agent at {}: `cargo xtask build` builds it", binary.display());
         }

@@ -37,10 +37,23 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Builds the agent in release mode; returns the path of the binary.
 pub(crate) fn agent() -> Result<PathBuf> {
     // Somebody who names a binary wants that one, in the demo and in the tests.
-    if let Some(binary) = env::var_os("BYWAY_AGENT") {
-        return Ok(binary.into());
+    match env::var_os("BYWAY_AGENT") {
+        Some(binary) => Ok(binary.into()),
+        None => Ok(programs(&[AGENT])?.join(AGENT)),
     }
-    Ok(programs(&[AGENT])?.join(AGENT))
+}
+
+/// Builds the agent for the demo: all of it but what speaks with an API server, which takes the compiler longer than the
+/// rest, and with less of an eye to speed. Returns the path of the binary.
+pub(crate) fn demo_agent() -> Result<PathBuf> {
+    match env::var_os("BYWAY_AGENT") {
+        Some(binary) => Ok(binary.into()),
+        None => {
+            ebpf::build()?;
+            let what = ["-p", AGENT, "--no-default-features"];
+            Ok(built_for(Target::this()?, "demo", &what)?.join(AGENT))
+        }
+    }
 }
 
 /// What kind of machine a program is for.
@@ -138,6 +151,11 @@ fn release(what: &[&str]) -> Result<PathBuf> {
 }
 
 fn release_for(target: Target, what: &[&str]) -> Result<PathBuf> {
+    built_for(target, "release", what)
+}
+
+/// Builds with a profile of the workspace; returns the folder of the programs.
+fn built_for(target: Target, profile: &str, what: &[&str]) -> Result<PathBuf> {
     let triple = target.triple();
     let mut cargo = workspace::cargo();
     if target.rust() != ARCH {
@@ -147,11 +165,11 @@ fn release_for(target: Target, what: &[&str]) -> Result<PathBuf> {
         cargo.env(format!("CC_{}", triple.replace('-', "_")), target.tool("gcc"));
     }
     // With a target named, flags are for the programs alone: macros and build scripts cannot be static.
-    cargo.args(["build", "--release", "--target", &triple]).args(what);
+    cargo.args(["build", "--profile", profile, "--target", &triple]).args(what);
     // Of all ways to give flags this one counts, so what was given before is kept.
     let given = env::var("RUSTFLAGS").unwrap_or_default();
     let flags: Vec<&str> = given.split_whitespace().chain(["-Ctarget-feature=+crt-static"]).collect();
     cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     ensure!(cargo.status()?.success(), "{}: does not build; the compiler's message is above", what.join(" "));
-    Ok(workspace::target_dir().join(triple).join("release"))
+    Ok(workspace::target_dir().join(triple).join(profile))
 }

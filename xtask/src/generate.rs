@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
-use byway_api::crds;
-use serde::Serialize;
+use serde_yaml_ng::Value;
 
 use crate::workspace;
 
@@ -41,14 +41,24 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn files() -> Result<Vec<(PathBuf, String)>> {
     let chart = workspace::root().join("charts/byway");
     let crd = |name: &str| chart.join("files/crds").join(name).with_extension("yaml");
-    let crds = crds();
+    // As YAML, of which JSON is a part: it keeps the order of fields.
+    let crds: Vec<(String, Value)> = serde_yaml_ng::from_str(&printed("byway-api", "crds")?)?;
     let crds = crds.iter().map(|(name, value)| Ok((crd(name), yaml(value)?)));
     let readme = readme::make(&fs::read_to_string(chart.join("values.yaml"))?)?;
-    let help = (workspace::root().join("docs/cli-help.md"), byway_cli::help::page());
+    let help = (workspace::root().join("docs/cli-help.md"), printed("byway-cli", "help")?);
     crds.chain([Ok((chart.join("README.md"), readme)), Ok(help)]).collect()
 }
 
-fn yaml(value: &impl Serialize) -> Result<String> {
+/// What an example of a package prints. So only this command compiles the package and what it needs.
+fn printed(package: &str, example: &str) -> Result<String> {
+    let mut run = workspace::cargo();
+    run.args(["run", "--quiet", "--locked", "--package", package, "--example", example]);
+    let output = run.stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "the example {example} of {package} fails; the reason is above");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn yaml(value: &Value) -> Result<String> {
     let text = serde_yaml_ng::to_string(value)?;
     let lines: Vec<String> = text.lines().map(quoted).collect();
     Ok(format!("# Made by `cargo xtask generate`.\n{}\n", lines.join("\n")))

@@ -30,6 +30,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.filter.is_none() {
         let lints = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
         stage("lints", workspace::cargo().args(lints))?;
+        // As the demo builds it.
+        let alone =
+            ["clippy", "-p", "byway-agent", "--no-default-features", "--locked", "--", "-D", "warnings"];
+        stage("lints of the agent without Kubernetes", workspace::cargo().args(alone))?;
         // A workspace of its own, which nothing else builds. What it runs is tested with the others.
         let fuzz = ["check", "--manifest-path", "http/fuzz/Cargo.toml", "--locked"];
         stage("fuzzing still builds", workspace::cargo().args(fuzz))?;

@@ -1,7 +1,7 @@
 //! Prometheus metrics, gathered from the counters when they are asked for. No label has values that users can grow
 //! without bound: targets and previews are added up, `debug routes` tells them apart.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use byway_abi::Steer;
 use byway_http::Doubt;
@@ -81,16 +81,8 @@ pub(super) fn encode(health: &Health) -> String {
     );
     counter("bad_documents", "Routes documents that could not be read", health.bad_documents.load(Relaxed));
 
-    if let Some(contact) = &health.contact {
-        counter("acks", "Acknowledgements written", contact.acks());
-        counter("ack_errors", "Acknowledgements that the API server did not take", contact.ack_errors());
-        counter("watch_restarts", "Errors of the watch of the node's routes", contact.watch_restarts());
-        if let Some(age) = contact.age() {
-            let gauge = Gauge::<f64, AtomicU64>::default();
-            gauge.set(age.as_secs_f64());
-            let help = "Time since the API server last answered";
-            registry.register_with_unit("api_contact_age", help, Unit::Seconds, gauge);
-        }
+    if let Some(register) = &health.source {
+        register(&mut registry);
     }
 
     let requests = Family::<To, Count>::default();

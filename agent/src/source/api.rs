@@ -1,12 +1,14 @@
-//! The node's own NodeRoutes object, watched by its name. It needs `get`, `list` and `watch` on noderoutes.
+//! The node's own NodeRoutes object, watched by its name, and acknowledged. It needs `get`, `list` and `watch` on noderoutes.
 //!
 //! An object that is deleted means that there is nothing to steer. A server that cannot be reached means nothing: the
 //! last table stays in force until it can.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Result;
+use byway_api::{Instance, NodeRoutesStatus};
 use futures::StreamExt as _;
+use jiff::Timestamp;
 use kube::{
     Api,
     api::DynamicObject,
@@ -19,7 +21,12 @@ use serde_json::Value;
 use tokio::{sync::mpsc, time::sleep};
 
 use super::{BadDocument, Change, Document, object::Follower, object::Object, state::State};
-use crate::contact::{Contact, pauses};
+use crate::{
+    ack::Ack,
+    admin::Metrics,
+    args::ServeArgs,
+    contact::{Contact, connect, pauses},
+};
 
 /// Seconds until the server ends a watch, so that a connection that has died silently is noticed.
 const WATCH: u32 = 60;
@@ -34,8 +41,11 @@ pub(crate) struct ApiSource {
     updates: mpsc::Receiver<Update>,
     /// Taken already, and not handed on yet.
     next: Option<Update>,
+    /// What the last document was of; none when it is deleted or was never seen.
     object: Option<Object>,
     state: Option<State>,
+    ack: Ack,
+    contact: Arc<Contact>,
 }
 
 struct Update {
@@ -45,16 +55,21 @@ struct Update {
 
 impl ApiSource {
     /// Starts to watch the object of `node`, on the calling runtime.
-    pub(crate) fn start(
-        api: Api<DynamicObject>,
-        node: &str,
-        state_dir: Option<&Path>,
-        contact: Arc<Contact>,
-    ) -> Result<Self> {
+    pub(super) async fn open(args: &ServeArgs, node: &str) -> Result<Self> {
+        let started_at = Timestamp::from_millisecond(Timestamp::now().as_millisecond())?;
+        let contact = Arc::<Contact>::default();
+        let api = connect(&contact).await?;
+        let instance = args.pod_uid.clone().map(|pod_uid| Instance { pod_uid, started_at });
+        let ack = Ack::start(api.clone(), node, instance, contact.clone());
         let (sender, updates) = mpsc::channel(WAITING);
-        tokio::spawn(follow(api, node.to_owned(), sender, contact));
-        let state = state_dir.map(|dir| State::new(dir, node)).transpose()?;
-        Ok(Self { updates, next: None, object: None, state })
+        tokio::spawn(follow(api, node.to_owned(), sender, contact.clone()));
+        let state = args.state_dir.as_deref().map(|dir| State::new(dir, node)).transpose()?;
+        Ok(Self { updates, next: None, object: None, state, ack, contact })
+    }
+
+    pub(super) fn metrics(&self) -> Metrics {
+        let contact = self.contact.clone();
+        Box::new(move |registry| contact.register(registry))
     }
 
     /// See [`super::Source::changed`].
@@ -84,8 +99,9 @@ impl ApiSource {
         change
     }
 
-    pub(super) fn object(&self) -> Option<&Object> {
-        self.object.as_ref()
+    /// See [`super::Source::say`].
+    pub(super) fn say(&self, status: NodeRoutesStatus) -> NodeRoutesStatus {
+        self.ack.say(self.object.as_ref(), status)
     }
 
     pub(super) fn remembered(&self) -> Option<Document> {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use byway_api::{NodeTable, NodeTableFile};
-use kube::core::TypeMeta;
+use serde::Deserialize;
 use tokio::time::sleep;
 
 use super::check_names;
@@ -40,6 +40,14 @@ pub(crate) struct FileSource {
     resting: Option<(Stamp, Instant)>,
     /// It has gone, which has been said.
     missing: bool,
+}
+
+/// What kind of document it is, whatever else it holds.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    api_version: String,
+    kind: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,7 +106,7 @@ impl FileSource {
         let path = || self.path.clone();
         let text = fs::read_to_string(&self.path).map_err(|error| FileError::Read { path: path(), error })?;
         let failed = |error| FileError::Parse { path: path(), error };
-        let TypeMeta { api_version, kind } = serde_yaml_ng::from_str(&text).map_err(failed)?;
+        let Head { api_version, kind } = serde_yaml_ng::from_str(&text).map_err(failed)?;
         if api_version != NodeTableFile::API_VERSION || kind != NodeTableFile::KIND {
             return Err(FileError::Kind { path: path(), found: format!("{api_version} {kind}") });
         }

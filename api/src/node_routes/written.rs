@@ -1,12 +1,10 @@
 //! A status as it is written: of previews that are simply live a line each, in one text. A hundred of them as values would
 //! cost the API server more than all else of the object.
 
-use kube::Resource as _;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
-use super::{Failure, Instance, NodeRoutes, NodeRoutesStatus, PreviewRequests, RouteStatus, TargetTraffic};
+use super::{Failure, Instance, NodeRoutesStatus, PreviewRequests, RouteStatus, TargetTraffic};
+use crate::derives::JsonSchema;
 
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -71,21 +69,6 @@ impl From<Written> for NodeRoutesStatus {
 impl RouteStatus {
     fn is_live(&self) -> bool {
         self.refused.is_none() && self.failures.is_empty()
-    }
-}
-
-impl NodeRoutesStatus {
-    /// What to put in place of the status of the object `name` as it was at `version`; of another one, or when it has
-    /// changed meanwhile, that is a conflict. Replacing takes the API server less than patching, which writes the whole
-    /// object down to change it.
-    #[must_use]
-    pub fn replacing(&self, name: &str, uid: &str, version: u64) -> Value {
-        json!({
-            "apiVersion": NodeRoutes::api_version(&()), "kind": NodeRoutes::kind(&()),
-            "metadata": { "name": name, "uid": uid, "resourceVersion": version.to_string() },
-            "spec": { "table": "" }, // the server keeps its own
-            "status": self,
-        })
     }
 }
 

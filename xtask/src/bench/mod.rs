@@ -7,6 +7,7 @@ mod contestant;
 mod control;
 mod cpu;
 mod endure;
+mod first_demo;
 mod load;
 mod memory;
 mod proxies;
@@ -43,6 +44,8 @@ enum What {
     Control(control::Control),
     /// From a running cluster to a keyed request that a preview answers, command by command
     Walk,
+    /// The first `cargo xtask demo` of a newcomer: from a clone of this tree's last commit, with empty caches
+    FirstDemo(first_demo::FirstDemo),
 }
 
 #[derive(clap::Args)]
@@ -74,6 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Datapath(args) => datapath(args),
         What::Control(args) => control::run(args),
         What::Walk => walk::run(),
+        What::FirstDemo(args) => first_demo::run(args),
     }
 }
 

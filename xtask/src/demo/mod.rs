@@ -48,11 +48,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
          sudo -E env \"PATH=$PATH\" cargo xtask demo"
     );
     setup::ensure(&[Group::Demo])?;
-    if !args.no_agent {
-        build::agent()?;
-    }
+    let agent = if args.no_agent { None } else { Some(build::demo_agent()?) };
     signals::watch()?;
-    let mut stage = Stage::set(args.app.as_deref(), args.preview.as_deref(), !args.no_agent)?;
+    let mut stage = Stage::set(args.app.as_deref(), args.preview.as_deref(), agent)?;
     if args.output == Some(Output::Json) {
         let mut stdout = std::io::stdout();
         writeln!(stdout, "{}", stage.describe())?;

@@ -2,7 +2,6 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -124,9 +123,8 @@ fn tally(when: &str, counts: Counts, paint: &Paint) {
 }
 
 fn routes(stage: &Stage) {
-    let output =
-        Command::new(Agent::binary()).args(["debug", "routes", "--node", stage.net.node_name()]).output();
-    let said = output.map(|o| [o.stdout, o.stderr].concat()).unwrap_or_else(|e| e.to_string().into_bytes());
+    let Some(output) = stage.routes() else { return };
+    let said = output.map_or_else(|e| e.to_string().into_bytes(), |o| [o.stdout, o.stderr].concat());
     for line in String::from_utf8_lossy(&said).lines() {
         println!("  {line}");
     }

@@ -1,6 +1,7 @@
 //! What the demo plays on: a node with three pods, the servers in them, and the agent.
 
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -24,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Dropped from top to bottom: first the processes, then where they ran.
 pub(super) struct Stage {
+    /// The agent's program; none where there is to be no agent.
+    program: Option<PathBuf>,
     agent: Option<Agent>,
     app_server: Running,
     preview_server: Running,
@@ -40,7 +43,11 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Builds it and waits until everything is ready.
-    pub(super) fn set(app_cmd: Option<&str>, preview_cmd: Option<&str>, with_agent: bool) -> Result<Self> {
+    pub(super) fn set(
+        app_cmd: Option<&str>,
+        preview_cmd: Option<&str>,
+        program: Option<PathBuf>,
+    ) -> Result<Self> {
         let step = Step::start("Making a node with three pods");
         let net = Net::new()?;
         let (client, app, preview) = (net.pod("client")?, net.pod("app")?, net.pod("preview")?);
@@ -61,6 +68,7 @@ impl Stage {
         );
         let own_servers = app_cmd.is_none() && preview_cmd.is_none();
         let mut stage = Self {
+            program,
             agent: None,
             app_server,
             preview_server,
@@ -73,9 +81,7 @@ impl Stage {
             net,
             own_servers,
         };
-        if with_agent {
-            stage.start_agent()?;
-        }
+        stage.start_agent()?;
         signals::check()?;
         Ok(stage)
     }
@@ -121,11 +127,19 @@ impl Stage {
         })
     }
 
+    /// What the agent's program says of the routes in the kernel.
+    pub(super) fn routes(&self) -> Option<std::io::Result<Output>> {
+        let program = self.program.as_ref()?;
+        Some(Command::new(program).args(["debug", "routes", "--node", self.net.node_name()]).output())
+    }
+
     fn start_agent(&mut self) -> Result<()> {
+        let Some(program) = &self.program else { return Ok(()) };
         let step = Step::start("Starting the agent");
         // With its reasons in the log: the screen shows one.
         let filter = "info,byway_agent::forward::count=debug";
-        self.agent = Some(Agent::builder(&self.net).env("RUST_LOG", filter).start(&self.routes)?);
+        self.agent =
+            Some(Agent::builder(&self.net).program(program).env("RUST_LOG", filter).start(&self.routes)?);
         step.done();
         Ok(())
     }
