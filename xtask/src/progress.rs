@@ -3,12 +3,18 @@
 
 use std::io::{BufRead, BufReader, IsTerminal, Read};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+
+use log::Log;
+
+mod log;
+#[cfg(test)]
+mod tests;
 
 /// A step that is under way. Dropped without [`Step::done`], it counts as failed.
 pub(crate) struct Step {
@@ -44,47 +50,37 @@ impl Step {
         self.end(&line);
     }
 
-    /// Runs `command` as this step: its last line is shown while it runs, all of its output if it fails.
+    /// Runs `command` as this step: its last line is shown while it runs. If it fails, one line says why, and a file has
+    /// all that it said.
     pub(crate) fn run(self, command: &mut Command) -> Result<()> {
-        let name = format!("{command:?}");
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+        let log = Mutex::new(Log::new(&self.title)?);
+        let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped
             .spawn()
-            .with_context(|| format!("cannot run {name}"))?;
-        let output = Arc::new(Mutex::new(String::new()));
-        let out = self.follow(child.stdout.take(), &output);
-        let err = self.follow(child.stderr.take(), &output);
+            .with_context(|| format!("{}: cannot run {}", self.title, command.get_program().display()))?;
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        thread::scope(|threads| {
+            threads.spawn(|| self.follow(out, &log));
+            self.follow(err, &log);
+        });
         let status = child.wait()?;
-        // Whatever the reading threads panicked with, the status tells more.
-        let _ = (out.join(), err.join());
+        let log = log.into_inner().unwrap_or_else(PoisonError::into_inner);
         if status.success() {
+            log.forget();
             self.done();
             return Ok(());
         }
-        drop(self);
-        let output = output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        bail!("{name} failed with {status}:\n{output}")
+        let (why, file) = log.end();
+        bail!("{}: {status}: {why} (all that it said: {})", self.title, file.display())
     }
 
-    fn follow<R: Read + Send + 'static>(
-        &self,
-        pipe: Option<R>,
-        output: &Arc<Mutex<String>>,
-    ) -> thread::JoinHandle<()> {
-        let bar = self.bar.clone();
-        let output = Arc::clone(output);
-        thread::spawn(move || {
-            for line in pipe.into_iter().flat_map(|p| BufReader::new(p).lines()).map_while(Result::ok) {
-                if let Some(bar) = &bar {
-                    bar.set_message(line.trim().to_owned());
-                }
-                let mut output = output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                output.push_str(&line);
-                output.push('\n');
+    fn follow<R: Read>(&self, pipe: Option<R>, log: &Mutex<Log>) {
+        for line in pipe.into_iter().flat_map(|p| BufReader::new(p).lines()).map_while(Result::ok) {
+            if let Some(bar) = &self.bar {
+                bar.set_message(line.trim().to_owned());
             }
-        })
+            log.lock().unwrap_or_else(PoisonError::into_inner).say(&line);
+        }
     }
 
     fn end(&self, line: &str) {

@@ -8,12 +8,17 @@ use anyhow::{Context, Result};
 use crate::progress::Step;
 use crate::workspace;
 
+/// Whether they are there.
+pub(super) fn is_there() -> Result<bool> {
+    Ok(byway_tests::node_modules()?.is_dir())
+}
+
 /// Fetches them if they are missing.
 pub(super) fn ensure() -> Result<()> {
-    let modules = byway_tests::node_modules()?;
-    if modules.is_dir() {
+    if is_there()? {
         return Ok(());
     }
+    let modules = byway_tests::node_modules()?;
     let folder = modules.parent().context("it is in a folder of its own")?;
     // Moved to its place once it is whole.
     let fresh = folder.with_extension(format!("new-{}", std::process::id()));

@@ -6,7 +6,6 @@
 
 use std::env::{self, consts::ARCH};
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -27,9 +26,14 @@ pub(super) fn bin() -> Result<PathBuf> {
     Ok(workspace::tools_dir()?.join(MODULE).join("bin"))
 }
 
+/// Whether there is one that is new enough.
+pub(super) fn is_there() -> Result<bool> {
+    Ok(bin()?.join("go").is_file() || on_path())
+}
+
 /// Fetches Go if there is none that is new enough. Needs curl and python3.
 pub(super) fn ensure() -> Result<()> {
-    if on_path() || bin()?.join("go").is_file() {
+    if is_there()? {
         return Ok(());
     }
     if ARCH != "x86_64" {
@@ -53,26 +57,33 @@ pub(super) fn ensure() -> Result<()> {
     Ok(fs::remove_file(&zip)?)
 }
 
-/// The command that builds a package with the versions that `folder` of the workspace pins.
-pub(super) fn build(folder: &str, package: &str, to: &Path, ldflags: &str) -> Result<Command> {
-    let mut go = Command::new("go");
-    // Packages are named as they are compiled: the last one is shown.
-    go.args(["build", "-v", "-p", "2", "-trimpath", "-ldflags", ldflags, "-o"]).arg(to).arg(package);
-    go.current_dir(workspace::root().join(folder));
-    go.env("PATH", path_with_tools()?).env("CGO_ENABLED", "0").env("GOWORK", "off").env("GOCACHE", cache()?);
-    Ok(go)
+/// What Go keeps of its work: 4 GB after Kubernetes. While something is missing it is kept, so that the next set-up goes on
+/// where this one stopped.
+pub(super) struct Cache {
+    folder: PathBuf,
+    filled: bool,
 }
 
-/// What compiling Kubernetes leaves takes 4 GB: kept while something is missing, so that it goes on where it stopped.
-pub(super) fn forget_cache() -> Result<()> {
-    match fs::remove_dir_all(cache()?) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
-        _ => Ok(()),
+impl Cache {
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self { folder: workspace::tools_dir()?.join("go-build"), filled: false })
     }
-}
 
-fn cache() -> Result<PathBuf> {
-    Ok(workspace::tools_dir()?.join("go-build"))
+    /// The command that builds a package with the versions that `folder` of the workspace pins.
+    pub(super) fn build(&mut self, folder: &str, package: &str, to: &Path, ldflags: &str) -> Result<Command> {
+        self.filled = true;
+        let mut go = Command::new("go");
+        // Packages are named as they are compiled: the last one is shown.
+        go.args(["build", "-v", "-p", "2", "-trimpath", "-ldflags", ldflags, "-o"]).arg(to).arg(package);
+        go.current_dir(workspace::root().join(folder)).env("PATH", path_with_tools()?);
+        go.env("CGO_ENABLED", "0").env("GOWORK", "off").env("GOCACHE", &self.folder);
+        Ok(go)
+    }
+
+    /// Takes away what this set-up has put there.
+    pub(super) fn forget(self) -> Result<()> {
+        if self.filled { Ok(fs::remove_dir_all(self.folder)?) } else { Ok(()) }
+    }
 }
 
 /// Modules know no permissions. `go` itself is marked last: it says that all is there.

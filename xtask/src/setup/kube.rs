@@ -13,7 +13,7 @@ use super::{Group, go};
 use crate::progress::Step;
 
 /// A program and the Go package that it is.
-struct Program {
+pub(super) struct Program {
     name: &'static str,
     package: &'static str,
     group: Group,
@@ -34,11 +34,16 @@ const fn program(name: &'static str, package: &'static str, group: Group) -> Pro
     Program { name, package, group }
 }
 
-/// Builds the programs that are missing.
-pub(super) fn ensure(groups: &[Group]) -> Result<()> {
+/// The programs of these groups that are not there yet.
+pub(super) fn missing(groups: &[Group]) -> Result<Vec<&'static Program>> {
     let bin = byway_tests::kube_bin()?;
     let wanted = PROGRAMS.iter().filter(|program| groups.contains(&program.group));
-    let missing: Vec<_> = wanted.filter(|program| !bin.join(program.name).is_file()).collect();
+    Ok(wanted.filter(|program| !bin.join(program.name).is_file()).collect())
+}
+
+/// Builds the programs that are missing.
+pub(super) fn ensure(groups: &[Group], cache: &mut go::Cache) -> Result<()> {
+    let (bin, missing) = (byway_tests::kube_bin()?, missing(groups)?);
     if missing.is_empty() {
         return Ok(());
     }
@@ -51,7 +56,7 @@ pub(super) fn ensure(groups: &[Group]) -> Result<()> {
     let fresh = bin.with_file_name(format!("new-{}", std::process::id()));
     fs::create_dir_all(&fresh)?;
     let built = missing.iter().try_for_each(|program| {
-        build(program, &fresh.join(program.name))?;
+        build(program, &fresh.join(program.name), cache)?;
         fs::create_dir_all(&bin)?;
         fs::rename(fresh.join(program.name), bin.join(program.name)).context("cannot keep what was built")
     });
@@ -60,11 +65,11 @@ pub(super) fn ensure(groups: &[Group]) -> Result<()> {
 }
 
 /// One by one, so that each step shows that it goes on; what they share is compiled once anyway.
-fn build(program: &Program, to: &Path) -> Result<()> {
+fn build(program: &Program, to: &Path, cache: &mut go::Cache) -> Result<()> {
     let version = byway_tests::kube_version();
     let minor = version.split('.').nth(1).unwrap_or_default();
     let variable = "-X k8s.io/component-base/version.git";
     let flags = format!("-s -w {variable}Version={version} {variable}Major=1 {variable}Minor={minor}");
     let step = Step::start(format!("Building {} for Kubernetes {version}, once", program.name));
-    step.run(&mut go::build("xtask/kube", program.package, to, &flags)?)
+    step.run(&mut cache.build("xtask/kube", program.package, to, &flags)?)
 }

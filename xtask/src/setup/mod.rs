@@ -7,6 +7,7 @@ mod browser;
 pub(crate) mod envoy;
 mod go;
 mod kube;
+mod lock;
 mod packages;
 mod peers;
 pub(crate) mod toolchain;
@@ -20,6 +21,7 @@ use clap::ValueEnum;
 
 use crate::progress::Step;
 use crate::workspace;
+use lock::Lock;
 use toolchain::Toolchain;
 
 /// What a command needs from the machine.
@@ -76,20 +78,39 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Installs what the groups need and this machine lacks. Says nothing when nothing is missing.
 pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
-    packages::ensure(groups)?;
-    if groups.contains(&Group::Test) {
-        go::ensure()?;
-        peers::ensure()?;
-        browser::ensure()?;
+    if is_complete(groups)? {
+        return Ok(());
     }
+    let _alone = Lock::take(&byway_tests::cache_dir()?)?;
+    // Whoever was waited for may have done it.
+    install(groups)
+}
+
+fn is_complete(groups: &[Group]) -> Result<bool> {
+    let wants = |group| groups.contains(&group);
+    Ok(packages::missing(groups).is_empty()
+        && (!wants(Group::Test) || (go::is_there()? && peers::missing()?.is_empty() && browser::is_there()?))
+        && (!wants(Group::Build) || toolchain::is_there())
+        && (!wants(Group::Bench) || envoy::program()?.is_file())
+        && kube::missing(groups)?.is_empty())
+}
+
+fn install(groups: &[Group]) -> Result<()> {
+    packages::ensure(groups)?;
     if groups.contains(&Group::Build) {
         toolchain::ensure()?;
     }
     if groups.contains(&Group::Bench) {
         envoy::ensure()?;
     }
-    kube::ensure(groups)?;
-    go::forget_cache()
+    let mut cache = go::Cache::new()?;
+    if groups.contains(&Group::Test) {
+        go::ensure()?;
+        peers::ensure(&mut cache)?;
+        browser::ensure()?;
+    }
+    kube::ensure(groups, &mut cache)?;
+    cache.forget()
 }
 
 /// Where tools are that this command built.
@@ -110,5 +131,6 @@ pub(crate) fn install_cargo_deny() -> Result<()> {
     install
         .args(["install", "cargo-deny", "--version", "0.20.2", "--locked", "--root"])
         .arg(workspace::tools_dir()?);
+    let _alone = Lock::take(&byway_tests::cache_dir()?)?;
     Step::start("Building cargo-deny, once").run(&mut install)
 }

@@ -53,9 +53,14 @@ pub(super) fn wanted(groups: &[Group]) -> impl Iterator<Item = &'static Tool> {
     TOOLS.iter().filter(move |tool| tool.groups.iter().any(|group| groups.contains(group)))
 }
 
+/// Those of them that this machine lacks.
+pub(super) fn missing(groups: &[Group]) -> Vec<&'static Tool> {
+    wanted(groups).filter(|tool| workspace::find(tool.program).is_none()).collect()
+}
+
 /// Installs the programs that are missing.
 pub(super) fn ensure(groups: &[Group]) -> Result<()> {
-    let missing: Vec<_> = wanted(groups).filter(|tool| workspace::find(tool.program).is_none()).collect();
+    let missing = missing(groups);
     if missing.is_empty() {
         return Ok(());
     }
@@ -93,7 +98,8 @@ fn apt_get() -> Result<Command> {
     } else {
         bail!("packages are missing, and only root can install them: run `cargo xtask setup` as root")
     };
-    command.env("DEBIAN_FRONTEND", "noninteractive");
+    // Another one that runs is waited for: a new machine updates itself.
+    command.args(["-o", "DPkg::Lock::Timeout=300"]).env("DEBIAN_FRONTEND", "noninteractive");
     Ok(command)
 }
 

@@ -20,19 +20,27 @@ const PROGRAMS: [(Peers, &str, &str); 8] = [
     (Peers::WebSocket, "websocket-server", "./server"),
 ];
 
-/// Builds the programs that are missing.
-pub(super) fn ensure() -> Result<()> {
+/// The programs that are not there yet.
+pub(super) fn missing() -> Result<Vec<(Peers, &'static str, &'static str)>> {
+    let mut missing = Vec::new();
     for (peers, name, package) in PROGRAMS {
-        let bin = peers.bin()?;
-        if bin.join(name).is_file() {
-            continue;
+        if !peers.bin()?.join(name).is_file() {
+            missing.push((peers, name, package));
         }
+    }
+    Ok(missing)
+}
+
+/// Builds the programs that are missing.
+pub(super) fn ensure(cache: &mut go::Cache) -> Result<()> {
+    for (peers, name, package) in missing()? {
+        let bin = peers.bin()?;
         fs::create_dir_all(&bin)?;
         // A program is moved to its place once it is whole.
         let fresh = bin.join(format!("{name}-{}", std::process::id()));
         let folder = format!("tests/apps/{}", peers.folder());
         Step::start(format!("Building {name}, once"))
-            .run(&mut go::build(&folder, package, &fresh, "-s -w")?)?;
+            .run(&mut cache.build(&folder, package, &fresh, "-s -w")?)?;
         fs::rename(&fresh, bin.join(name)).context("cannot keep what was built")?;
     }
     Ok(())

@@ -35,6 +35,11 @@ pub(crate) struct Llvm {
     library: PathBuf,
 }
 
+/// Whether there is a toolchain with its linker.
+pub(super) fn is_there() -> bool {
+    Toolchain::find().is_ok_and(|it| it.has_linker().unwrap_or(false))
+}
+
 /// Makes sure that there is a toolchain and its linker.
 pub(super) fn ensure() -> Result<()> {
     if Toolchain::find().is_err() && packages::is_debian() {
@@ -78,12 +83,17 @@ impl Toolchain {
         }
     }
 
+    fn has_linker(&self) -> Result<bool> {
+        let root = self.root()?;
+        Ok(self.llvm().is_linked(&root.join("llvm")) && is_installed(&root, &self.llvm().feature()))
+    }
+
     fn ensure_linker(&self) -> Result<()> {
-        let (root, llvm) = (self.root()?, self.llvm());
-        let prefix = root.join("llvm");
-        if llvm.is_linked(&prefix) && has_linker(&root, &llvm.feature()) {
+        if self.has_linker()? {
             return Ok(());
         }
+        let (root, llvm) = (self.root()?, self.llvm());
+        let prefix = root.join("llvm");
         llvm.link(&prefix)?;
         let mut install = workspace::foreign_cargo("cargo");
         install
@@ -91,6 +101,9 @@ impl Toolchain {
             .args(["--no-default-features", "--features", &llvm.feature(), "--root"])
             .arg(&root)
             .env("LLVM_PREFIX", &prefix);
+        // LLVM does the work: what is compiled here hands it over.
+        let quick = [("OPT_LEVEL", "1"), ("DEBUG", "false"), ("LTO", "off"), ("CODEGEN_UNITS", "16")];
+        install.envs(quick.map(|(what, how)| (format!("CARGO_PROFILE_RELEASE_{what}"), how)));
         Step::start(format!("Building bpf-linker {BPF_LINKER} for LLVM {}, once", llvm.version))
             .run(&mut install)
     }
@@ -159,7 +172,7 @@ fn nightly_with_source() -> Option<PathBuf> {
 }
 
 /// True if `root` holds the bpf-linker that we would install. Cargo writes down what it installed and how.
-fn has_linker(root: &Path, feature: &str) -> bool {
+fn is_installed(root: &Path, feature: &str) -> bool {
     let Ok(text) = fs::read_to_string(root.join(".crates2.json")) else {
         return false;
     };

@@ -1,0 +1,45 @@
+//! One set-up at a time: two would install the same things, and take away from each other what they compile with.
+
+use std::env;
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::progress::Step;
+
+#[cfg(test)]
+mod tests;
+
+/// Held while something is installed. The file stays, and says who held it last; the kernel frees it when the process
+/// ends, however that comes.
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits until no other set-up is under way, and says for whom.
+    pub(super) fn take(folder: &Path) -> Result<Self> {
+        let path = folder.join("set-up.lock");
+        let open = || File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = fs::create_dir_all(folder).and_then(|()| open());
+        let mut file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder)?;
+                let step = Step::start(format!("Waiting for another set-up to end: {}", holder.trim()));
+                file.lock()?;
+                step.done();
+            }
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let args: Vec<_> = env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+        file.set_len(0)?;
+        file.rewind()?;
+        write!(file, "process {}, `cargo xtask {}`", std::process::id(), args.join(" "))?;
+        Ok(Self { _file: file })
+    }
+}
