@@ -41,6 +41,7 @@ const TABLE: &[(&[&str], &str)] = &[
         &["UnsupportedWorkloadRef"],
         "use another target: this Rollout takes its template from something unknown",
     ),
+    (&["NoSelector"], "set spec.selector of the Rollout"),
     (&["TargetIsPreview"], "make the target of that preview the target"),
     (
         &["TargetUsesHostNetwork"],

@@ -30,7 +30,8 @@ mod slim;
 pub use scopes::Scopes;
 
 use objects::{
-    child, keyed_by_uid, namespace, node, node_routes, of, own_policy, preview, service, workload,
+    child, keyed_by_uid, namespace, node, node_routes, of, own_policy, pod_template, preview, service,
+    workload,
 };
 use pauses::Pauses;
 
@@ -104,6 +105,8 @@ impl Watch {
         let own = config().labels("!pod-template-hash");
         self.workloads(Api::<slim::ReplicaSet>::all(client()), TargetKind::ReplicaSet, own, |o| &o.spec);
         tokio::spawn(self.clone().rollouts());
+        let templates: Api<slim::PodTemplate> = Api::all(client());
+        self.follow("podtemplates", templates, config(), |it| pod_template(&it), Update::PodTemplate);
 
         let services: Api<slim::Service> = Api::all(client());
         self.follow("services", services, config(), service, Update::Service);

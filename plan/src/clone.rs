@@ -22,7 +22,6 @@ mod mesh;
 mod policies;
 mod ports;
 mod refuse;
-mod selectors;
 mod source;
 mod spread;
 mod targetless;

@@ -17,6 +17,7 @@ pub mod routes;
 pub mod rows;
 pub mod rules;
 pub mod scope;
+mod selectors;
 pub mod standing;
 pub mod status;
 pub mod table;

@@ -125,9 +125,41 @@ pub struct WorkloadRow {
     /// Raised by each change of its spec.
     pub generation: i64,
     /// Where a Rollout keeps its pod template, if not in itself.
-    pub template_of: Option<(TargetKind, Name)>,
-    /// Its pods.
+    pub template_of: Option<TemplateOf>,
+    /// Its pods. Empty of a Rollout that leaves this to the workload which has its template.
     pub selector: LabelSelector,
+    /// What its pods are like.
+    pub template: Box<TemplateRow>,
+}
+
+/// What a Rollout may take its pod template from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TemplateOf {
+    /// A Deployment or a ReplicaSet.
+    Workload(TargetKind, Name),
+    /// A PodTemplate.
+    PodTemplate(Name),
+}
+
+impl TemplateOf {
+    /// Of a kind as it is written; nothing if it is none of which a Rollout takes a template.
+    pub fn named(kind: &str, name: &str) -> Option<Self> {
+        match kind {
+            "Deployment" => Some(Self::Workload(TargetKind::Deployment, name.into())),
+            "ReplicaSet" => Some(Self::Workload(TargetKind::ReplicaSet, name.into())),
+            "PodTemplate" => Some(Self::PodTemplate(name.into())),
+            _ => None,
+        }
+    }
+}
+
+/// A PodTemplate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodTemplateRow {
+    /// Its UID.
+    pub uid: Name,
+    /// Raised by each change of its template.
+    pub generation: i64,
     /// What its pods are like.
     pub template: Box<TemplateRow>,
 }

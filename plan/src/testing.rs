@@ -57,6 +57,7 @@ pub(crate) fn world() -> World {
     sync(&mut world.nodes);
     sync(&mut world.namespaces);
     sync(&mut world.node_routes);
+    sync(&mut world.pod_templates);
     sync(&mut world.services);
     sync(&mut world.budgets);
     sync(&mut world.policies);

@@ -7,7 +7,8 @@ use k8s_openapi::api::networking::v1::NetworkPolicySpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::rows::{
-    AgentRow, ChildRow, Name, NamespaceRow, PodRow, PreviewPodRow, PublishedRow, Ref, ServiceRow, WorkloadRow,
+    AgentRow, ChildRow, Name, NamespaceRow, PodRow, PodTemplateRow, PreviewPodRow, PublishedRow, Ref,
+    ServiceRow, WorkloadRow,
 };
 use crate::scope::Scope;
 use crate::table::Change;
@@ -31,6 +32,8 @@ pub enum Update {
     NodeRoutes(Change<Name, PublishedRow>),
     /// Workloads.
     Workload(TargetKind, Change<Ref, WorkloadRow>),
+    /// PodTemplates.
+    PodTemplate(Change<Ref, PodTemplateRow>),
     /// Services.
     Service(Change<Ref, ServiceRow>),
     /// PodDisruptionBudgets.

@@ -7,7 +7,7 @@ use byway_api::{Key, Preview, TargetKind, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::outcome::CloneOutcome;
-use crate::rows::{Name, PolicyRow, Ref, SelectorRow, ServiceRow, WorkloadRow};
+use crate::rows::{Name, PolicyRow, Ref, SelectorRow, ServiceRow, TemplateOf, WorkloadRow};
 use crate::rules::Rules;
 use crate::standing::Standing;
 use crate::table::Table;
@@ -102,10 +102,14 @@ fn target_version(world: &World, standing: &Standing) -> Option<(Version, Option
     if target.kind != TargetKind::Pod {
         let version = |row: &WorkloadRow| (row.uid.clone(), row.generation);
         let row = world.workload(namespace, target)?;
-        let template = row.template_of.as_ref().and_then(|(kind, name)| {
-            world.workloads.get(kind)?.get(&Ref::new(namespace.clone(), name.clone()))
-        });
-        return Some((version(row), template.map(version)));
+        let template = match &row.template_of {
+            Some(TemplateOf::PodTemplate(name)) => {
+                let template = world.pod_templates.get(&Ref::new(namespace.clone(), name.clone()));
+                template.map(|row| (row.uid.clone(), row.generation))
+            }
+            _ => world.template_workload(namespace, row).map(version),
+        };
+        return Some((version(row), template));
     }
     let pods = world.pods_of(&world.scope_of(namespace, target)?)?;
     pods.iter().next().map(|(uid, _)| ((uid.clone(), 0), None))
@@ -124,7 +128,9 @@ impl Around {
         }
         for (kind, table) in &world.workloads {
             for (name, workload) in in_namespace(table, namespace) {
-                around.selectors.push(row(kind.as_str(), name, &workload.selector));
+                if let Some(selector) = world.selector(namespace, workload) {
+                    around.selectors.push(row(kind.as_str(), name, selector));
+                }
             }
         }
         for (name, spec) in in_namespace(&world.policies, namespace) {

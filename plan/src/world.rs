@@ -12,9 +12,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use crate::identity::uid_of;
 use crate::outcome::CloneOutcome;
 use crate::rows::{
-    AgentRow, ChildRow, Name, NamespaceRow, PodRow, PreviewPodRow, PublishedRow, Ref, ServiceRow, WorkloadRow,
+    AgentRow, ChildRow, Name, NamespaceRow, PodRow, PodTemplateRow, PreviewPodRow, PublishedRow, Ref,
+    ServiceRow, TemplateOf, TemplateRow, WorkloadRow,
 };
 use crate::scope::{Pods, Scope};
+use crate::selectors;
 use crate::table::Table;
 use crate::traffic::Sums;
 use crate::update::Update;
@@ -36,6 +38,8 @@ pub struct World {
     pub namespaces: Table<Name, NamespaceRow>,
     /// What agents have programmed, by node.
     pub node_routes: Table<Name, PublishedRow>,
+    /// PodTemplates, from which Rollouts may take theirs.
+    pub pod_templates: Table<Ref, PodTemplateRow>,
     /// Workloads by kind.
     pub workloads: BTreeMap<TargetKind, Table<Ref, WorkloadRow>>,
     /// Services.
@@ -96,6 +100,7 @@ impl World {
                 is_new
             }
             Update::Workload(kind, change) => self.workloads.entry(kind).or_default().apply(change),
+            Update::PodTemplate(change) => self.pod_templates.apply(change),
             Update::Service(change) => self.services.apply(change),
             Update::Budget(change) => self.budgets.apply(change),
             Update::Policy(change) => self.policies.apply(change),
@@ -129,6 +134,7 @@ impl World {
             && self.nodes.is_synced()
             && self.namespaces.is_synced()
             && self.node_routes.is_synced()
+            && self.pod_templates.is_synced()
             && self.services.is_synced()
             && self.budgets.is_synced()
             && self.policies.is_synced()
@@ -142,7 +148,7 @@ impl World {
         let pods = if target.kind == TargetKind::Pod {
             Pods::Named(name)
         } else {
-            return self.workload(namespace, target).and_then(|row| Self::pods_selected(namespace, row));
+            return self.workload(namespace, target).and_then(|row| self.pods_selected(namespace, row));
         };
         Some(Scope { namespace: namespace.clone(), pods })
     }
@@ -161,20 +167,49 @@ impl World {
         }
     }
 
-    /// Workloads whose pods are to be steered ahead of any preview, and which pods these are.
-    pub fn armed(&self) -> impl Iterator<Item = (TargetKind, &Ref, &WorkloadRow, Scope)> {
+    /// Workloads whose pods are to be steered ahead of any preview, what these are like, and which they are.
+    pub fn armed(&self) -> impl Iterator<Item = (TargetKind, &Ref, &TemplateRow, Scope)> {
         let all = self.workloads.iter().flat_map(|(kind, table)| table.iter().map(|it| (*kind, it)));
         all.filter_map(|(kind, (name, row))| {
             let namespace = self.namespaces.get(&name.namespace).filter(|it| it.open);
-            let asked = namespace.is_some_and(|it| it.armed || row.template.armed);
-            let scope = if asked { Self::pods_selected(&name.namespace, row) } else { None };
-            Some((kind, name, row, scope?))
+            let template = self.template(&name.namespace, row);
+            let asked = namespace.is_some_and(|it| it.armed || row.template.armed || template.armed);
+            let scope = if asked { self.pods_selected(&name.namespace, row) } else { None };
+            Some((kind, name, template, scope?))
         })
     }
 
-    fn pods_selected(namespace: &Name, row: &WorkloadRow) -> Option<Scope> {
-        let pods = Pods::Selected(selector_text(&row.selector)?.into());
+    fn pods_selected(&self, namespace: &Name, row: &WorkloadRow) -> Option<Scope> {
+        let pods = Pods::Selected(selector_text(self.selector(namespace, row)?)?.into());
         Some(Scope { namespace: namespace.clone(), pods })
+    }
+
+    /// How a workload selects its pods: a Rollout as the workload does that it takes its template from, unless it says it
+    /// itself.
+    pub fn selector<'a>(&'a self, namespace: &Name, row: &'a WorkloadRow) -> Option<&'a LabelSelector> {
+        let own = Some(&row.selector).filter(|selector| !selectors::is_empty(selector));
+        own.or_else(|| {
+            let other = &self.template_workload(namespace, row)?.selector;
+            Some(other).filter(|selector| !selectors::is_empty(selector))
+        })
+    }
+
+    /// What the pods of a workload are like, as far as is known.
+    fn template<'a>(&'a self, namespace: &Name, row: &'a WorkloadRow) -> &'a TemplateRow {
+        let elsewhere = match &row.template_of {
+            None => None,
+            Some(TemplateOf::Workload(..)) => self.template_workload(namespace, row).map(|it| &it.template),
+            Some(TemplateOf::PodTemplate(name)) => {
+                self.pod_templates.get(&Ref::new(namespace.clone(), name.clone())).map(|it| &it.template)
+            }
+        };
+        elsewhere.unwrap_or(&row.template)
+    }
+
+    /// The workload that a Rollout takes its template from.
+    pub fn template_workload(&self, namespace: &Name, row: &WorkloadRow) -> Option<&WorkloadRow> {
+        let Some(TemplateOf::Workload(kind, name)) = &row.template_of else { return None };
+        self.workloads.get(kind)?.get(&Ref::new(namespace.clone(), name.clone()))
     }
 
     /// The row of a target that is not a pod.

@@ -2,7 +2,7 @@
 
 use byway_api::{NodeRoutes, Preview, PreviewTarget, TargetKind, names};
 use byway_plan::clone::{Found, source_of};
-use byway_plan::rows::SelectorRow;
+use byway_plan::rows::{SelectorRow, TemplateOf};
 use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment, StatefulSet},
@@ -92,14 +92,13 @@ async fn meant(cluster: &Cluster, args: &DoctorArgs) -> Result<Option<(PreviewTa
 
 async fn of_target(client: &Client, namespace: &str, target: PreviewTarget, preview: Preview) -> TargetFacts {
     let object = object(client, namespace, target.kind, &target.name).await;
-    let elsewhere = match object.seen().and_then(Option::as_ref).map(|object| source_of(target.kind, object))
-    {
-        Some(Ok(Found::WorkloadRef(elsewhere))) => Some((elsewhere.kind, elsewhere.name)),
-        _ => None,
-    };
-    let template = match elsewhere {
-        Some((kind, name)) => self::object(client, namespace, kind, &name).await,
-        None => Look::Seen(None),
+    let source = object.seen().and_then(Option::as_ref).map(|object| source_of(target.kind, object));
+    let template = match source {
+        Some(Ok(Found::WorkloadRef(elsewhere))) => match elsewhere.template {
+            TemplateOf::Workload(kind, name) => self::object(client, namespace, kind, &name).await,
+            TemplateOf::PodTemplate(name) => dynamic(client, namespace, POD_TEMPLATE, &name).await,
+        },
+        _ => Look::Seen(None),
     };
     let all = ListParams::default();
     TargetFacts {
@@ -115,6 +114,9 @@ async fn of_target(client: &Client, namespace: &str, target: PreviewTarget, prev
     }
 }
 
+/// Group, version, kind and plural.
+const POD_TEMPLATE: (&str, &str, &str, &str) = ("", "v1", "PodTemplate", "podtemplates");
+
 /// Group, version and plural of a kind.
 const fn resource(kind: TargetKind) -> (&'static str, &'static str, &'static str) {
     match kind {
@@ -129,7 +131,16 @@ const fn resource(kind: TargetKind) -> (&'static str, &'static str, &'static str
 
 async fn object(client: &Client, namespace: &str, kind: TargetKind, name: &str) -> Look<Option<Value>> {
     let (group, version, plural) = resource(kind);
-    let of = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind.as_str()), plural);
+    dynamic(client, namespace, (group, version, kind.as_str(), plural), name).await
+}
+
+async fn dynamic(
+    client: &Client,
+    namespace: &str,
+    (group, version, kind, plural): (&str, &str, &str, &str),
+    name: &str,
+) -> Look<Option<Value>> {
+    let of = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
     let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &of);
     match api.get_opt(name).await {
         Ok(object) => Look::Seen(object.and_then(|object| serde_json::to_value(object).ok())),

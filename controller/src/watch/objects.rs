@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use byway_api::{NodeRoutes, Preview, TargetKind, names};
+use byway_api::{NodeRoutes, Preview, names};
 use byway_plan::ports;
 use byway_plan::rows::{
-    ChildRow, Name, NamespaceRow, PublishedRow, Ref, ServiceRow, TemplateRow, WorkloadRow, fingerprint,
+    ChildRow, Name, NamespaceRow, PodTemplateRow, PublishedRow, Ref, ServiceRow, TemplateOf, TemplateRow,
+    WorkloadRow, fingerprint,
 };
 use byway_plan::status::in_order;
 use k8s_openapi::api::core::v1::{Namespace, Node};
@@ -100,14 +101,21 @@ pub(super) fn workload(meta: &ObjectMeta, spec: &slim::WorkloadSpec) -> Option<(
     let row = WorkloadRow {
         uid: meta.uid.as_deref()?.into(),
         generation: meta.generation.unwrap_or_default(),
-        template_of: spec.workload_ref.as_ref().and_then(|it| {
-            let kind = [TargetKind::Deployment, TargetKind::ReplicaSet];
-            Some((kind.into_iter().find(|kind| kind.as_str() == it.kind)?, it.name.as_str().into()))
-        }),
+        template_of: spec.workload_ref.as_ref().and_then(|it| TemplateOf::named(&it.kind, &it.name)),
         selector: spec.selector.clone(),
         template: Box::new(template(meta, &spec.template)),
     };
     Some((of(meta)?, (!is_clone).then_some(row)))
+}
+
+pub(super) fn pod_template(object: &slim::PodTemplate) -> Option<(Ref, Option<PodTemplateRow>)> {
+    let meta = &object.metadata;
+    let row = PodTemplateRow {
+        uid: meta.uid.as_deref()?.into(),
+        generation: meta.generation.unwrap_or_default(),
+        template: Box::new(template(meta, &object.template)),
+    };
+    Some((of(meta)?, Some(row)))
 }
 
 fn template(meta: &ObjectMeta, template: &slim::Template) -> TemplateRow {

@@ -11,7 +11,7 @@ use k8s_openapi::api::networking::v1 as networking;
 use k8s_openapi::api::policy::v1 as policy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::Resource;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// An object with other contents than the type that it is of.
 macro_rules! slim {
@@ -50,6 +50,8 @@ slim! {
     DaemonSet as apps::DaemonSet { spec: WorkloadSpec }
     /// A ReplicaSet.
     ReplicaSet as apps::ReplicaSet { spec: WorkloadSpec }
+    /// A PodTemplate.
+    PodTemplate as core::PodTemplate { template: Template }
     /// A PodDisruptionBudget.
     Budget as policy::PodDisruptionBudget { spec: Selecting }
     /// A Service.
@@ -101,9 +103,16 @@ pub(crate) struct Selecting {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct WorkloadSpec {
+    #[serde(deserialize_with = "or_default")]
     pub(crate) selector: LabelSelector,
+    #[serde(deserialize_with = "or_default")]
     pub(crate) template: Template,
     pub(crate) workload_ref: Option<WorkloadRef>,
+}
+
+/// Custom resources may have a field that is null, and mean that it is not there.
+fn or_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(of: D) -> Result<T, D::Error> {
+    Option::deserialize(of).map(Option::unwrap_or_default)
 }
 
 /// Of a Rollout. Of what kind it may be is [`source_of`](byway_plan::clone::source_of)'s to say.

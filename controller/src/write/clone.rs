@@ -6,9 +6,10 @@ use byway_api::conditions::reason;
 use byway_api::{TargetKind, names};
 use byway_plan::clone::{Children, Found, Source, Surroundings, of_target, source_of, targetless};
 use byway_plan::outcome::{Applied, CloneOutcome};
+use byway_plan::rows::TemplateOf;
 use byway_plan::wish::Wish;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, PodTemplate, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::DynamicObject;
 use kube::core::ApiResource;
@@ -88,7 +89,12 @@ async fn build(client: &Client, wish: &Wish) -> Result<Children, Stop> {
     let source = match source_of(target.kind, &object)? {
         Found::Source(source) => *source,
         Found::WorkloadRef(other) => {
-            let object = read(client, namespace, other.kind, &other.name).await?;
+            let object = match &other.template {
+                TemplateOf::Workload(kind, name) => read(client, namespace, *kind, name).await?,
+                TemplateOf::PodTemplate(name) => {
+                    get(client, namespace, &ApiResource::erase::<PodTemplate>(&()), name).await?
+                }
+            };
             other.resolve(&object)?
         }
     };
@@ -113,10 +119,14 @@ async fn read(client: &Client, namespace: &str, kind: TargetKind, name: &str) ->
         TargetKind::Pod => ApiResource::erase::<Pod>(&()),
         TargetKind::Rollout => rollout_resource(),
     };
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+    get(client, namespace, &resource, name).await
+}
+
+async fn get(client: &Client, namespace: &str, resource: &ApiResource, name: &str) -> Result<Value, Stop> {
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, resource);
     let found = api.get_opt(name).await.map_err(|error| Stop::Write(error.into()))?;
     let object = found.ok_or_else(|| {
-        let message = format!("there is no {kind} {name} in namespace {namespace}");
+        let message = format!("there is no {} {name} in namespace {namespace}", resource.kind);
         Stop::No(reason::TARGET_NOT_FOUND.to_owned(), message)
     })?;
     Ok(serde_json::to_value(object).unwrap_or_default())

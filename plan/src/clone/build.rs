@@ -8,11 +8,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube_core::ResourceExt;
 
 use super::labels::{self, Selecting};
-use super::selectors::{self, Labels};
 use super::{
     Children, Refusal, Source, Surroundings, check, chosen, container, deployment, downward, duplicates,
     injected, mesh, policies, ports, spread, volumes, warn,
 };
+use crate::selectors::{self, Labels};
 
 #[cfg(test)]
 mod tests;

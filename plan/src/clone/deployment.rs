@@ -10,7 +10,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube_core::{Resource, ResourceExt};
 use serde::Serialize;
 
-use super::{chosen, labels, selectors::Labels};
+use super::{chosen, labels};
+use crate::selectors::Labels;
 
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::core::v1::{Container, DownwardAPIVolumeFile, EnvVar, ObjectFieldSelector, PodSpec};
 
-use super::selectors::{GENERATED, Labels};
 use super::{Warning, warn};
+use crate::selectors::{GENERATED, Labels};
 
 #[cfg(test)]
 mod tests;

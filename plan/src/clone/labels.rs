@@ -7,8 +7,8 @@
 use byway_api::{Key, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::selectors::{GENERATED, Labels, matches, may_match, required};
 use super::{Warning, warn};
+use crate::selectors::{GENERATED, Labels, exactly, matches, may_match, required};
 
 #[cfg(test)]
 mod tests;
@@ -93,7 +93,7 @@ pub(super) fn own(preview: &str, key: &Key) -> Labels {
 /// Selects the pods of a Preview.
 pub(super) fn selector(preview: &str) -> LabelSelector {
     let labels = Labels::from([(names::PREVIEW_LABEL.to_owned(), preview.to_owned())]);
-    super::selectors::exactly(&labels)
+    exactly(&labels)
 }
 
 /// Whether it is metadata of a tool that tracks its objects by it. `app.kubernetes.io/instance` is not meant: Argo CD

@@ -11,10 +11,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube_core::ResourceExt;
 
-use super::selectors::{Labels, matches, may_match};
 use super::{Warning, deployment, labels, warn};
 use crate::ports::protocol;
 use crate::rows::PolicyRow;
+use crate::selectors::{Labels, matches, may_match};
 
 #[cfg(test)]
 mod tests;

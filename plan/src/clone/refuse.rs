@@ -29,15 +29,21 @@ pub enum Refusal {
         /// Name of its owner.
         owner: String,
     },
-    /// A Rollout that refers to something that is no Deployment and no ReplicaSet.
+    /// A Rollout that refers to something of which Argo Rollouts takes no template.
     #[error(
-        "Rollout {rollout} takes its template from a {kind:?}: only a Deployment or a ReplicaSet can be read"
+        "Rollout {rollout} takes its template from a {kind:?}: only a Deployment, a ReplicaSet or a PodTemplate can be read"
     )]
     WorkloadRef {
         /// The Rollout.
         rollout: String,
         /// What it refers to.
         kind: String,
+    },
+    /// A Rollout that has pods of its own nowhere.
+    #[error("{target} does not say which pods are its own, so none can be steered: set its spec.selector")]
+    NoSelector {
+        /// Kind and name.
+        target: String,
     },
     /// A preview of a preview.
     #[error("{target} is itself a preview: make the target of Preview {preview} the target")]
@@ -159,6 +165,7 @@ impl Refusal {
             Self::NoTemplate { .. } => "NoTemplate",
             Self::OwnedReplicaSet { .. } => "OwnedReplicaSet",
             Self::WorkloadRef { .. } => "UnsupportedWorkloadRef",
+            Self::NoSelector { .. } => "NoSelector",
             Self::TargetIsPreview { .. } => "TargetIsPreview",
             Self::TargetUsesHostNetwork { .. } => "TargetUsesHostNetwork",
             Self::UnsupportedOs { .. } => "UnsupportedOS",

@@ -9,6 +9,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{Refusal, injected};
+use crate::rows::TemplateOf;
+use crate::selectors::{self, Labels};
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,8 @@ pub struct Source {
     pub name: String,
     /// Of the target.
     pub uid: String,
+    /// Labels of the target itself. None of a Pod, whose labels are those of its pods.
+    pub labels: Labels,
     /// Labels and annotations of its pods.
     pub meta: ObjectMeta,
     /// Its pod spec. A Pod's own is without what admission put into it.
@@ -48,10 +52,8 @@ pub enum Found {
 /// Where a Rollout keeps its pod template.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkloadRef {
-    /// Deployment or ReplicaSet.
-    pub kind: TargetKind,
-    /// In the same namespace.
-    pub name: String,
+    /// What it is, in the same namespace.
+    pub template: TemplateOf,
     rollout: Identity,
     selector: Option<LabelSelector>,
 }
@@ -63,13 +65,14 @@ impl WorkloadRef {
     ///
     /// As [`source_of`].
     pub fn resolve(self, object: &Value) -> Result<Source, Refusal> {
-        let mut source = of_workload(self.kind, object)?;
-        source.kind = TargetKind::Rollout;
-        source.name = self.rollout.name;
-        source.uid = self.rollout.uid;
+        let source = match &self.template {
+            TemplateOf::Workload(kind, _) => of_workload(*kind, object)?,
+            TemplateOf::PodTemplate(name) => of_pod_template(name, object)?,
+        };
+        let Identity { name, uid, labels } = self.rollout;
         // Argo Rollouts takes the workload's selector where the Rollout has none.
-        source.selector = self.selector.or(source.selector);
-        Ok(source)
+        let selector = self.selector.filter(|it| !selectors::is_empty(it)).or(source.selector);
+        Ok(Source { kind: TargetKind::Rollout, name, uid, labels, selector, ..source })
     }
 }
 
@@ -101,39 +104,61 @@ struct WorkloadSpec {
 }
 
 fn of_workload(kind: TargetKind, object: &Value) -> Result<Source, Refusal> {
-    let Identity { name, uid } = Identity::of(object);
+    let identity = Identity::of(object);
     if kind == TargetKind::ReplicaSet
         && let Some((owner_kind, owner)) = controller_of(object)
     {
-        return Err(Refusal::OwnedReplicaSet { name, owner_kind, owner });
+        return Err(Refusal::OwnedReplicaSet { name: identity.name, owner_kind, owner });
     }
-    let target = || target_text(kind, &name);
-    let read: WorkloadSpec = part(object, "spec", &target)?;
-    let template = read.template.ok_or_else(|| Refusal::NoTemplate { target: target() })?;
-    let spec = template.spec.ok_or_else(|| Refusal::NoTemplate { target: target() })?;
-    let unknown = lost(&object["spec"]["template"]["spec"], &to_value(&spec), "spec");
+    let target = target_text(kind, &identity.name);
+    let read: WorkloadSpec = part(object, "spec", &|| target.clone())?;
+    let selector = read.selector;
+    let claim_templates = read.volume_claim_templates.unwrap_or_default();
+    let source = of_template(kind, identity, &target, read.template, &object["spec"]["template"])?;
+    Ok(Source { selector, claim_templates, ..source })
+}
+
+/// A PodTemplate, to which a Rollout may refer.
+fn of_pod_template(name: &str, object: &Value) -> Result<Source, Refusal> {
+    let target = format!("PodTemplate {name}");
+    let template = part(object, "template", &|| target.clone())?;
+    of_template(TargetKind::Rollout, Identity::of(object), &target, template, &object["template"])
+}
+
+fn of_template(
+    kind: TargetKind,
+    identity: Identity,
+    target: &str,
+    template: Option<PodTemplateSpec>,
+    original: &Value,
+) -> Result<Source, Refusal> {
+    let missing = || Refusal::NoTemplate { target: target.to_owned() };
+    let template = template.ok_or_else(missing)?;
+    let spec = template.spec.ok_or_else(missing)?;
     Ok(Source {
         kind,
+        name: identity.name,
+        uid: identity.uid,
+        labels: identity.labels,
         injected: injected::present(&spec),
         meta: template.metadata.unwrap_or_default(),
+        unknown: lost(&original["spec"], &to_value(&spec), "spec"),
         spec,
-        selector: read.selector,
-        claim_templates: read.volume_claim_templates.unwrap_or_default(),
-        unknown,
-        name,
-        uid,
+        selector: None,
+        claim_templates: Vec::new(),
     })
 }
 
 fn of_pod(object: &Value) -> Result<Source, Refusal> {
     let kind = TargetKind::Pod;
-    let Identity { name, uid } = Identity::of(object);
+    let Identity { name, uid, .. } = Identity::of(object);
     let target = || target_text(kind, &name);
     let mut spec: PodSpec = part(object, "spec", &target)?;
     let mut meta: ObjectMeta = part(object, "metadata", &target)?;
     let unknown = lost(&object["spec"], &to_value(&spec), "spec");
     let injected = injected::strip(&mut meta, &mut spec);
-    Ok(Source { kind, name, uid, meta, spec, selector: None, claim_templates: Vec::new(), injected, unknown })
+    let (labels, claim_templates) = (Labels::new(), Vec::new());
+    Ok(Source { kind, name, uid, labels, meta, spec, selector: None, claim_templates, injected, unknown })
 }
 
 /// The `spec.workloadRef` of a Rollout without a template of its own.
@@ -144,25 +169,25 @@ fn rollouts_ref(object: &Value) -> Result<Option<WorkloadRef>, Refusal> {
         return Ok(None);
     }
     let rollout = Identity::of(object);
-    let kind = match reference["kind"].as_str() {
-        Some("Deployment") => TargetKind::Deployment,
-        Some("ReplicaSet") => TargetKind::ReplicaSet,
-        _ => return Err(Refusal::WorkloadRef { rollout: rollout.name, kind: text("kind") }),
+    let Some(template) = TemplateOf::named(&text("kind"), &text("name")) else {
+        return Err(Refusal::WorkloadRef { rollout: rollout.name, kind: text("kind") });
     };
     let selector = serde_json::from_value(object["spec"]["selector"].clone()).ok();
-    Ok(Some(WorkloadRef { kind, name: text("name"), rollout, selector }))
+    Ok(Some(WorkloadRef { template, rollout, selector }))
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct Identity {
     name: String,
     uid: String,
+    labels: Labels,
 }
 
 impl Identity {
     fn of(object: &Value) -> Self {
         let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
-        Self { name: text("name"), uid: text("uid") }
+        let labels = Labels::deserialize(&object["metadata"]["labels"]).unwrap_or_default();
+        Self { name: text("name"), uid: text("uid"), labels }
     }
 }
 

@@ -6,7 +6,7 @@
 use k8s_openapi::api::core::v1::{PodAffinityTerm, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::selectors::{Labels, matches};
+use crate::selectors::{Labels, matches};
 
 #[cfg(test)]
 mod tests;

@@ -10,8 +10,9 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube_core::ResourceExt;
 
-use super::{Children, Refusal, chosen, deployment, labels, selectors::Labels};
+use super::{Children, Refusal, chosen, deployment, labels};
 use crate::ports::MOST;
+use crate::selectors::Labels;
 
 #[cfg(test)]
 mod tests;

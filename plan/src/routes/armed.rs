@@ -10,8 +10,8 @@ use crate::world::World;
 
 /// Adds them. Also pods that are not ready yet: clients may connect the moment they are.
 pub(super) fn arm<'a>(world: &'a World, plan: &mut Plan, nodes: &mut BTreeMap<Name, Node<'a>>) {
-    for (kind, name, row, scope) in world.armed() {
-        let ports = ports(&row.template, services(world, name));
+    for (kind, name, template, scope) in world.armed() {
+        let ports = ports(template, services(world, name));
         if ports.is_empty() || ports.len() > MOST {
             plan.unarmed.insert((kind, name.clone()), ports.len());
             continue;

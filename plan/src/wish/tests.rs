@@ -1,6 +1,8 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::json;
 
 use super::*;
+use crate::rows::PodTemplateRow;
 use crate::standing::standings;
 use crate::table::Change;
 use crate::testing::{NAMESPACE, at, deployment, name, preview, world};
@@ -24,7 +26,7 @@ fn a_clone_follows_the_workload_that_its_rollout_takes_the_template_from() {
     deployment(&mut world, "template");
     deployment(&mut world, "other");
     touch(&mut world, TargetKind::Rollout, "app", |it| {
-        it.template_of = Some((TargetKind::Deployment, "template".into()));
+        it.template_of = TemplateOf::named("Deployment", "template");
     });
     preview(&mut world, "pr", 0, json!({ "target": { "kind": "Rollout", "name": "app" } }));
     let first = version(&world);
@@ -32,4 +34,44 @@ fn a_clone_follows_the_workload_that_its_rollout_takes_the_template_from() {
     assert_eq!(version(&world), first, "none of its business");
     touch(&mut world, TargetKind::Deployment, "template", |it| it.generation = 2);
     assert_ne!(version(&world), first);
+}
+
+#[test]
+fn a_clone_follows_the_pod_template_of_its_rollout() {
+    let mut world = world();
+    touch(&mut world, TargetKind::Rollout, "app", |it| {
+        it.template_of = TemplateOf::named("PodTemplate", "base");
+    });
+    preview(&mut world, "pr", 0, json!({ "target": { "kind": "Rollout", "name": "app" } }));
+    let mut versions = vec![version(&world)];
+    for generation in [1, 2] {
+        let row = PodTemplateRow { uid: "base".into(), generation, template: Box::default() };
+        world.apply(Update::PodTemplate(Change::Now(name("base"), Some(row))));
+        versions.push(version(&world));
+    }
+    versions.dedup();
+    assert_eq!(versions.len(), 3);
+}
+
+/// An empty selector would be one of all pods, and the Rollout be blamed for selecting the clone.
+#[test]
+fn a_rollout_selects_as_the_workload_does_that_has_its_template() {
+    let mut world = world();
+    deployment(&mut world, "template");
+    touch(&mut world, TargetKind::Rollout, "app", |it| {
+        it.selector = LabelSelector::default();
+        it.template_of = TemplateOf::named("Deployment", "template");
+    });
+    deployment(&mut world, "lost");
+    touch(&mut world, TargetKind::Rollout, "lost", |it| {
+        it.selector = LabelSelector::default();
+        it.template_of = TemplateOf::named("PodTemplate", "base");
+    });
+    let (around, _) = Around::of(&world, &NAMESPACE.into());
+    let rollouts: Vec<_> = around.selectors.iter().filter(|it| it.kind == "Rollout").collect();
+    let [rollout] = rollouts[..] else { panic!("{rollouts:?}") };
+    assert_eq!(
+        (rollout.name.as_str(), &rollout.selector.match_labels.as_ref().unwrap()["app"]),
+        ("app", &"template".to_owned())
+    );
 }

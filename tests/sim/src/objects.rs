@@ -33,6 +33,7 @@ const KINDS: &[(&str, &str, &str, bool)] = &[
     ("Namespace", "v1", "namespaces", false),
     ("Node", "v1", "nodes", false),
     ("Pod", "v1", "pods", true),
+    ("PodTemplate", "v1", "podtemplates", true),
     ("Service", "v1", "services", true),
     ("ServiceAccount", "v1", "serviceaccounts", true),
     ("ResourceQuota", "v1", "resourcequotas", true),

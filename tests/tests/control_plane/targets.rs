@@ -143,6 +143,72 @@ fn rollouts_are_targets_once_they_are_installed() {
     }
 }
 
+/// A pod of a Rollout, as its controller would make it.
+fn rolled(space: &Space<'_>, name: &str, app: &str) {
+    space.apply(json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "labels": { "app": app } },
+        "spec": { "containers": [container()] },
+    }));
+}
+
+#[test]
+fn rollouts_that_take_their_template_from_elsewhere_are_steered() {
+    let space = shared().space("elsewhere");
+    space.kube().install_crd(ROLLOUTS).unwrap();
+    let refer = |name: &str, selector: Value, group: &str, kind: &str, to: &str| {
+        let reference = json!({ "apiVersion": group, "kind": kind, "name": to });
+        let spec = json!({ "selector": selector, "workloadRef": reference });
+        let meta = json!({ "name": name });
+        space.apply(json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": meta, "spec": spec }));
+    };
+    // A Deployment's, and its selector, too.
+    space.apply(workload("Deployment", "base", 0));
+    refer("web", Value::Null, "apps/v1", "Deployment", "base");
+    rolled(&space, "web-1", "base");
+    let target = |name: &str| json!({ "target": { "kind": "Rollout", "name": name } });
+    space.preview("of-web", target("web"));
+    let all = json!({ "programmed": 1, "wanted": 1 });
+    let preview = space.wait("of-web", "on its pod", |it| {
+        it["status"]["routes"] == all && crate::stage::phase(it) == "Ready"
+    });
+    assert_eq!(condition(&preview, "Warnings"), &Value::Null, "nobody selects the clone");
+    let routed = space.routes("of-web").remove(0);
+    assert_eq!(routed.targets[0]["name"], format!("{}/web-1", space.name));
+
+    // A PodTemplate's, which is followed.
+    let template = |version: &str| {
+        let mut container = container();
+        container["env"] = json!([{ "name": "VERSION", "value": version }]);
+        let template =
+            json!({ "metadata": { "labels": { "app": "tpl" } }, "spec": { "containers": [container] } });
+        space.apply(json!({ "apiVersion": "v1", "kind": "PodTemplate", "metadata": { "name": "tpl" }, "template": template }));
+    };
+    template("1");
+    refer("tpl", json!({ "matchLabels": { "app": "tpl" } }), "v1", "PodTemplate", "tpl");
+    rolled(&space, "tpl-1", "tpl");
+    space.preview("of-tpl", target("tpl"));
+    let preview = space.wait("of-tpl", "on its pod", |it| {
+        it["status"]["routes"] == all && crate::stage::phase(it) == "Ready"
+    });
+    let child = preview["status"]["deployment"].as_str().unwrap().to_owned();
+    template("2");
+    let follows = || {
+        let env =
+            space.get("Deployment", &child)?["spec"]["template"]["spec"]["containers"][0]["env"].clone();
+        env.as_array()?.contains(&json!({ "name": "VERSION", "value": "2" })).then_some(())
+    };
+    assert!(eventually(PATIENCE, follows).is_some(), "{:?}", space.get("Deployment", &child));
+
+    // One that says nowhere which pods it means.
+    refer("lost", Value::Null, "v1", "PodTemplate", "tpl");
+    space.preview("of-lost", target("lost"));
+    let said = space.wait_not_ready("of-lost", "TargetResolved", "NoSelector");
+    assert_eq!(
+        said,
+        "Rollout lost does not say which pods are its own, so none can be steered: set its spec.selector"
+    );
+}
+
 /// Whether there are Rollouts is asked for when the controller starts: no answer does not mean no.
 #[test]
 fn rollouts_that_cannot_be_asked_for_keep_their_routes() {

@@ -133,6 +133,13 @@ fn make_targets(namespace: &str) {
             },
         })
     };
+    // It takes its template from elsewhere.
+    let mut rollout = workload("argoproj.io/v1alpha1", "Rollout", "");
+    let template = json!({
+        "apiVersion": "v1", "kind": "PodTemplate", "metadata": meta(json!({})),
+        "template": rollout["spec"]["template"].take(),
+    });
+    rollout["spec"]["workloadRef"] = json!({ "apiVersion": "v1", "kind": "PodTemplate", "name": "app" });
     let crd = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": { "name": "rollouts.argoproj.io" },
@@ -177,7 +184,8 @@ fn make_targets(namespace: &str) {
         claim,
         workload("apps/v1", "Deployment", "data"),
         stateful,
-        workload("argoproj.io/v1alpha1", "Rollout", ""),
+        template,
+        rollout,
         of_rollout("app", "Pod"),
         of_rollout("rolled", "Rollout"),
     ];

@@ -61,6 +61,7 @@ const CONTROLLER: &[&str] = &[
     "poddisruptionbudgets.policy: list watch",
     "pods/status: patch",
     "pods: get list watch",
+    "podtemplates: get list watch",
     "previews.byway.dev: list watch delete",
     "previews/status.byway.dev: patch",
     "replicasets.apps: get list watch",

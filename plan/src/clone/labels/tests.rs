@@ -2,8 +2,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use proptest::prelude::*;
 
 use super::{Selecting, inescapable, kept, own};
-use crate::clone::selectors::{Labels, matches, required};
 use crate::clone::testing::{key, yaml};
+use crate::selectors::{Labels, matches, required};
 
 fn labels(template: &str, selectors: &[&str]) -> Vec<String> {
     let selecting: Vec<Selecting> =

@@ -3,6 +3,8 @@ use serde_json::Value;
 
 use super::{Found, source_of};
 use crate::clone::testing::{alone, found, reasons, yaml};
+use crate::clone::{Refusal, Source};
+use crate::rows::TemplateOf;
 
 #[test]
 fn workloads_are_read() {
@@ -34,7 +36,7 @@ fn a_rollout_may_keep_its_template_elsewhere() {
         "{metadata: {name: web, uid: r-1}, spec: {strategy: {canary: {}}, workloadRef: {apiVersion: apps/v1, kind: Deployment, name: web-base}}}",
     );
     let Found::WorkloadRef(elsewhere) = source_of(TargetKind::Rollout, &refers).unwrap() else { panic!() };
-    assert_eq!((elsewhere.kind, elsewhere.name.as_str()), (TargetKind::Deployment, "web-base"));
+    assert_eq!(elsewhere.template, TemplateOf::Workload(TargetKind::Deployment, "web-base".into()));
     let deployment: Value = yaml(
         "{metadata: {name: web-base, uid: d-1}, spec: {replicas: 0, selector: {matchLabels: {app: web}}, \
           template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web}]}}}}",
@@ -43,13 +45,58 @@ fn a_rollout_may_keep_its_template_elsewhere() {
     assert_eq!((source.to_string().as_str(), source.uid.as_str()), ("Rollout web", "r-1"));
     assert_eq!(source.selector.unwrap().match_labels.unwrap()["app"], "web");
 
-    let odd: Value = yaml("{metadata: {name: web}, spec: {workloadRef: {kind: PodTemplate, name: web}}}");
+    let odd: Value = yaml("{metadata: {name: web}, spec: {workloadRef: {kind: StatefulSet, name: web}}}");
     let refusal = source_of(TargetKind::Rollout, &odd).unwrap_err();
     assert_eq!(refusal.code(), "UnsupportedWorkloadRef");
     assert_eq!(
         refusal.to_string(),
-        "Rollout web takes its template from a \"PodTemplate\": only a Deployment or a ReplicaSet can be read"
+        "Rollout web takes its template from a \"StatefulSet\": only a Deployment, a ReplicaSet or a PodTemplate can be read"
     );
+}
+
+/// A Rollout with this spec beside its strategy, whose template is this object's.
+fn rollout(spec: &str, object: &str) -> Result<Source, Refusal> {
+    let rollout: Value = yaml(&format!(
+        "{{metadata: {{name: web, uid: r-1, labels: {{team: shop}}}}, spec: {{strategy: {{canary: {{}}}}, {spec}}}}}"
+    ));
+    let Found::WorkloadRef(elsewhere) = source_of(TargetKind::Rollout, &rollout).unwrap() else { panic!() };
+    elsewhere.resolve(&yaml(object))
+}
+
+const POD_TEMPLATE: &str = "{apiVersion: v1, kind: PodTemplate, metadata: {name: base, labels: {of: template}}, template: {metadata: {labels: {app: web}}, \
+    spec: {containers: [{name: web, image: 'web:1', ports: [{containerPort: 8080}]}], brandNew: 1}}}";
+
+#[test]
+fn a_rollout_may_keep_its_template_in_a_pod_template() {
+    let own =
+        "selector: {matchLabels: {app: web}}, workloadRef: {apiVersion: v1, kind: PodTemplate, name: base}";
+    let source = rollout(own, POD_TEMPLATE).unwrap();
+    assert_eq!((source.to_string().as_str(), source.uid.as_str()), ("Rollout web", "r-1"));
+    assert_eq!(source.labels, yaml("{team: shop}"));
+    assert_eq!(source.meta.labels.clone().unwrap()["app"], "web");
+    assert_eq!(source.unknown, ["spec.brandNew"]);
+    let clone = alone("{target: {kind: Rollout, name: web}}", &source).unwrap();
+    assert_eq!(clone.ports, [8080]);
+
+    let missing = rollout(own, "{metadata: {name: base}}").unwrap_err();
+    assert_eq!(
+        missing.to_string(),
+        "PodTemplate base has no pod template: name the workload that runs the pods"
+    );
+}
+
+#[test]
+fn a_rollout_whose_pods_nobody_can_tell_is_refused() {
+    for selector in ["", "selector: {}, ", "selector: null, "] {
+        let spec = format!("{selector}workloadRef: {{apiVersion: v1, kind: PodTemplate, name: base}}");
+        let source = rollout(&spec, POD_TEMPLATE).unwrap();
+        let refusal = alone("{target: {kind: Rollout, name: web}}", &source).unwrap_err();
+        assert_eq!(refusal.code(), "NoSelector");
+        assert_eq!(
+            refusal.to_string(),
+            "Rollout web does not say which pods are its own, so none can be steered: set its spec.selector"
+        );
+    }
 }
 
 #[test]

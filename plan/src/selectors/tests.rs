@@ -1,5 +1,8 @@
 use super::{Labels, matches, may_match, required};
-use crate::clone::testing::yaml;
+
+fn yaml<T: serde::de::DeserializeOwned>(text: &str) -> T {
+    serde_yaml_ng::from_str(text).unwrap()
+}
 
 fn labels(text: &str) -> Labels {
     yaml(text)

@@ -8,10 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 mod tests;
 
 /// Labels by name.
-pub(super) type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// Labels that a controller puts on pods by itself: they are in no template, though selectors may ask for them.
-pub(super) const GENERATED: &[&str] = &[
+pub(crate) const GENERATED: &[&str] = &[
     "apps.kubernetes.io/pod-index",
     "batch.kubernetes.io/controller-uid",
     "batch.kubernetes.io/job-completion-index",
@@ -26,13 +26,13 @@ pub(super) const GENERATED: &[&str] = &[
 ];
 
 /// Whether `selector` selects a pod with exactly these labels. An empty one selects all.
-pub(super) fn matches(selector: &LabelSelector, labels: &Labels) -> bool {
+pub(crate) fn matches(selector: &LabelSelector, labels: &Labels) -> bool {
     selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value))
         && selector.match_expressions.iter().flatten().all(|requirement| holds(requirement, labels))
 }
 
 /// Whether `selector` selects some pod of a template with these labels, whatever controllers add to them.
-pub(super) fn may_match(selector: &LabelSelector, labels: &Labels) -> bool {
+pub(crate) fn may_match(selector: &LabelSelector, labels: &Labels) -> bool {
     let mut rest = selector.clone();
     let generated = |key: &str| GENERATED.contains(&key);
     if let Some(wanted) = &mut rest.match_labels {
@@ -46,15 +46,21 @@ pub(super) fn may_match(selector: &LabelSelector, labels: &Labels) -> bool {
 }
 
 /// The labels that a pod must have to be selected: without any one of them it is not.
-pub(super) fn required(selector: &LabelSelector) -> impl Iterator<Item = &str> {
+pub(crate) fn required(selector: &LabelSelector) -> impl Iterator<Item = &str> {
     let expressions = selector.match_expressions.iter().flatten();
     let named = expressions.filter(|r| matches!(r.operator.as_str(), "In" | "Exists"));
     let keys = selector.match_labels.iter().flatten().map(|(key, _)| key);
     keys.chain(named.map(|r| &r.key)).map(String::as_str)
 }
 
+/// Whether it asks for nothing, and so selects all pods of a namespace: no workload means that.
+pub(crate) fn is_empty(selector: &LabelSelector) -> bool {
+    selector.match_labels.iter().flatten().next().is_none()
+        && selector.match_expressions.iter().flatten().next().is_none()
+}
+
 /// The selector of exactly these labels, e.g. of a Service.
-pub(super) fn exactly(labels: &Labels) -> LabelSelector {
+pub(crate) fn exactly(labels: &Labels) -> LabelSelector {
     LabelSelector { match_labels: Some(labels.clone()), match_expressions: None }
 }
 
