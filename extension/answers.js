@@ -1,7 +1,7 @@
 // What each tab's page was answered by, and the badge that says so.
 
 import { api } from "./api.js";
-import { answered, badgeOf, opened } from "./page.js";
+import { answered, badgeOf, opened, unknown } from "./page.js";
 import { siteOf } from "./site.js";
 
 /** Answers come in bursts: what is kept and shown follows after this many milliseconds. */
@@ -33,7 +33,6 @@ export class Answers {
   async at(tab, url) {
     await this.#known();
     if (url === undefined || !this.#named(url)) await this.forget(tab);
-    else this.#pages[tab] ??= opened(url, this.settings.key); // From a service worker, or the browser's memory.
     await this.show(tab);
   }
 
@@ -42,8 +41,8 @@ export class Answers {
     await this.#known();
     if (!this.#named(url)) return;
     for (const tab of tabId === -1 ? await tabsOf(initiator ?? originUrl) : [tabId]) {
-      if (this.#pages[tab] === undefined) continue;
-      answered(this.#pages[tab], responseHeaders);
+      // Of a page that came from a service worker, say, there was no beginning.
+      answered((this.#pages[tab] ??= unknown()), responseHeaders);
       this.#later(tab);
     }
   }

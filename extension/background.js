@@ -1,5 +1,5 @@
-// Wires what happens in the browser to what is to be done. It may be ended by the browser at any time and started anew
-// for the next event, so all that lasts is in the browser's storage and rules.
+// Wires what happens in the browser to what is to be done. It may be ended by the browser at any time and
+// started anew for the next event, so all that lasts is in the browser's storage and rules.
 
 import { Answers } from "./answers.js";
 import { api } from "./api.js";
@@ -12,14 +12,17 @@ const REQUESTS = { urls: ["*://*/*", "ws://*/*", "wss://*/*"] };
 const answers = new Answers();
 let applied = apply();
 
-function apply() {
-  return load().then(async (settings) => {
+async function apply() {
+  try {
+    const settings = await load();
     answers.settings = settings;
-    const old = await api.declarativeNetRequest.getDynamicRules();
-    const addRules = rulesOf(settings, Object.values(api.declarativeNetRequest.ResourceType));
-    await api.declarativeNetRequest.updateDynamicRules({ removeRuleIds: old.map((rule) => rule.id), addRules });
+    const { getDynamicRules, updateDynamicRules, ResourceType } = api.declarativeNetRequest;
+    const removeRuleIds = (await getDynamicRules()).map((rule) => rule.id);
+    await updateDynamicRules({ removeRuleIds, addRules: rulesOf(settings, Object.values(ResourceType)) });
     await api.storage.session.set({ fault: "" });
-  }).catch((error) => api.storage.session.set({ fault: `The browser does not take the rules: ${error.message}` }));
+  } catch (error) {
+    await api.storage.session.set({ fault: `The browser does not take the rules: ${error.message}` });
+  }
 }
 
 /** One after the other: each reads what holds when it begins. */
@@ -39,8 +42,13 @@ api.storage.onChanged.addListener(async (changes, area) => {
 });
 
 listen();
-/** Chromium tells a listener nothing of sites that were allowed after it had been added. */
-api.permissions.onAdded.addListener(listen);
+// Chromium refuses, in silence, who listens before any site is allowed. What listens anew does not start this
+// script once the browser has ended it, so the first page after that is not seen; from then on all is well.
+let heard = allowed();
+api.permissions.onAdded.addListener(async () => {
+  if (!(await heard)) listen();
+  heard = true;
+});
 
 // A new page takes the badge of its tab away, and where it is no page of a site there is no other news of it.
 api.tabs.onUpdated.addListener(async (tab, change, { url }) => {
@@ -55,6 +63,11 @@ function listen() {
   onBeforeRequest.addListener(begins, { ...REQUESTS, types: ["main_frame"] });
   onHeadersReceived.removeListener(answered);
   onHeadersReceived.addListener(answered, REQUESTS, ["responseHeaders"]);
+}
+
+/** Whether any site is. */
+async function allowed() {
+  return (await api.permissions.getAll()).origins.length > 0;
 }
 
 async function begins(request) {

@@ -1,5 +1,5 @@
-// The popup, which is the page of options too. It shows what is stored, and stores what the user changes; the background
-// script makes rules of it.
+// The popup, which is the page of options too. It shows what is stored, and stores what the user changes; the
+// background script makes rules of it.
 
 import { api } from "./api.js";
 import { keyOfLink, parseKey } from "./key.js";
@@ -9,12 +9,14 @@ import { parseSite, siteOf } from "./site.js";
 
 const at = (id) => document.getElementById(id);
 
-/** The page that the popup was opened over: of its address the browser tells us where the site is allowed, or with the click. */
+/**
+ * The page that the popup was opened over: of its address the browser tells us where the site is allowed, or
+ * with the click.
+ */
 const [tab] = await api.tabs.query({ active: true, currentWindow: true });
 const host = hostOf(tab?.url);
 let offered;
 
-await show();
 api.storage.onChanged.addListener(show);
 api.permissions.onAdded.addListener(show);
 api.permissions.onRemoved.addListener(show);
@@ -33,7 +35,12 @@ onForm("site", async (text) => {
   at("site").value = "";
 });
 
-/** Asked first, while it is still the user's click; kept whatever the answer is, so that it can be asked again. */
+await show();
+
+/**
+ * Asked first, while it is still the user's click; kept whatever the answer is, so that it can be asked
+ * again.
+ */
 async function add(site) {
   const asked = settings.askFor(site);
   await settings.addSite(site);
@@ -54,16 +61,21 @@ async function show() {
     button("Forget", `Forget the key ${key}`, () => settings.forgetKey(key)),
   ]);
   at("sites-none").hidden = now.sites.length > 0;
-  list("sites", now.sites, (site) => [
-    ...(forbidden.includes(site) ? [button("Allow", `Allow ${site}`, () => settings.askFor(site))] : []),
-    button("Remove", `Remove ${site}`, () => settings.removeSite(site)),
-  ], (site) => (forbidden.includes(site) ? [element("em", "not allowed in this browser")] : []));
+  list(
+    "sites",
+    now.sites,
+    (site) => [
+      ...(forbidden.includes(site) ? [button("Allow", `Allow ${site}`, () => settings.askFor(site))] : []),
+      button("Remove", `Remove ${site}`, () => settings.removeSite(site)),
+    ],
+    (site) => (forbidden.includes(site) ? [element("em", "not allowed in this browser")] : []),
+  );
 }
 
 function showHere(now, forbidden, page) {
   const site = tab?.url === undefined ? undefined : siteOf(now.sites, tab.url);
   const inLink = tab?.url === undefined ? undefined : keyOfLink(tab.url);
-  offered = host === undefined ? undefined : page?.offer ?? inLink;
+  offered = host === undefined ? undefined : (page?.offer ?? inLink);
   at("offer").hidden = offered === undefined || (offered === now.key && now.on && site !== undefined);
   at("offer-key").textContent = offered ?? "";
   at("offer-where").textContent = `for ${site ?? host}`;
@@ -78,7 +90,8 @@ function linesOf({ on, key }, site, forbidden, page) {
   if (site === undefined) return [`${host} does not get the key.`];
   if (!on) return [`${host} does not get the key: it is switched off.`];
   if (key === "") return [`${host} gets no key: none is set.`];
-  if (forbidden.includes(site)) return [`${host} does not get the key: you have not allowed ${site} in this browser.`];
+  if (forbidden.includes(site))
+    return [`${host} does not get the key: you have not allowed ${site} in this browser.`];
   return page === undefined ? [`${host} gets the key. Load it again to see who answers.`] : wordsOf(page);
 }
 
@@ -89,13 +102,17 @@ function hostOf(url) {
 
 /** The focus stays where it was, or in the list when its row has gone. */
 function list(id, items, buttonsOf, notesOf = () => []) {
-  const focused = at(id).contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
-  at(id).replaceChildren(...items.map((item) => {
-    const [row, name] = [element("li"), element("div")];
-    name.append(element("code", item), ...notesOf(item));
-    row.append(name, ...buttonsOf(item));
-    return row;
-  }));
+  const focused = at(id).contains(document.activeElement)
+    ? document.activeElement.getAttribute("aria-label")
+    : null;
+  at(id).replaceChildren(
+    ...items.map((item) => {
+      const [row, name] = [element("li"), element("div")];
+      name.append(element("code", item), ...notesOf(item));
+      row.append(name, ...buttonsOf(item));
+      return row;
+    }),
+  );
   if (focused === null) return;
   const buttons = [...at(id).querySelectorAll("button")];
   (buttons.find((it) => it.getAttribute("aria-label") === focused) ?? buttons[0] ?? at("key")).focus();
@@ -123,7 +140,10 @@ function on(id, event, act) {
 function onForm(id, take) {
   at(`${id}-form`).addEventListener("submit", async (event) => {
     event.preventDefault();
-    const error = await take(at(id).value).then(() => undefined, (it) => it);
+    const error = await take(at(id).value).then(
+      () => undefined,
+      (it) => it,
+    );
     at(id).setAttribute("aria-invalid", String(error !== undefined));
     at(`${id}-wrong`).textContent = error?.message ?? "";
   });

@@ -6,8 +6,9 @@ import { patternOf } from "./site.js";
 const HEADER = "x-byway-key";
 
 /**
- * The rules of declarativeNetRequest: for each site one that sets the header, and none while it is off or there is no key.
- * `types` are all types of requests that this browser knows: left out, a rule would not be for pages themselves.
+ * The rules of declarativeNetRequest: for each site one that sets the header, and none while it is off or
+ * there is no key. `types` are all types of requests that this browser knows: left out, a rule would not be
+ * for pages themselves.
  */
 export function rulesOf({ on, key, sites }, types) {
   if (!on || key === "") return [];

@@ -1,5 +1,5 @@
-// What the user has set. Key, previous keys and sites are synced to the user's other browsers, where sync is on; whether
-// it is on is of this browser alone.
+// What the user has set. Key, previous keys and sites are synced to the user's other browsers, where sync is
+// on; whether it is on is of this browser alone.
 
 import { api } from "./api.js";
 import { originsOf } from "./site.js";
@@ -33,7 +33,8 @@ export async function forgetKey(key) {
 export async function addSite(site) {
   const { sites } = await load();
   if (sites.includes(site)) return;
-  if (sites.length >= MOST_SITES) throw new Error(`${MOST_SITES} sites are the most: remove one that you no longer need.`);
+  if (sites.length >= MOST_SITES)
+    throw new Error(`${MOST_SITES} sites are the most: remove one that you no longer need.`);
   await api.storage.sync.set({ sites: [...sites, site].sort() });
 }
 
@@ -44,11 +45,15 @@ export async function removeSite(site) {
   await api.permissions.remove({ origins: originsOf(site) });
 }
 
-/** Asks the user. The browser wants it to be called straight from a click, so nothing may be awaited before. */
+/**
+ * Asks the user. The browser wants it to be called straight from a click, so nothing may be awaited before.
+ */
 export const askFor = (site) => api.permissions.request({ origins: originsOf(site) });
 
 /** Of the sites those that the user has not allowed in this browser: synced from another one, say. */
 export async function forbidden(sites) {
-  const allowed = await Promise.all(sites.map((site) => api.permissions.contains({ origins: originsOf(site) })));
+  const allowed = await Promise.all(
+    sites.map((site) => api.permissions.contains({ origins: originsOf(site) })),
+  );
   return sites.filter((_, index) => !allowed[index]);
 }

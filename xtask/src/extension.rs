@@ -21,8 +21,8 @@ pub(crate) fn pack() -> Result<()> {
     Ok(())
 }
 
-/// In the order of their names, of no time and of nobody. Stored: it is small, and a compressor's next version would make
-/// other bytes of it.
+/// In the order of their names, of no time and of nobody. Stored: it is small, and a compressor's next
+/// version would make other bytes of it.
 fn write(folder: &Path, to: impl Write + Seek) -> Result<()> {
     let mut files = Vec::new();
     find(folder, &mut files)?;

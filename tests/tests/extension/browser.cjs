@@ -21,14 +21,18 @@ class Browser {
       // Of its library for headless tests; what is tested is the browser that people have, without a window.
       headless: false,
       args: [
-        '--headless=new', '--no-sandbox', `--disable-extensions-except=${EXTENSION}`, `--load-extension=${EXTENSION}`,
+        '--headless=new',
+        '--no-sandbox',
+        `--disable-extensions-except=${EXTENSION}`,
+        `--load-extension=${EXTENSION}`,
         `--host-resolver-rules=MAP *.test ${address}`,
         // Service workers are for such origins only.
         `--unsafely-treat-insecure-origin-as-secure=${at('shop.test', '')}`,
       ],
       viewport: { width: WIDTH, height: 640 },
     });
-    browser.worker = browser.context.serviceWorkers()[0] ?? await browser.context.waitForEvent('serviceworker');
+    browser.worker =
+      browser.context.serviceWorkers()[0] ?? (await browser.context.waitForEvent('serviceworker'));
     browser.id = new URL(browser.worker.url()).host;
     return browser;
   }
@@ -45,8 +49,9 @@ class Browser {
   }
 
   /**
-   * From now on the user says yes to whatever site is asked for. The question is a window of the browser's own, which no
-   * program can answer; the page of extensions can answer it beforehand. What is not asked for is not allowed by this.
+   * From now on the user says yes to whatever site is asked for. The question is a window of the browser's
+   * own, which no program can answer; the page of extensions can answer it beforehand. What is not asked for
+   * is not allowed by this.
    */
   async sayYes() {
     await this.onExtensionsPage((id) => chrome.developerPrivate.addHostPermission(id, '<all_urls>'));
@@ -59,6 +64,26 @@ class Browser {
     await page.close();
   }
 
+  /**
+   * Ends the extension's worker, as the browser does after half a minute without work, and starts it by what
+   * `act` does.
+   */
+  async idle(act) {
+    const session = await this.context.browser().newBrowserCDPSession();
+    const worker = async () => {
+      const { targetInfos } = await session.send('Target.getTargets');
+      return targetInfos.find((it) => it.type === 'service_worker' && it.url.includes(this.id))?.targetId;
+    };
+    await session.send('Target.closeTarget', { targetId: await worker() });
+    await this.until(async () => (await worker()) === undefined);
+    await act();
+    await this.until(async () => (await worker()) !== undefined);
+    await this.until(() => {
+      this.worker = this.context.serviceWorkers().find((it) => it.url().includes(this.id));
+      return this.worker;
+    });
+  }
+
   open(url) {
     return this.context.newPage().then(async (page) => {
       await page.goto(url);
@@ -67,18 +92,28 @@ class Browser {
   }
 
   /** The popup's page in a tab, as the options are. */
-  options() {
-    return this.open(`chrome-extension://${this.id}/popup.html`);
+  async options() {
+    const page = await this.open(`chrome-extension://${this.id}/popup.html`);
+    await page.locator('#sites li, #sites-none:not([hidden])').first().waitFor();
+    return page;
   }
 
   /**
-   * The same over a tab, as a click on the icon opens it. That click cannot be made by a program; with it the browser
-   * tells the extension the tab's address, also of a site that is not allowed.
+   * The same over a tab, as a click on the icon opens it. That click cannot be made by a program; with it the
+   * browser tells the extension the tab's address, also of a site that is not allowed.
    */
   async popupOver(url) {
-    const id = await this.worker.evaluate(async (wanted) => (await chrome.tabs.query({})).find((it) => it.url === wanted)?.id, url);
+    const id = await this.worker.evaluate(
+      async (wanted) => (await chrome.tabs.query({})).find((it) => it.url === wanted)?.id,
+      url,
+    );
     const page = await this.context.newPage();
-    await page.addInitScript((tab) => { chrome.tabs.query = async () => [tab]; }, { id, url });
+    await page.addInitScript(
+      (tab) => {
+        chrome.tabs.query = async () => [tab];
+      },
+      { id, url },
+    );
     await page.goto(`chrome-extension://${this.id}/popup.html`);
     await page.locator('#here p').first().waitFor({ state: 'attached' });
     return page;
@@ -94,11 +129,20 @@ class Browser {
       popup = targetInfos.find((it) => it.url.endsWith('/popup.html') && !it.attached);
       return popup;
     });
-    const { sessionId } = await session.send('Target.attachToTarget', { targetId: popup.targetId, flatten: false });
+    const { sessionId } = await session.send('Target.attachToTarget', {
+      targetId: popup.targetId,
+      flatten: false,
+    });
     let text = '';
-    session.on('Target.receivedMessageFromTarget', ({ message }) => { text = JSON.parse(message).result.result.value; });
+    session.on('Target.receivedMessageFromTarget', ({ message }) => {
+      text = JSON.parse(message).result.result.value;
+    });
     await this.until(async () => {
-      const message = { id: 1, method: 'Runtime.evaluate', params: { expression: "document.getElementById('here').innerText" } };
+      const message = {
+        id: 1,
+        method: 'Runtime.evaluate',
+        params: { expression: "document.getElementById('here').innerText" },
+      };
       await session.send('Target.sendMessageToTarget', { sessionId, message: JSON.stringify(message) });
       return text !== '';
     });
@@ -114,10 +158,13 @@ class Browser {
       await options.locator('#site').fill(site);
       await options.keyboard.press('Enter');
       await options.getByRole('button', { name: `Remove ${site}` }).waitFor();
-      await options.locator('#site').evaluate((it) => new Promise((done) => {
-        const look = () => (it.value === '' ? done() : requestAnimationFrame(look));
-        look();
-      }));
+      await options.locator('#site').evaluate(
+        (it) =>
+          new Promise((done) => {
+            const look = () => (it.value === '' ? done() : requestAnimationFrame(look));
+            look();
+          }),
+      );
     }
     if (key !== undefined) {
       await options.locator('#key').fill(key);
@@ -146,14 +193,19 @@ class Browser {
   /** The badge of the tab that shows this address, as soon as it is `text`; and what is said of it. */
   async badge(url, text) {
     let shown;
-    await this.until(async () => {
-      shown = await this.worker.evaluate(async (wanted) => {
-        const [tab] = (await chrome.tabs.query({})).filter((it) => it.url === wanted);
-        const tabId = tab?.id;
-        return tab && [await chrome.action.getBadgeText({ tabId }), await chrome.action.getTitle({ tabId })];
-      }, url);
-      return shown?.[0] === text;
-    }, () => `the badge of ${url} is ${JSON.stringify(shown)}, not ${text}`);
+    await this.until(
+      async () => {
+        shown = await this.worker.evaluate(async (wanted) => {
+          const [tab] = (await chrome.tabs.query({})).filter((it) => it.url === wanted);
+          const tabId = tab?.id;
+          return (
+            tab && [await chrome.action.getBadgeText({ tabId }), await chrome.action.getTitle({ tabId })]
+          );
+        }, url);
+        return shown?.[0] === text;
+      },
+      () => `the badge of ${url} is ${JSON.stringify(shown)}, not ${text}`,
+    );
     return shown[1];
   }
 

@@ -22,13 +22,26 @@ class Firefox {
       'network.dns.forceResolve': address,
       'dom.serviceWorkers.testing.enabled': true,
       'extensions.webextensions.uuids': JSON.stringify({ [ID]: HOST }),
-      // The user says yes to whatever site is asked for: the question is no page, which a program could answer.
+      // The user says yes to whatever site is asked for: the question is no page, which a program could
+      // answer.
       'extensions.webextOptionalPermissionPrompts': false,
     };
-    const lines = Object.entries(settings).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});`);
+    const lines = Object.entries(settings).map(
+      ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});`,
+    );
     writeFileSync(join(firefox.profile, 'user.js'), lines.join('\n'));
-    firefox.process = spawn(process.env.BYWAY_FIREFOX, ['--headless', '--marionette', '--remote-allow-system-access', '--no-remote', '--profile', firefox.profile],
-      { stdio: 'ignore', env: { ...process.env, HOME: firefox.profile } });
+    firefox.process = spawn(
+      process.env.BYWAY_FIREFOX,
+      [
+        '--headless',
+        '--marionette',
+        '--remote-allow-system-access',
+        '--no-remote',
+        '--profile',
+        firefox.profile,
+      ],
+      { stdio: 'ignore', env: { ...process.env, HOME: firefox.profile } },
+    );
     firefox.socket = await firefox.#connect();
     firefox.#listen();
     await firefox.send('WebDriver:NewSession', {});
@@ -60,7 +73,7 @@ class Firefox {
       if (handle !== undefined) await this.send('WebDriver:SwitchToWindow', { handle });
       if (handle !== undefined) break;
     }
-    await this.until("document.readyState === 'complete' && typeof browser", 'object');
+    await this.until("document.querySelector('#sites li, #sites-none:not([hidden])') !== null", true);
   }
 
   /** Types into a field, and presses Enter. */
@@ -71,8 +84,11 @@ class Firefox {
 
   /** The value of an expression on the page, once it is resolved. */
   async evaluate(expression) {
-    const script = `const done = arguments[0]; Promise.resolve().then(() => ${expression}).then((it) => done(it), (e) => done(String(e)));`;
-    return (await this.send('WebDriver:ExecuteAsyncScript', { script, args: [], sandbox: null })).value;
+    const script = `const done = arguments[0];
+      Promise.resolve().then(() => ${expression}).then((value) => done({ value }), (e) => done({ error: String(e) }));`;
+    const { value } = await this.send('WebDriver:ExecuteAsyncScript', { script, args: [], sandbox: null });
+    if (value?.error) throw new Error(`${expression}: ${value.error}`);
+    return value?.value; // Of a page that is being left there is none.
   }
 
   async until(expression, wanted) {
@@ -86,7 +102,7 @@ class Firefox {
   }
 
   send(name, params) {
-    const id = this.sent += 1;
+    const id = (this.sent += 1);
     const text = JSON.stringify([0, id, name, params]);
     this.socket.write(`${Buffer.byteLength(text)}:${text}`);
     return new Promise((done, fail) => this.waiting.set(id, [done, fail]));
@@ -105,7 +121,9 @@ class Firefox {
           const socket = connect(port, '127.0.0.1', () => done(socket));
           socket.once('error', fail);
         });
-      } catch { /* not yet */ }
+      } catch {
+        /* not yet */
+      }
     }
     throw new Error('Firefox does not start');
   }

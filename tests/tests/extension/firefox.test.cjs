@@ -7,13 +7,16 @@ const { address, arrived, asked, at } = require('./site.cjs');
 const { Firefox } = require('./firefox.cjs');
 
 let firefox;
-before(async () => { firefox = await Firefox.start(address); });
+before(async () => {
+  firefox = await Firefox.start(address);
+});
 after(() => firefox.end());
 
 const NAME = "document.querySelector('h1').textContent";
 const badge = () => `browser.tabs.query({}).then(async (tabs) => {
   const [tab] = tabs.filter((it) => it.url?.includes('shop.test'));
-  return [await browser.action.getBadgeText({ tabId: tab?.id }), await browser.action.getTitle({ tabId: tab?.id })];
+  const tabId = tab?.id;
+  return [await browser.action.getBadgeText({ tabId }), await browser.action.getTitle({ tabId })];
 })`;
 
 test('a site and a key are set', async () => {
@@ -28,10 +31,20 @@ test('a site and a key are set', async () => {
 test('the page and what it asks for are the preview’s', async () => {
   await firefox.go(at('shop.test', '/firefox'));
   assert.equal(await firefox.evaluate(NAME), 'PREVIEW');
-  for (const how of ["new Image().src = '/firefox-image'", "navigator.sendBeacon('/firefox-beacon', 'x')"]) await firefox.evaluate(how);
-  assert.equal(await firefox.evaluate("fetch('/firefox-text').then((it) => it.text())").then((it) => it.includes('PREVIEW')), true);
+  for (const how of ["new Image().src = '/firefox-image'", "navigator.sendBeacon('/firefox-beacon', 'x')"])
+    await firefox.evaluate(how);
+  assert.equal(
+    await firefox
+      .evaluate("fetch('/firefox-text').then((it) => it.text())")
+      .then((it) => it.includes('PREVIEW')),
+    true,
+  );
   for (const path of ['/firefox-image', '/firefox-beacon', '/firefox-text']) {
-    assert.deepEqual((await arrived(path)).map((it) => [it.server, it.key]), [['PREVIEW', 'pr-1']], path);
+    assert.deepEqual(
+      (await arrived(path)).map((it) => [it.server, it.key]),
+      [['PREVIEW', 'pr-1']],
+      path,
+    );
   }
 });
 
@@ -42,7 +55,9 @@ test('WebSockets', async () => {
 });
 
 test('a service worker’s requests', async () => {
-  await firefox.evaluate("navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.ready).then(() => 1)");
+  await firefox.evaluate(
+    "navigator.serviceWorker.register('/worker.js').then(() => navigator.serviceWorker.ready).then(() => 1)",
+  );
   await firefox.go(at('shop.test', '/firefox-by-worker'));
   assert.equal(await firefox.evaluate(NAME), 'PREVIEW');
   assert.ok(asked('/firefox-by-worker').every((it) => it.key === 'pr-1'));
@@ -56,7 +71,10 @@ test('no other site gets it', async () => {
   }
   await firefox.evaluate(`fetch('${at('shop.test', '/firefox-from-other')}').then(() => 1)`);
   const seen = [...asked('/firefox-elsewhere'), ...asked('/firefox-from-other')];
-  assert.deepEqual(seen.map((it) => it.key), [undefined, undefined, undefined]);
+  assert.deepEqual(
+    seen.map((it) => it.key),
+    [undefined, undefined, undefined],
+  );
 });
 
 test('the badge says which preview answered', async () => {

@@ -1,8 +1,8 @@
-//! The browser extension: as values, as its linter sees it, and in a real Chromium and Firefox with the real agent
-//! behind it.
+//! The browser extension: as values, as its linter sees it, and in a real Chromium and Firefox with the real
+//! agent behind it.
 //!
-//! What happens in the browsers is told in the `*.test.cjs` beside this file. Pictures of the popup are kept in
-//! `target/pictures`.
+//! What happens in the browsers is told in the `*.test.cjs` beside this file. Pictures of the popup are kept
+//! in `target/pictures`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -10,7 +10,9 @@ const { asked, at } = require('./site.cjs');
 const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
 let browser;
-before(async () => { browser = await Browser.start(); });
+before(async () => {
+  browser = await Browser.start();
+});
 after(() => browser.end());
 
 /** Nothing is wrong for who cannot see, or sees badly; and a picture of it, in light and in dark. */
@@ -20,7 +22,11 @@ async function check(page, name) {
     await picture(page, `${name}-${colorScheme}`);
     await page.evaluate(AXE);
     const { violations } = await page.evaluate(() => axe.run());
-    assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map((it) => it.html)]), [], `${name}, ${colorScheme}`);
+    assert.deepEqual(
+      violations.map(({ id, nodes }) => [id, nodes.map((it) => it.html)]),
+      [],
+      `${name}, ${colorScheme}`,
+    );
   }
 }
 
@@ -40,12 +46,23 @@ test('all of it works by keyboard', async () => {
   const names = [];
   for (let step = 0; step < 8; step += 1) {
     await popup.keyboard.press('Tab');
-    names.push(await popup.evaluate(() => {
-      const { ariaLabel, labels, textContent } = document.activeElement;
-      return ariaLabel ?? labels?.[0]?.textContent ?? textContent;
-    }));
+    names.push(
+      await popup.evaluate(() => {
+        const { ariaLabel, labels, textContent } = document.activeElement;
+        return ariaLabel ?? labels?.[0]?.textContent ?? textContent;
+      }),
+    );
   }
-  assert.deepEqual(names, ['Send the key', 'Key', 'Use', 'Use the key pr-1', 'Forget the key pr-1', 'Remove shop.test', 'Add a site', 'Add']);
+  assert.deepEqual(names, [
+    'Send the key',
+    'Key',
+    'Use',
+    'Use the key pr-1',
+    'Forget the key pr-1',
+    'Remove shop.test',
+    'Add a site',
+    'Add',
+  ]);
 
   await popup.getByRole('switch').press('Space');
   assert.equal(await popup.getByRole('switch').isChecked(), false);
@@ -55,7 +72,11 @@ test('all of it works by keyboard', async () => {
   assert.deepEqual(await browser.stored('sync'), { key: 'pr-1', previous: ['pr-2'], sites: ['shop.test'] });
   await popup.getByRole('button', { name: 'Forget the key pr-2' }).press('Enter');
   await browser.until(async () => (await browser.stored('sync')).previous.length === 0);
-  assert.equal(await popup.evaluate(() => document.activeElement.id), 'key', 'the focus is not lost with the row');
+  assert.equal(
+    await popup.evaluate(() => document.activeElement.id),
+    'key',
+    'the focus is not lost with the row',
+  );
 });
 
 test('what is no key and no site is refused in words', async () => {
@@ -83,6 +104,17 @@ test('the badge and the popup say which preview answered', async () => {
   await check(await browser.popupOver(url), 'answered');
 });
 
+test('also after the browser has ended the idle extension', async () => {
+  const page = await browser.open(at('shop.test', '/before-idle'));
+  await browser.badge(page.url(), '✓');
+  // Once, a page may come before the extension listens again. Then it claims nothing.
+  await browser.idle(() => page.goto(at('shop.test', '/after-idle')));
+  assert.doesNotMatch(await here(await browser.popupOver(page.url())), /No preview|Nothing/);
+  await page.bringToFront();
+  await browser.idle(() => page.goto(at('shop.test', '/after-next-idle')));
+  await browser.badge(page.url(), '✓');
+});
+
 test('that none did', async () => {
   await browser.set({ key: 'pr-2' });
   const url = at('shop.test', '/unanswered');
@@ -106,10 +138,11 @@ test('on another site there is no badge, and the popup offers to add it', async 
   const page = await browser.open(at('shop.test', '/leaving'));
   await browser.badge(page.url(), '✓');
   await page.goto(at('other.test', '/'));
-  const badges = () => browser.worker.evaluate(async () => {
-    const [tab] = await chrome.tabs.query({ active: true });
-    return [tab.url, await chrome.action.getBadgeText({ tabId: tab.id })];
-  });
+  const badges = () =>
+    browser.worker.evaluate(async () => {
+      const [tab] = await chrome.tabs.query({ active: true });
+      return [tab.url, await chrome.action.getBadgeText({ tabId: tab.id })];
+    });
   await browser.until(async () => (await badges()).join() === ',');
   const popup = await browser.popupOver(page.url());
   assert.equal(await here(popup), 'other.test does not get the key.');
@@ -127,10 +160,16 @@ test('the page is loaded again, past what the browser has kept', async () => {
 });
 
 test('a link with a key offers it, also where the app leads on from there', async () => {
-  for (const path of ['/offered?byway-key=pr-3&a=b', `/to?byway-key=pr-3&url=${encodeURIComponent(at('shop.test', '/offered-clean'))}`]) {
+  for (const path of [
+    '/offered?byway-key=pr-3&a=b',
+    `/to?byway-key=pr-3&url=${encodeURIComponent(at('shop.test', '/offered-clean'))}`,
+  ]) {
     await browser.set({ key: 'pr-1' });
     const page = await browser.open(at('shop.test', path));
-    assert.equal(await browser.badge(page.url(), 'key'), 'Byway: this link has the key pr-3. Open to use it.');
+    assert.equal(
+      await browser.badge(page.url(), 'key'),
+      'Byway: this link has the key pr-3. Open to use it.',
+    );
     const popup = await browser.popupOver(page.url());
     await check(popup, 'offered');
     await popup.getByRole('button', { name: 'Use this key' }).click();
@@ -155,10 +194,18 @@ test('of a site that is not named, the link is seen when the popup is opened ove
 });
 
 test('with much in it nothing is out of place', async () => {
-  const sites = Array.from({ length: 6 }, (_, n) => `a-rather-long-name-${n}.of-a-preview-environment.example.com`);
-  await browser.worker.evaluate((it) => chrome.storage.sync.set({ sites: it, previous: ['x'.repeat(63), 'pr-1'] }), sites);
+  const sites = Array.from(
+    { length: 6 },
+    (_, n) => `a-rather-long-name-${n}.of-a-preview-environment.example.com`,
+  );
+  await browser.worker.evaluate(
+    (it) => chrome.storage.sync.set({ sites: it, previous: ['x'.repeat(63), 'pr-1'] }),
+    sites,
+  );
   const popup = await browser.options();
   await popup.getByRole('button', { name: `Allow ${sites[5]}` }).waitFor();
-  assert.ok(await popup.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth));
+  assert.ok(
+    await popup.evaluate(() => document.documentElement.scrollWidth <= document.documentElement.clientWidth),
+  );
   await check(popup, 'full');
 });

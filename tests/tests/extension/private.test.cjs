@@ -21,12 +21,19 @@ async function openPrivate(path) {
 }
 
 test('a private window gets no key', async () => {
-  assert.deepEqual((await openPrivate('/private')).map((it) => [it.server, it.key]), [['STABLE', undefined]]);
+  assert.deepEqual(
+    (await openPrivate('/private')).map((it) => [it.server, it.key]),
+    [['STABLE', undefined]],
+  );
 });
 
 test('unless the user allows the extension there', async () => {
   await browser.onExtensionsPage((extensionId) =>
-    chrome.developerPrivate.updateExtensionConfiguration({ extensionId, incognitoAccess: true }));
+    chrome.developerPrivate.updateExtensionConfiguration({ extensionId, incognitoAccess: true }),
+  );
   browser = await browser.restarted(); // It wants to load the extension anew.
-  assert.deepEqual((await openPrivate('/let-in')).map((it) => [it.server, it.key]), [['PREVIEW', 'pr-1']]);
+  assert.deepEqual(
+    (await openPrivate('/let-in')).map((it) => [it.server, it.key]),
+    [['PREVIEW', 'pr-1']],
+  );
 });

@@ -3,7 +3,9 @@
 
 const { readFileSync } = require('fs');
 
-/** Of the test that started this: the target's address, what the servers write down, and where pictures go. */
+/**
+ * Of the test that started this: the target's address, what the servers write down, and where pictures go.
+ */
 const { address, logs, pictures } = JSON.parse(process.env.BYWAY_SITE);
 const PORT = 8080;
 const PATIENCE = 10_000;
@@ -13,8 +15,14 @@ const at = (host, path) => `http://${host}:${PORT}${path}`;
 
 /** What the servers were asked for with this path, the stable app's and the preview's. */
 function asked(path) {
-  const lines = logs.flatMap((log) => readFileSync(log, 'utf8').split('\n').filter((line) => line !== ''));
-  return lines.map((line) => JSON.parse(line)).filter(({ url }) => new URL(url, 'http://site').pathname === path);
+  const lines = logs.flatMap((log) =>
+    readFileSync(log, 'utf8')
+      .split('\n')
+      .filter((line) => line !== ''),
+  );
+  return lines
+    .map((line) => JSON.parse(line))
+    .filter(({ url }) => new URL(url, 'http://site').pathname === path);
 }
 
 /** Waits for a request: some are sent when the page feels like it. */
