@@ -27,6 +27,8 @@ const TOOLS: &[Tool] = &[
     tool("ps", "procps", &[Test, Bench]),
     tool("nginx", "nginx", &[Test, Bench]),
     tool("node", "nodejs", &[Test]),
+    tool("php", "php-cli", &[Test]),
+    tool("javac", "default-jdk-headless", &[Test]),
     tool("npm", "npm", &[Test]),
     tool("chromium", "chromium", &[Test]),
     tool("firefox-esr", "firefox-esr", &[Test]),
