@@ -33,16 +33,23 @@ pub const KEY_ENV: &str = "BYWAY_KEY";
 pub const PREVIEW_ENV: &str = "BYWAY_PREVIEW";
 
 /// Most characters of a name that is used as a label and as a DNS label.
-const MAX_NAME: usize = 63;
+pub const MAX_NAME: usize = 63;
 
 /// The name of the Deployment, and of the Service, that the Preview `name` with this UID owns.
+#[must_use]
+pub fn child_name(name: &str, uid: &str) -> String {
+    own_name(name, uid, MAX_NAME)
+}
+
+/// A name of at most so many characters that is nobody's but of the Preview `name` with this UID: a DNS label, and so the
+/// value of a label, too.
 ///
 /// The hash keeps two Previews apart whose names begin alike, and a Preview from an older one of its name, whose
 /// Deployment may still be on its way out.
 #[must_use]
-pub fn child_name(name: &str, uid: &str) -> String {
+pub fn own_name(name: &str, uid: &str, most: usize) -> String {
     let hash = hash(&[name, uid], 8);
-    let room = MAX_NAME - "byway--".len() - hash.len();
+    let room = most.saturating_sub("byway--".len() + hash.len());
     let cut: String = name.chars().take(room).collect();
     // A cut may leave a `-` or `.` at the end, and dots are not allowed in the name of a Service.
     let cut = cut.replace('.', "-");

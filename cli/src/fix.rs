@@ -75,7 +75,10 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["QuotaExceeded"], "stop another preview, or ask for more than the namespace's ResourceQuota"),
     (&["LimitRange"], "set resources on the target within the namespace's LimitRange"),
     (&["PodSecurity"], "change the target's securityContext, or the namespace's Pod Security level"),
-    (&["AdmissionRefused"], "meet the policy that the message names: the target would be refused as well"),
+    (
+        &["AdmissionRefused"],
+        "meet the policy that the message names; where it demands a label's value that a Service selects by, except pods with the label byway.dev/preview from it",
+    ),
     (&["PodCreateFailed"], "correct what the API server names"),
     // RoutesProgrammed
     (&["Programming"], "wait; if it lasts, `kubectl preview explain NAME` tells which node is late"),
@@ -98,10 +101,21 @@ const TABLE: &[(&[&str], &str)] = &[
         "set spec.incoming.existingConnections to drainIdle, or restart the clients' pools",
     ),
     (&["RestartPolicy"], "use a target that runs on"),
-    (&["NoStableIdentity"], "set what the app needs in spec.env, or with --env"),
+    (
+        &["NoStableIdentity"],
+        "set the variables that the message names in spec.env, or with --env, and spec.command or spec.args where a host name is read",
+    ),
     (&["UnknownFields"], "upgrade Byway"),
     (&["ClaimShared"], "see docs/isolation.md: the preview writes to the target's volume"),
     (&["ClaimUnknown"], "create the claim"),
+    (&["ResourceClaimShared"], "give the target's pods devices of their own, by resourceClaimTemplateName"),
+    (&["DeviceShared"], "let the preview take less of the device, with --env or spec.args"),
+    (&["AddressDropped"], "where an address is asked for to be let in, let the preview in otherwise"),
+    (&["DaprAppId"], "see docs/isolation.md: what Dapr has by the target's id is not shared"),
+    (
+        &["OutsideMesh"],
+        "make a Service that selects the preview's label byway.dev/preview, as docs/meshes.md has it",
+    ),
     (
         &["StillSelected"],
         "add { key: byway.dev/preview, operator: DoesNotExist } to the matchExpressions of that selector",

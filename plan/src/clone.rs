@@ -1,12 +1,14 @@
 //! From a target and a Preview to the objects that the Preview owns: pure, no I/O, no clock.
 //!
-//! [`source_of`] makes a [`Source`] of the target workload. [`of_target`] makes the clone of it, [`targetless`] the
+//! [`source_of`] makes a [`Source`] of the target workload. [`of_target`] makes the clone of it, [`targetless()`] the
 //! fresh pod of a Preview without a target. Both give [`Children`], ready for server-side apply, or a [`Refusal`] that
 //! says what to do. What works, but not as one might expect, is a [`Warning`].
 //!
-//! In this order a clone is made: refuse what must not be cloned, choose the `container`, find its `ports`, drop the
-//! `labels` by which others select the target, turn the target's own `spread` on the clone, then `build`.
+//! In this order a clone is made: refuse what must not be cloned, choose the `container`, find its `ports`, change the
+//! `labels` by which others select the target, turn the target's own `spread` on the clone, take out the `annotations` by
+//! which `registries` would take it for the target, then `build`.
 
+mod annotations;
 mod around;
 mod build;
 mod check;
@@ -14,14 +16,18 @@ mod children;
 mod chosen;
 mod container;
 mod deployment;
+mod devices;
 mod downward;
 mod duplicates;
 mod injected;
 mod labels;
 mod mesh;
+mod ordinal;
+mod pod;
 mod policies;
 mod ports;
 mod refuse;
+pub mod registries;
 mod source;
 mod spread;
 mod targetless;

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::Path;
 
 /// Where reasons are defined, and what stands before each.
-const SOURCES: [(&str, &str); 7] = [
+const SOURCES: [(&str, &str); 8] = [
     ("api/src/conditions.rs", ": &str = "),
     ("api/src/preview/problems.rs", " => "),
     ("plan/src/clone/refuse.rs", " => "),
     ("plan/src/clone/warn.rs", "reason: "),
+    ("plan/src/clone/ordinal.rs", "reason: "),
     ("agent/src/kernel/node.rs", " => "),
     ("agent/src/steering.rs", "map_or("),
     ("agent/src/source.rs", "CODE: &str = "),

@@ -171,7 +171,7 @@ pub const CHECKS: &[Check] = &[
     of_target(
         "Webhooks",
         "do mutating webhooks treat a clone as they treat the target?",
-        "let the webhook select by a label that no Service selects by, since a preview lacks those",
+        "let the webhook select by a label that no Service selects by, since a preview has other values of those",
         security::webhooks,
     ),
     of_target(

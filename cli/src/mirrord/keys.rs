@@ -91,7 +91,7 @@ pub const KEYS: &[Known] = &[
     refused(
         "feature.preview.labels",
         "which labels a clone keeps follows from what selects the target (`include` and `exclude` cannot change it)",
-        "leave it out; what was dropped is seen in the Deployment of the preview",
+        "leave it out; what was changed is seen in the Deployment of the preview",
     ),
     refused(
         "feature.preview.idle",

@@ -1,17 +1,16 @@
 //! The clone of a target.
 
-use std::collections::BTreeMap;
-
-use byway_api::{Key, Preview, TargetKind};
+use byway_api::{Key, Preview, TargetKind, names};
 use k8s_openapi::api::core::v1::{Container, PodSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube_core::ResourceExt;
 
 use super::labels::{self, Selecting};
+use super::pod::containers_mut;
 use super::{
-    Children, Refusal, Source, Surroundings, check, chosen, container, deployment, downward, duplicates,
-    injected, mesh, policies, ports, spread, volumes, warn,
+    Children, Refusal, Source, Surroundings, annotations, check, chosen, container, deployment, devices,
+    downward, duplicates, injected, mesh, ordinal, policies, ports, spread, volumes, warn,
 };
+use crate::rows::ServiceRow;
 use crate::selectors::{self, Labels};
 
 #[cfg(test)]
@@ -40,24 +39,27 @@ pub fn of_target(
         injected::remove_containers(&mut meta, &mut spec, &skipped(&source.spec));
     }
     let mut warnings = warn::of_pod(&spec, source);
+    warnings.extend(ordinal::warning(&spec, source, preview, &chosen));
+    warnings.extend(devices::shared(&spec));
     warnings.extend(volumes::share(&mut spec, source, preview.spec.claim_templates, around)?);
     warnings.extend(ports::not_steered(preview, source, &chosen, around));
 
     let template = source.meta.labels.clone().unwrap_or_default();
     let selecting = selecting(source, around, &spec, &namespace);
     let own = labels::own(&name, key);
-    let kept = labels::kept(&template, &own, &selecting);
-    let labels: Labels = kept.clone().into_iter().chain(own).collect();
+    let own_value = names::child_name(&name, &preview.uid().unwrap_or_default());
+    let turned = labels::turned(&template, &own, &selecting, &own_value);
+    let labels: Labels = turned.clone().into_iter().chain(own).collect();
     warnings.extend(labels::inescapable(&labels, &selecting));
     let judged = policies::judge(around.network_policies, &template, &labels, &ports, &spec.containers);
     let network_policy = policies::for_agents(preview, key, &judged.shut, around.agents_namespace);
     warnings.extend(judged.warnings);
-    warnings.extend(downward::empty_files(&spec, &template, &labels));
+    warnings.extend(downward::changed_files(&spec, &template, &labels));
 
     duplicates::merge(&mut spec);
     spread::turn(&mut spec, &template, &namespace, &labels::selector(&name));
     release(&mut spec, source.kind);
-    for container in all_containers(&mut spec) {
+    for container in containers_mut(&mut spec) {
         downward::keep_values(container, &template, &labels);
     }
     for container in spec.containers.iter_mut().filter(|container| container.name == chosen) {
@@ -65,9 +67,21 @@ pub fn of_target(
     }
     chosen::introduce(&mut spec, preview, key);
     chosen::linger(&mut spec, preview);
-    let annotations = annotations(meta, &ports);
-    let deployment = deployment::of_pods(preview, key, kept, annotations, spec);
+    let consul = mesh::Consul {
+        has_service: around.services.iter().any(|service| means(service, &labels)),
+        has_proxy: source.injected.iter().any(|name| name == mesh::CONSUL_PROXY),
+    };
+    let mut annotations = meta.annotations.unwrap_or_default();
+    warnings.extend(annotations::turn(&mut annotations, preview, &ports, consul));
+    let of_workload = labels::of_workload(&source.labels, &template, &turned);
+    let deployment = deployment::of_pods(preview, key, of_workload, turned, annotations, spec);
     Ok(Children { deployment, service: None, network_policy, ports, warnings })
+}
+
+/// Whether the Service selects previews with these labels, on purpose.
+fn means(service: &ServiceRow, labels: &Labels) -> bool {
+    let selector = selectors::exactly(&service.selector);
+    service.selector.keys().any(|key| labels::is_own(key)) && selectors::matches(&selector, labels)
 }
 
 /// The init containers that end before the ordinary ones start. Native sidecars stay, and so does what a mesh needs.
@@ -82,22 +96,15 @@ fn selecting(source: &Source, around: &Surroundings<'_>, spec: &PodSpec, namespa
     let template = source.meta.labels.clone().unwrap_or_default();
     let workload =
         source.selector.iter().map(|selector| Selecting::new(source.to_string(), selector.clone()));
-    let services = around.services.iter().filter(|service| !service.selector.is_empty()).map(|service| {
-        Selecting::new(format!("Service {}", service.name), selectors::exactly(&service.selector))
-    });
-    let others = around
-        .selectors
-        .iter()
-        .map(|row| Selecting::new(format!("{} {}", row.kind, row.name), row.selector.clone()));
     let affinity = spread::selectors(spec, &template, namespace)
         .into_iter()
         .map(|selector| Selecting::new(format!("an affinity or spread of {source}"), selector));
-    workload.chain(services).chain(others).chain(affinity).collect()
+    workload.chain(Selecting::all(around.services, around.selectors)).chain(affinity).collect()
 }
 
 /// Takes away what only one pod can have, and what a preview must not have.
 fn release(spec: &mut PodSpec, kind: TargetKind) {
-    for port in all_containers(spec).flat_map(|container| container.ports.iter_mut().flatten()) {
+    for port in containers_mut(spec).flat_map(|container| container.ports.iter_mut().flatten()) {
         port.host_port = None;
         port.host_ip = None;
     }
@@ -116,15 +123,4 @@ fn release(spec: &mut PodSpec, kind: TargetKind) {
         spec.hostname_override = None;
         spec.set_hostname_as_fqdn = None;
     }
-}
-
-fn annotations(meta: ObjectMeta, ports: &[u16]) -> BTreeMap<String, String> {
-    let mut annotations = meta.annotations.unwrap_or_default();
-    annotations.retain(|name, _| !labels::is_tracking(name) && !labels::is_own(name));
-    mesh::exclude(&mut annotations, ports);
-    annotations
-}
-
-fn all_containers(spec: &mut PodSpec) -> impl Iterator<Item = &mut Container> {
-    spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten())
 }

@@ -22,10 +22,12 @@ pub const RENEWED_ANNOTATION: &str = "byway.dev/renewed-at";
 /// So many old ReplicaSets are kept: the one that the next rolling update replaces, for who wonders what changed.
 const OLD_REVISIONS: i32 = 1;
 
-/// The Deployment that runs `spec`, with the labels and annotations given beside its own.
+/// The Deployment that runs `spec`: with these labels `of_workload`, and its pods with those labels and annotations, all
+/// beside its own.
 pub(super) fn of_pods(
     preview: &Preview,
     key: &Key,
+    of_workload: Labels,
     labels: Labels,
     mut annotations: BTreeMap<String, String>,
     mut spec: PodSpec,
@@ -48,8 +50,10 @@ pub(super) fn of_pods(
         }),
         spec: Some(spec),
     };
+    let mut metadata = metadata(preview, key);
+    metadata.labels = Some(of_workload.into_iter().chain(metadata.labels.unwrap_or_default()).collect());
     let mut deployment = Deployment {
-        metadata: metadata(preview, key),
+        metadata,
         spec: Some(DeploymentSpec {
             replicas: Some(preview.spec.replicas),
             revision_history_limit: Some(OLD_REVISIONS),

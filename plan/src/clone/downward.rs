@@ -1,4 +1,4 @@
-//! What containers read of their pod's labels, where the clone's pod lacks them.
+//! What containers read of their pod's labels, where the clone's pod has others.
 
 use k8s_openapi::api::core::v1::{Container, DownwardAPIVolumeFile, EnvVar, ObjectFieldSelector, PodSpec};
 
@@ -8,10 +8,11 @@ use crate::selectors::{GENERATED, Labels};
 #[cfg(test)]
 mod tests;
 
-/// Writes into the environment what the target's containers read from a label that the clone does not have.
+/// Writes into the environment what the target's containers read from a label that the clone does not have, or has with
+/// another value.
 pub(super) fn keep_values(container: &mut Container, template: &Labels, clone: &Labels) {
     for var in container.env.iter_mut().flatten() {
-        let label = label_of(var).filter(|label| is_lost(label, clone));
+        let label = label_of(var).filter(|label| differs(label, template, clone));
         if let Some(value) = label.and_then(|label| template.get(label)) {
             // A value is searched for $(NAME), a label is not.
             var.value = Some(value.clone());
@@ -20,11 +21,11 @@ pub(super) fn keep_values(container: &mut Container, template: &Labels, clone: &
     }
 }
 
-/// Names the labels that the target's containers read from files, and that the clone does not have.
-pub(super) fn empty_files(spec: &PodSpec, template: &Labels, clone: &Labels) -> Option<Warning> {
+/// Names the labels that the target's containers read from files, and in which the clone differs.
+pub(super) fn changed_files(spec: &PodSpec, template: &Labels, clone: &Labels) -> Option<Warning> {
     let mut labels: Vec<String> = files(spec)
         .filter_map(|file| label_in(file.field_ref.as_ref()?))
-        .filter(|label| template.contains_key(*label) && is_lost(label, clone))
+        .filter(|label| template.contains_key(*label) && differs(label, template, clone))
         .map(str::to_owned)
         .collect();
     labels.sort();
@@ -33,8 +34,8 @@ pub(super) fn empty_files(spec: &PodSpec, template: &Labels, clone: &Labels) -> 
 }
 
 /// What controllers generate is of one pod, and not to be copied.
-fn is_lost(label: &str, clone: &Labels) -> bool {
-    !clone.contains_key(label) && !GENERATED.contains(&label)
+fn differs(label: &str, template: &Labels, clone: &Labels) -> bool {
+    clone.get(label) != template.get(label) && !GENERATED.contains(&label)
 }
 
 fn files(spec: &PodSpec) -> impl Iterator<Item = &DownwardAPIVolumeFile> {

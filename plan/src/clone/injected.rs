@@ -3,16 +3,20 @@
 
 use std::collections::HashSet;
 
-use k8s_openapi::api::core::v1::{Container, NodeSelectorTerm, PodSpec, Probe, Toleration, Volume};
+use k8s_openapi::api::core::v1::{Container, NodeSelectorTerm, Pod, PodSpec, Probe, Toleration, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
+
+use super::mesh::CONSUL_PROXY;
+use super::pod::{containers, containers_mut, is_native_sidecar};
 
 #[cfg(test)]
 mod tests;
 
 /// Something that changes pods on their way into the cluster.
 struct Injector {
-    /// Present only on pods that it has changed.
+    /// A label or annotation, present only on pods that it has changed.
     mark: &'static str,
     containers: &'static [&'static str],
     /// Beginnings of the names of volumes that it mounts into the app's containers.
@@ -21,7 +25,31 @@ struct Injector {
     metadata: &'static [&'static str],
 }
 
+/// The pod as Consul found it.
+const CONSUL_ORIGINAL: &str = "consul.hashicorp.com/original-pod";
+/// Where Kuma's proxy answers probes: `/8080/ready` there is `/ready` on port 8080.
+const KUMA_PROBES: &str = "kuma.io/application-probe-proxy-port";
+
 const INJECTORS: &[Injector] = &[
+    Injector {
+        mark: "consul.hashicorp.com/connect-inject-status",
+        containers: &[CONSUL_PROXY, "copy-consul-bin", "consul-connect-inject-init", "envoy-sidecar"],
+        volumes: &["consul-connect-inject-data"],
+        metadata: &[
+            "consul.hashicorp.com/connect-inject-managed-by",
+            "consul.hashicorp.com/connect-inject-status",
+            "consul.hashicorp.com/consul-k8s-version",
+            CONSUL_ORIGINAL,
+            "consul.hashicorp.com/redirect-traffic-config",
+            "consul.hashicorp.com/transparent-proxy-status",
+        ],
+    },
+    Injector {
+        mark: "dapr.io/sidecar-injected",
+        containers: &["daprd"],
+        volumes: &["dapr-"],
+        metadata: &["dapr.io/metrics-enabled", "dapr.io/sidecar-injected"],
+    },
     Injector {
         mark: "sidecar.istio.io/status",
         containers: &["istio-proxy", "istio-init", "istio-validation", "enable-core-dump"],
@@ -34,6 +62,23 @@ const INJECTORS: &[Injector] = &[
             "service.istio.io/canonical-name",
             "service.istio.io/canonical-revision",
             "sidecar.istio.io/status",
+        ],
+    },
+    Injector {
+        mark: "kuma.io/sidecar-injected",
+        containers: &["kuma-sidecar", "kuma-init", "kuma-validation"],
+        volumes: &["kuma-"],
+        metadata: &[
+            "kuma.io/envoy-admin-port",
+            "kuma.io/sidecar-injected",
+            "kuma.io/sidecar-uid",
+            "kuma.io/transparent-proxying",
+            "kuma.io/transparent-proxying-inbound-port",
+            "kuma.io/transparent-proxying-ip-family-mode",
+            "kuma.io/transparent-proxying-outbound-port",
+            KUMA_PROBES,
+            "kuma.io/virtual-probes",
+            "kuma.io/virtual-probes-port",
         ],
     },
     Injector {
@@ -59,7 +104,8 @@ const INJECTORS: &[Injector] = &[
 
 /// Annotations by which networks, runtimes and policies tell what they did to one pod.
 const OF_ONE_POD: &[&str] = &[
-    "cni.projectcalico.org/",
+    "cni.projectcalico.org/containerID",
+    "cni.projectcalico.org/podIP",
     "k8s.ovn.org/",
     "k8s.v1.cni.cncf.io/network-status",
     "k8s.v1.cni.cncf.io/networks-status",
@@ -67,6 +113,8 @@ const OF_ONE_POD: &[&str] = &[
     "kubernetes.io/limit-ranger",
     "kubernetes.io/psp",
     "openshift.io/scc",
+    "ovn.kubernetes.io/",
+    "vpc.amazonaws.com/",
 ];
 
 const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
@@ -81,11 +129,6 @@ pub(super) fn is_known(name: &str) -> bool {
     INJECTORS.iter().any(|injector| injector.containers.contains(&name))
 }
 
-/// A container that runs beside the ordinary ones, though it starts before them (Kubernetes 1.29).
-pub(super) fn is_native_sidecar(container: &Container) -> bool {
-    container.restart_policy.as_deref() == Some("Always")
-}
-
 /// Whether an init container ends before the ordinary ones start, and is one that nobody injected.
 pub(super) fn runs_first(container: &Container) -> bool {
     !is_native_sidecar(container) && !is_known(&container.name)
@@ -95,15 +138,14 @@ pub(super) fn runs_first(container: &Container) -> bool {
 pub(super) fn strip(meta: &mut ObjectMeta, spec: &mut PodSpec) -> Vec<String> {
     let mut gone = Vec::new();
     for injector in INJECTORS {
-        let marked = |of: &Option<_>| {
-            of.as_ref().is_some_and(|of: &std::collections::BTreeMap<_, _>| of.contains_key(injector.mark))
-        };
+        let is_marked =
+            [&meta.annotations, &meta.labels].into_iter().flatten().any(|of| of.contains_key(injector.mark));
         let is_injected = |container: &Container| injector.containers.contains(&container.name.as_str());
         // A gateway's only container is the injected one, and it is the app.
-        if !marked(&meta.annotations) || spec.containers.iter().all(is_injected) {
+        if !is_marked || spec.containers.iter().all(is_injected) {
             continue;
         }
-        restore_probes(spec);
+        restore_probes(meta, spec);
         gone.extend(containers(spec).filter(|c| is_injected(c)).map(|c| c.name.clone()));
         remove_containers(meta, spec, &is_injected);
         remove_volumes(spec, &|volume| injector.volumes.iter().any(|prefix| volume.name.starts_with(prefix)));
@@ -142,16 +184,11 @@ fn remove_volumes(spec: &mut PodSpec, which: &dyn Fn(&Volume) -> bool) {
     let Some(volumes) = &mut spec.volumes else { return };
     let gone: HashSet<String> = volumes.iter().filter(|v| which(v)).map(|v| v.name.clone()).collect();
     volumes.retain(|volume| !gone.contains(&volume.name));
-    for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
+    for container in containers_mut(spec) {
         if let Some(mounts) = &mut container.volume_mounts {
             mounts.retain(|mount| !gone.contains(&mount.name));
         }
     }
-}
-
-/// All containers, those that come first first.
-pub(super) fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
-    spec.init_containers.iter().flatten().chain(&spec.containers)
 }
 
 fn mounted(spec: &PodSpec) -> HashSet<String> {
@@ -160,24 +197,50 @@ fn mounted(spec: &PodSpec) -> HashSet<String> {
     mounts.chain(devices).cloned().collect()
 }
 
-/// Istio makes its proxy answer the probes of the app, and keeps the originals in the proxy's environment.
-fn restore_probes(spec: &mut PodSpec) {
-    let env = containers(spec).filter(|c| c.name == "istio-proxy").flat_map(|c| c.env.iter().flatten());
-    let kept = env.filter(|var| var.name == "ISTIO_KUBE_APP_PROBERS").find_map(|var| var.value.as_deref());
-    let Some(Value::Object(kept)) = kept.and_then(|text| serde_json::from_str(text).ok()) else { return };
-    for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
-        let probes =
-            [&mut container.startup_probe, &mut container.readiness_probe, &mut container.liveness_probe];
-        for probe in probes.into_iter().flatten() {
-            let path = probe.http_get.as_ref().and_then(|get| get.path.as_deref()).unwrap_or_default();
-            let original = kept.get(path).cloned().and_then(|p| serde_json::from_value::<Probe>(p).ok());
+/// Meshes make their proxies answer the probes of the app. Istio keeps the originals in the proxy's environment, Consul in
+/// an annotation, and Kuma writes them into the path.
+fn restore_probes(meta: &ObjectMeta, spec: &mut PodSpec) {
+    let annotation = |name: &str| meta.annotations.as_ref().and_then(|all| all.get(name));
+    let istio = istios_probes(spec);
+    let consul = annotation(CONSUL_ORIGINAL).and_then(|text| serde_json::from_str::<Pod>(text).ok());
+    let consul = consul.and_then(|pod| pod.spec);
+    let kuma = annotation(KUMA_PROBES).and_then(|port| port.parse().ok());
+    for container in containers_mut(spec) {
+        let originals = consul.iter().flat_map(containers).find(|other| other.name == container.name);
+        for (which, probe) in probes_mut(container).into_iter().enumerate() {
+            let Some(probe) = probe else { continue };
+            let path = probe.http_get.as_ref().and_then(|get| get.path.clone()).unwrap_or_default();
+            let original = originals.and_then(|it| probes(it)[which].cloned());
+            let original = original.or_else(|| serde_json::from_value(istio.get(&path)?.clone()).ok());
             if let Some(original) = original {
                 probe.http_get = original.http_get;
                 probe.tcp_socket = original.tcp_socket;
                 probe.grpc = original.grpc;
+            } else if let (Some(get), Some(proxy)) = (&mut probe.http_get, kuma)
+                && get.port == IntOrString::Int(proxy)
+                && let Some((port, path)) = path.strip_prefix('/').and_then(|path| path.split_once('/'))
+                && let Ok(port) = port.parse()
+            {
+                get.port = IntOrString::Int(port);
+                get.path = Some(format!("/{path}"));
             }
         }
     }
+}
+
+/// By the path at which the proxy answers for them.
+fn istios_probes(spec: &PodSpec) -> serde_json::Map<String, Value> {
+    let env = containers(spec).filter(|c| c.name == "istio-proxy").flat_map(|c| c.env.iter().flatten());
+    let kept = env.filter(|var| var.name == "ISTIO_KUBE_APP_PROBERS").find_map(|var| var.value.as_deref());
+    kept.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+fn probes(of: &Container) -> [Option<&Probe>; 3] {
+    [&of.startup_probe, &of.readiness_probe, &of.liveness_probe].map(Option::as_ref)
+}
+
+fn probes_mut(of: &mut Container) -> [Option<&mut Probe>; 3] {
+    [&mut of.startup_probe, &mut of.readiness_probe, &mut of.liveness_probe].map(Option::as_mut)
 }
 
 fn strip_what_kubernetes_adds(meta: &mut ObjectMeta, spec: &mut PodSpec) {

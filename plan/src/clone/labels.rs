@@ -1,32 +1,20 @@
-//! Which of the target's labels and annotations its clone may have.
+//! Which of the target's labels its clone has, and with which values.
 //!
 //! A clone that a Service selected would get unkeyed requests; one that the target's own workload or another selected
 //! could be counted or adopted by it; and a PodDisruptionBudget would count it as one of the target's pods. So every
-//! label that such a selector asks for is left out, and the rest stays, since policies and people go by it.
+//! label that such a selector asks for has another value, one of the preview's own. It is not left out where that is
+//! enough, since a policy may ask for it. The rest stays, since policies and people go by it.
 
 use byway_api::{Key, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
+use super::registries::{Fate, fate};
 use super::{Warning, warn};
+use crate::rows::{SelectorRow, ServiceRow};
 use crate::selectors::{GENERATED, Labels, exactly, matches, may_match, required};
 
 #[cfg(test)]
 mod tests;
-
-/// Prefixes of what GitOps tools track their objects by. Tools that find it on an object that is not in their
-/// repository report it, or delete it.
-const TRACKED: &[&str] = &[
-    "applyset.kubernetes.io/",
-    "argocd.argoproj.io/",
-    "config.k8s.io/",
-    "fleet.cattle.io/",
-    "helm.toolkit.fluxcd.io/",
-    "kapp.k14s.io/",
-    "kubectl.kubernetes.io/last-applied-configuration",
-    "kustomize.toolkit.fluxcd.io/",
-    "meta.helm.sh/",
-    "objectset.rio.cattle.io/",
-];
 
 /// Who selects pods.
 pub(super) struct Selecting {
@@ -40,39 +28,90 @@ impl Selecting {
         Self { who, selector }
     }
 
+    /// All of a namespace that select pods.
+    pub(super) fn all(services: &[ServiceRow], others: &[SelectorRow]) -> Vec<Self> {
+        let services = services.iter().filter(|service| !service.selector.is_empty());
+        let services = services.map(|it| Self::new(format!("Service {}", it.name), exactly(&it.selector)));
+        let others =
+            others.iter().map(|it| Self::new(format!("{} {}", it.kind, it.name), it.selector.clone()));
+        services.chain(others).collect()
+    }
+
     /// Whether it asks for one of Byway's labels: then it selects previews on purpose.
     fn means_previews(&self) -> bool {
         required(&self.selector).any(is_own)
     }
 
-    /// Leaves out what it asks for.
-    fn escape(&self, labels: &mut Labels) {
+    /// Gives the labels that it asks for this value. Whether any of them had another.
+    fn change(&self, labels: &mut Labels, value: &str) -> bool {
+        let mut changed = false;
+        for key in required(&self.selector) {
+            if let Some(now) = labels.get_mut(key).filter(|now| *now != value) {
+                value.clone_into(now);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Leaves out the labels that it asks for.
+    fn remove(&self, labels: &mut Labels) {
         for key in required(&self.selector) {
             labels.remove(key);
         }
     }
 }
 
-/// The labels of a clone's pods, beside those that are its `own`.
+/// The labels of a clone's pods, beside those that are its `own`. What others select by has this `value`: a name that is
+/// the preview's alone, so no selector asks for it.
 ///
 /// None of `selecting` selects a pod that has both, save those that ask for no label at all, see [`inescapable`], or for
 /// one of Byway's.
-pub(super) fn kept(template: &Labels, own: &Labels, selecting: &[Selecting]) -> Labels {
-    let mut labels = template.clone();
-    labels.retain(|key, _| !is_tracking(key) && !GENERATED.contains(&key.as_str()) && !is_own(key));
-    let both = |labels: &Labels| labels.clone().into_iter().chain(own.clone()).collect::<Labels>();
-    let unaware = || selecting.iter().filter(|one| !one.means_previews());
-    let as_target = both(template);
-    for one in unaware().filter(|one| may_match(&one.selector, &as_target)) {
-        one.escape(&mut labels);
+pub(super) fn turned(template: &Labels, own: &Labels, selecting: &[Selecting], value: &str) -> Labels {
+    let mut labels = transferable(template);
+    let as_target: Labels = template.clone().into_iter().chain(own.clone()).collect();
+    for one in unaware(selecting).filter(|one| may_match(&one.selector, &as_target)) {
+        one.change(&mut labels, value);
     }
-    // Without a label, a selector can match that did not before, e.g. `!canary`: so until nothing changes.
-    while let Some(one) = unaware()
-        .find(|one| required(&one.selector).next().is_some() && matches(&one.selector, &both(&labels)))
-    {
-        one.escape(&mut labels);
+    escape(&mut labels, own, selecting, value);
+    labels
+}
+
+/// Changes labels until none of `selecting` selects a pod that has them beside the `others`, which it keeps. With another
+/// value, or without a label, one can select that did not before, e.g. `!canary`: so until nothing changes.
+fn escape(labels: &mut Labels, others: &Labels, selecting: &[Selecting], value: &str) {
+    let can_escape = |one: &&Selecting, labels: &Labels| {
+        let both: Labels = labels.clone().into_iter().chain(others.clone()).collect();
+        matches(&one.selector, &both) && required(&one.selector).any(|key| labels.contains_key(key))
+    };
+    while let Some(one) = unaware(selecting).find(|one| can_escape(one, labels)) {
+        if !one.change(labels, value) {
+            one.remove(labels);
+        }
+    }
+}
+
+/// Those of a target's labels by which no tool would take its clone for it.
+pub(super) fn transferable(labels: &Labels) -> Labels {
+    let mut labels = labels.clone();
+    labels.retain(|key, _| fate(key) == Fate::Kept && !GENERATED.contains(&key.as_str()) && !is_own(key));
+    labels
+}
+
+/// The labels of a clone's Deployment, beside its own: those of the target's, since a policy may ask for them; with another
+/// value where its pods have one.
+pub(super) fn of_workload(workload: &Labels, template: &Labels, turned: &Labels) -> Labels {
+    let mut labels = transferable(workload);
+    for (key, value) in &mut labels {
+        if let Some(other) = turned.get(key).filter(|other| template.get(key) != Some(other)) {
+            value.clone_from(other);
+        }
     }
     labels
+}
+
+fn unaware(selecting: &[Selecting]) -> impl Iterator<Item = &Selecting> {
+    selecting.iter().filter(|one| !one.means_previews())
 }
 
 /// Names those that select a clone whatever is left out: they ask for no label, only for the absence of some, or nothing.
@@ -94,12 +133,6 @@ pub(super) fn own(preview: &str, key: &Key) -> Labels {
 pub(super) fn selector(preview: &str) -> LabelSelector {
     let labels = Labels::from([(names::PREVIEW_LABEL.to_owned(), preview.to_owned())]);
     exactly(&labels)
-}
-
-/// Whether it is metadata of a tool that tracks its objects by it. `app.kubernetes.io/instance` is not meant: Argo CD
-/// looks for it on objects without an owner only, and pods have one.
-pub(super) fn is_tracking(key: &str) -> bool {
-    TRACKED.iter().any(|prefix| key.starts_with(prefix))
 }
 
 pub(super) fn is_own(key: &str) -> bool {

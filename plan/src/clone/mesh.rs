@@ -7,33 +7,50 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
+use super::registries::{Fate, of_fate};
+use super::{Warning, warn};
+
 #[cfg(test)]
 mod tests;
 
-const ISTIO_EXCLUDE: &str = "traffic.sidecar.istio.io/excludeInboundPorts";
-const ISTIO_INCLUDE: &str = "traffic.sidecar.istio.io/includeInboundPorts";
-const LINKERD_SKIP: &str = "config.linkerd.io/skip-inbound-ports";
+const CONSUL: &str = "consul.hashicorp.com/";
+const CONSUL_INJECT: &str = "consul.hashicorp.com/connect-inject";
+/// Consul's proxy, beside the app's containers.
+pub(super) const CONSUL_PROXY: &str = "consul-dataplane";
 
 /// Containers that stand before or beside an app, and that nobody means who does not name them.
 const SIDECARS: &[&str] = &[
     "cloud-sql-proxy",
     "cloudsql-proxy",
+    CONSUL_PROXY,
     "daprd",
+    "envoy-sidecar",
     "istio-proxy",
+    "kuma-sidecar",
     "linkerd-proxy",
     "oauth2-proxy",
     "queue-proxy",
     "vault-agent",
 ];
 
+/// Ports of proxies that have nothing to do with the app.
+const PROXIES: [(&str, RangeInclusive<u16>); 6] = [
+    (CONSUL_PROXY, 19000..=20600),
+    ("daprd", 3500..=3501),
+    ("daprd", 50001..=50002),
+    ("istio-proxy", 15000..=15090),
+    ("kuma-sidecar", 15000..=15090),
+    ("linkerd-proxy", 4140..=4191),
+];
+
 pub(super) fn is_sidecar(container: &str) -> bool {
     SIDECARS.contains(&container)
 }
 
-/// The ports of a mesh's proxy that have nothing to do with the app, if the pod has such a container.
+/// The ports of proxies that are among these containers.
 pub(super) fn proxy_ports(containers: &[&str]) -> Vec<RangeInclusive<u16>> {
-    let known = [("istio-proxy", 15000..=15090), ("linkerd-proxy", 4140..=4191)];
-    known.into_iter().filter(|(name, _)| containers.contains(name)).map(|(_, ports)| ports).collect()
+    let there = PROXIES.into_iter().filter(|(name, _)| containers.contains(name));
+    there.map(|(_, ports)| ports).collect()
 }
 
 /// Excludes `ports` from the capture of inbound connections.
@@ -41,17 +58,43 @@ pub(super) fn exclude(annotations: &mut BTreeMap<String, String>, ports: &[u16])
     if ports.is_empty() {
         return;
     }
-    for name in [ISTIO_EXCLUDE, LINKERD_SKIP] {
+    for name in of_fate(Fate::PortsAdded) {
         let value = annotations.entry(name.to_owned()).or_default();
         *value = with_ports(value, ports);
     }
-    // Where the captured ports are listed, Istio does not look at the excluded ones.
-    if let Some(listed) = annotations.get_mut(ISTIO_INCLUDE)
-        && listed.trim() != "*"
-    {
-        let kept = items(listed).filter(|item| item.parse().is_ok_and(|port: u16| !ports.contains(&port)));
-        *listed = kept.collect::<Vec<_>>().join(",");
+    for name in of_fate(Fate::PortsTaken) {
+        if let Some(listed) = annotations.get_mut(name)
+            && listed.trim() != "*"
+        {
+            let kept =
+                items(listed).filter(|item| item.parse().is_ok_and(|port: u16| !ports.contains(&port)));
+            *listed = kept.collect::<Vec<_>>().join(",");
+        }
     }
+}
+
+/// What bears on whether Consul may inject its proxy into a clone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Consul {
+    /// A Service selects the clone, on purpose.
+    pub(super) has_service: bool,
+    /// The target's pods have the proxy.
+    pub(super) has_proxy: bool,
+}
+
+/// Keeps Consul's proxy out where it would wait for ever: its init container ends once Consul has registered the pod, and
+/// Consul registers those that a Service selects. Where somebody made a Service for the preview, its name is the preview's.
+pub(super) fn consul(annotations: &mut BTreeMap<String, String>, consul: Consul) -> Option<Warning> {
+    if consul.has_service {
+        return None;
+    }
+    let inject = annotations
+        .get(CONSUL_INJECT)
+        .map(|value| matches!(value.trim(), "1" | "t" | "T" | "true" | "TRUE" | "True"));
+    let is_configured = annotations.keys().any(|name| name.starts_with(CONSUL));
+    annotations.insert(CONSUL_INJECT.to_owned(), "false".to_owned());
+    let was_in = inject.unwrap_or(consul.has_proxy || is_configured);
+    was_in.then(warn::outside_consul)
 }
 
 fn with_ports(list: &str, ports: &[u16]) -> String {

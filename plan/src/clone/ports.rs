@@ -6,7 +6,7 @@ use byway_api::{Mode, Preview};
 use k8s_openapi::api::core::v1::{Container, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::injected::is_native_sidecar;
+use super::pod::is_native_sidecar;
 use super::{Refusal, Source, Surroundings, Warning, mesh, source::target_text, warn};
 use crate::ports::{MOST, is, number, protocol, sent_by_number, tcp};
 use crate::selectors::{exactly, may_match};

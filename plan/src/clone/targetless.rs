@@ -54,7 +54,7 @@ pub fn targetless(preview: &Preview, key: &Key) -> Result<Children, Refusal> {
     chosen::linger(&mut spec, preview);
     // Its ports are not taken out of a mesh's hands, unlike a clone's: others call it through its Service, and where
     // they are in the mesh, they call its sidecar.
-    let deployment = deployment::of_pods(preview, key, Labels::new(), BTreeMap::new(), spec);
+    let deployment = deployment::of_pods(preview, key, Labels::new(), Labels::new(), BTreeMap::new(), spec);
     let service = Some(service(preview, key, &served));
     let ports = if preview.spec.incoming.mode == Mode::Off { Vec::new() } else { served };
     // Its agents call it from within: no policy keeps them out.

@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::{Children, Found, Refusal, Source, Surroundings, of_target, source_of};
 use crate::rows::{SelectorRow, ServiceRow};
 
+/// The UID of all these Previews.
+const UID: &str = "5c1c7bbe-0000-4000-8000-000000000001";
+
 /// The key of all these Previews.
 pub(super) fn key() -> Key {
     "key-1".parse().unwrap()
@@ -27,7 +30,7 @@ pub(super) fn preview(spec: &str) -> Preview {
     let object = serde_json::json!({
         "apiVersion": "byway.dev/v1alpha1",
         "kind": "Preview",
-        "metadata": { "name": "redesign", "namespace": "staging", "uid": "5c1c7bbe-0000-4000-8000-000000000001" },
+        "metadata": { "name": "redesign", "namespace": "staging", "uid": UID },
         "spec": all,
     });
     serde_json::from_value(object).unwrap()
@@ -82,6 +85,19 @@ pub(super) fn pods(children: &Children) -> (Value, Value) {
     let revision = meta["labels"].as_object_mut().and_then(|labels| labels.remove(REVISION_LABEL)).unwrap();
     assert_eq!(revision.as_str().unwrap().len(), 16);
     (spec, meta)
+}
+
+/// The name that is this preview's alone.
+pub(super) fn own_name() -> String {
+    byway_api::names::child_name("redesign", UID)
+}
+
+/// The message of its only warning with this code.
+pub(super) fn said<'a>(children: &'a Children, reason: &str) -> &'a str {
+    let mut found = children.warnings.iter().filter(|warning| warning.reason == reason);
+    let first = found.next().unwrap_or_else(|| panic!("no {reason} in {:?}", children.warnings));
+    assert!(found.next().is_none(), "{reason} twice");
+    &first.message
 }
 
 /// The codes of the warnings.

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
     Container, EmptyDirVolumeSource, PersistentVolumeClaimVolumeSource, PodSpec, Volume,
 };
 
-use super::{Refusal, Source, Surroundings, Warning, injected::containers, source::target_text, warn};
+use super::{Refusal, Source, Surroundings, Warning, pod::containers, source::target_text, warn};
 
 #[cfg(test)]
 mod tests;

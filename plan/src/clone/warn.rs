@@ -56,10 +56,6 @@ pub(super) fn of_pod(spec: &PodSpec, source: &Source) -> Vec<Warning> {
         );
         warnings.push(Warning { reason: "RestartPolicy", message });
     }
-    if source.kind == byway_api::TargetKind::StatefulSet {
-        let message = "the preview's pods have no stable names or ordinals: an app that goes by its host name, or joins a cluster by it, needs that set in spec.env";
-        warnings.push(Warning { reason: "NoStableIdentity", message: message.to_owned() });
-    }
     if !source.unknown.is_empty() {
         let message = format!(
             "fields of the target that this version of Byway does not know are left out: {}",
@@ -68,6 +64,42 @@ pub(super) fn of_pod(spec: &PodSpec, source: &Source) -> Vec<Warning> {
         warnings.push(Warning { reason: "UnknownFields", message });
     }
     warnings
+}
+
+pub(super) fn resource_claims_shared(claims: &[&str]) -> Warning {
+    let message = format!(
+        "the devices of the ResourceClaims {} are shared with the target: what the preview does with them, the target notices, and where they take no second pod the preview's pods wait; use a resourceClaimTemplateName for devices of its own",
+        claims.join(", ")
+    );
+    Warning { reason: "ResourceClaimShared", message }
+}
+
+pub(super) fn devices_shared(devices: &[String]) -> Warning {
+    let message = format!(
+        "the preview shares devices with other pods, perhaps with the target: {}. Memory and time that it takes there are theirs; lower what it takes in spec.env or spec.args, or set spec.replicas to 0 while nobody uses it",
+        devices.join(", ")
+    );
+    Warning { reason: "DeviceShared", message }
+}
+
+pub(super) fn addresses(annotations: &[String]) -> Warning {
+    let message = format!(
+        "the fixed addresses of {} are left out, since a pod of the target has them: the preview's pods get any; what lets only those addresses in does not let in what the preview calls from",
+        annotations.join(", ")
+    );
+    Warning { reason: "AddressDropped", message }
+}
+
+pub(super) fn dapr_id(target: &str, own: &str) -> Warning {
+    let message = format!(
+        "to Dapr the preview is {own}, not {target}: calls by Dapr reach the target, and with the key the preview; its state begins empty, its subscriptions get each message once more, and what lets only {target} in does not let it in"
+    );
+    Warning { reason: "DaprAppId", message }
+}
+
+pub(super) fn outside_consul() -> Warning {
+    let message = "the preview is outside Consul's mesh, since Consul registers only pods that a Service selects: what it calls goes without the proxy. For it to be inside, make a Service that selects its label byway.dev/preview; its name is then the preview's in Consul";
+    Warning { reason: "OutsideMesh", message: message.to_owned() }
 }
 
 pub(super) fn claim_shared(claim: &str) -> Warning {
@@ -109,7 +141,7 @@ pub(super) fn still_selected(by: &[&str]) -> Warning {
 
 pub(super) fn policies_lost(policies: &[&str]) -> Warning {
     let message = format!(
-        "the NetworkPolicies {} select the target but not the preview, which lacks labels that Services select by: what they allow or forbid does not hold for it, so add a policy for pods with the label byway.dev/preview",
+        "the NetworkPolicies {} select the target but not the preview, whose labels differ where Services select by them: what they allow or forbid does not hold for it, so add a policy for pods with the label byway.dev/preview",
         policies.join(", ")
     );
     Warning { reason: "NetworkPolicyLost", message }
@@ -127,10 +159,10 @@ pub(super) fn agents_let_in(ports: &[u16], policies: &[&str]) -> Warning {
 
 pub(super) fn labels_in_files(labels: &[String]) -> Warning {
     let message = format!(
-        "files that hold the labels {} are empty in the preview, whose pods lack these labels",
+        "files that show the labels {} have other values in the preview, or none, as its pods do",
         labels.join(", ")
     );
-    Warning { reason: "LabelsDropped", message }
+    Warning { reason: "LabelsDiffer", message }
 }
 
 pub(super) fn not_steered(ports: impl IntoIterator<Item = String>) -> Warning {

@@ -35,6 +35,7 @@ const KINDS: &[(&str, &str, &str, bool)] = &[
     ("Pod", "v1", "pods", true),
     ("PodTemplate", "v1", "podtemplates", true),
     ("Service", "v1", "services", true),
+    ("Endpoints", "v1", "endpoints", true),
     ("ServiceAccount", "v1", "serviceaccounts", true),
     ("ResourceQuota", "v1", "resourcequotas", true),
     ("LimitRange", "v1", "limitranges", true),
@@ -46,6 +47,7 @@ const KINDS: &[(&str, &str, &str, bool)] = &[
     ("Rollout", "argoproj.io/v1alpha1", "rollouts", true),
     ("Lease", "coordination.k8s.io/v1", "leases", true),
     ("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies", true),
+    ("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets", true),
     ("CustomResourceDefinition", "apiextensions.k8s.io/v1", "customresourcedefinitions", false),
     ("ValidatingAdmissionPolicy", "admissionregistration.k8s.io/v1", "validatingadmissionpolicies", false),
     (

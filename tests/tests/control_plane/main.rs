@@ -6,6 +6,7 @@ mod armed;
 mod claims;
 mod connections;
 mod crowd;
+mod labels;
 mod leaders;
 mod lifecycle;
 mod outages;

@@ -8,6 +8,11 @@ use kube::ResourceExt as _;
 use crate::doctor::facts::{Facts, TargetFacts};
 use crate::doctor::finding::Findings;
 
+const CONSUL: &str = "consul-dataplane";
+/// The containers of meshes' sidecars.
+const SIDECARS: [(&str, &str); 4] =
+    [(CONSUL, "Consul"), ("istio-proxy", "Istio"), ("kuma-sidecar", "Kuma"), ("linkerd-proxy", "Linkerd")];
+
 const AMBIENT: &str = "istio.io/dataplane-mode";
 
 pub(super) fn mesh(facts: &Facts, findings: &mut Findings) {
@@ -15,11 +20,15 @@ pub(super) fn mesh(facts: &Facts, findings: &mut Findings) {
     let pods = target.own_pods();
     let sidecar = |name: &str| pods.iter().any(|pod| has_container(pod, name));
     let mut found = false;
-    for (container, mesh) in [("istio-proxy", "Istio"), ("linkerd-proxy", "Linkerd")] {
+    for (container, mesh) in SIDECARS {
         if sidecar(container) {
             found = true;
+            let own = match container {
+                CONSUL => "the preview itself has no sidecar, unless a Service selects it",
+                _ => "the preview's own sidecar leaves the steered ports alone",
+            };
             findings.warning(format!(
-                "its pods have a sidecar of {mesh}: keys in headers work, but who calls is hidden from the agent, so calls from previews need the key; the preview's own sidecar leaves the steered ports alone"
+                "its pods have a sidecar of {mesh}: keys in headers work, but who calls is hidden from the agent, so calls from previews need the key; {own}"
             ));
         }
     }

@@ -140,7 +140,7 @@ pub(super) fn webhooks(facts: &Facts, findings: &mut Findings) {
     for webhook in all.filter(|webhook| is_of_pods(webhook) && takes_space(webhook, &labels_of_space)) {
         match (takes(webhook, &of_target), takes(webhook, &of_clone)) {
             (true, false) => findings.warning(format!(
-                "{} changes the target's pods but not a preview's, which lack labels that Services select by",
+                "{} changes the target's pods but not a preview's, whose labels differ where Services select by them",
                 webhook.name
             )),
             (false, true) => {

@@ -124,6 +124,8 @@ pub(super) const CASES: &[(Change, &str, Level, &str)] = &[
     (|f| dual_service(f), "IpFamilies", Level::Warning, "Service shop is of IPv6"),
     (|f| sidecar(f, "istio-proxy"), "Mesh", Level::Warning, "sidecar of Istio"),
     (|f| sidecar(f, "linkerd-proxy"), "Mesh", Level::Warning, "sidecar of Linkerd"),
+    (|f| sidecar(f, "kuma-sidecar"), "Mesh", Level::Warning, "sidecar of Kuma"),
+    (|f| sidecar(f, "consul-dataplane"), "Mesh", Level::Warning, "the preview itself has no sidecar"),
     (
         |f| f.space = seen(json!({ "metadata": { "labels": { "istio.io/dataplane-mode": "ambient" } } })),
         "Mesh",
@@ -168,7 +170,7 @@ pub(super) const CASES: &[(Change, &str, Level, &str)] = &[
     (
         |f| {
             f.webhooks = seen(webhook(
-                json!({ "matchExpressions": [{ "key": "app", "operator": "DoesNotExist" }] }),
+                json!({ "matchExpressions": [{ "key": "app", "operator": "NotIn", "values": ["shop"] }] }),
                 json!({}),
             ));
         },

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::clone::testing::{alone, key, plain, pods, preview, reasons, row, service, source};
+use crate::clone::testing::{alone, key, own_name, plain, pods, preview, reasons, row, service, source};
 use crate::clone::{Surroundings, of_target};
 use byway_api::TargetKind;
 
@@ -100,6 +100,8 @@ fn a_clone_is_its_target_but_for_what_must_differ() {
         meta,
         json!({
             "labels": {
+                "app": own_name(),
+                "app.kubernetes.io/name": own_name(),
                 "app.kubernetes.io/version": "1",
                 "byway.dev/key": "key-1",
                 "byway.dev/preview": "redesign",
@@ -108,6 +110,9 @@ fn a_clone_is_its_target_but_for_what_must_differ() {
             "annotations": {
                 "checksum/config": "abc",
                 "config.linkerd.io/skip-inbound-ports": "8080,9000",
+                "consul.hashicorp.com/connect-inject": "false",
+                "consul.hashicorp.com/transparent-proxy-exclude-inbound-ports": "8080,9000",
+                "traffic.kuma.io/exclude-inbound-ports": "8080,9000",
                 "traffic.sidecar.istio.io/excludeInboundPorts": "8080,9000",
                 "vault.hashicorp.com/agent-inject": "true",
             },
@@ -148,7 +153,7 @@ fn init_containers_can_be_left_out_but_sidecars_stay() {
 fn the_target_is_told_apart_from_whom_it_shares_labels_with() {
     // The workload's own selector counts, though nobody lists it.
     let (_, meta) = pods(&alone("{}", &plain("{}")).unwrap());
-    assert!(meta["labels"].get("app").is_none(), "{meta}");
+    assert_eq!(meta["labels"]["app"], own_name());
     // What belongs to previews does not: its own Deployment is in the list once it is there.
     let rows = [
         row("Deployment", "byway-redesign", "{matchLabels: {byway.dev/preview: redesign}}"),

@@ -33,5 +33,5 @@ fn a_variable_keeps_the_value_of_a_label_that_went() {
     {
         assert_eq!(env[at]["valueFrom"]["fieldRef"]["fieldPath"], path);
     }
-    assert_eq!(reasons(&clone), ["LabelsDropped"]);
+    assert_eq!(reasons(&clone), ["LabelsDiffer"]);
 }

@@ -1,7 +1,7 @@
 use byway_api::TargetKind;
 use serde_json::{Value, json};
 
-use crate::clone::testing::{alone, found, pods, source, yaml};
+use crate::clone::testing::{alone, found, pods, reasons, source, yaml};
 
 /// A pod as a cluster with Istio, Vault and Calico shows it.
 const INJECTED: &str = r#"
@@ -94,7 +94,10 @@ fn a_pod_is_cloned_as_it_was_asked_for() {
         meta["annotations"],
         json!({
             "config.linkerd.io/skip-inbound-ports": "8080",
+            "consul.hashicorp.com/connect-inject": "false",
+            "consul.hashicorp.com/transparent-proxy-exclude-inbound-ports": "8080",
             "container.apparmor.security.beta.kubernetes.io/app": "runtime/default",
+            "traffic.kuma.io/exclude-inbound-ports": "8080",
             "traffic.sidecar.istio.io/excludeInboundPorts": "8080",
             "vault.hashicorp.com/agent-inject": "true",
         })
@@ -128,4 +131,98 @@ fn a_gateway_is_its_proxy() {
     let clone = alone("{}", &gateway).unwrap();
     assert_eq!(clone.ports, [8443]);
     assert_eq!(pods(&clone).0["containers"][0]["image"], "registry.example.com/my-app:feature");
+}
+
+/// The clone of a pod with this metadata and spec: its pods, with their metadata, and the codes of its warnings.
+fn of_pod(pod: &str) -> (Value, Value, Vec<String>) {
+    let target = found(TargetKind::Pod, &yaml::<Value>(pod));
+    let clone = alone("{target: {kind: Pod, name: my-app}}", &target).unwrap();
+    let (spec, meta) = pods(&clone);
+    (spec, meta, reasons(&clone).into_iter().map(str::to_owned).collect())
+}
+
+#[test]
+fn what_consul_put_into_a_pod_goes_and_probes_are_as_they_were() {
+    let (spec, meta, warnings) = of_pod(
+        r#"
+metadata:
+  name: my-app
+  labels: {app: my-app, consul.hashicorp.com/connect-inject-status: injected}
+  annotations:
+    consul.hashicorp.com/connect-inject-status: injected
+    consul.hashicorp.com/transparent-proxy-status: enabled
+    consul.hashicorp.com/original-pod: '{"metadata":{},"spec":{"containers":[{"name":"app","readinessProbe":{"httpGet":{"path":"/ready","port":8080}}}]}}'
+spec:
+  initContainers: [{name: consul-connect-inject-init, image: k8s, volumeMounts: [{name: consul-connect-inject-data, mountPath: /c}]}]
+  containers:
+  - {name: app, ports: [{containerPort: 8080}], readinessProbe: {httpGet: {path: /ready, port: 20300}, periodSeconds: 3}}
+  - {name: consul-dataplane, image: dataplane, volumeMounts: [{name: consul-connect-inject-data, mountPath: /c}]}
+  volumes: [{name: consul-connect-inject-data, emptyDir: {}}]
+"#,
+    );
+    assert_eq!(spec["containers"].as_array().unwrap().len(), 1);
+    assert!(spec.get("initContainers").is_none() && spec["volumes"] == json!([]), "{spec}");
+    assert_eq!(
+        spec["containers"][0]["readinessProbe"],
+        json!({ "httpGet": { "path": "/ready", "port": 8080 }, "periodSeconds": 3 })
+    );
+    assert_eq!(
+        meta["labels"],
+        json!({ "app": "my-app", "byway.dev/key": "key-1", "byway.dev/preview": "redesign" })
+    );
+    assert!(!meta["annotations"].to_string().contains("status"), "{meta}");
+    assert_eq!(warnings, ["OutsideMesh"], "it was injected, whoever asked for it");
+}
+
+#[test]
+fn what_kuma_and_dapr_put_into_a_pod_goes() {
+    let (spec, meta, warnings) = of_pod(
+        "
+metadata:
+  name: my-app
+  labels: {app: my-app, kuma.io/sidecar-injection: enabled}
+  annotations: {kuma.io/sidecar-injected: 'true', kuma.io/application-probe-proxy-port: '9001', kuma.io/mesh: default}
+spec:
+  initContainers: [{name: kuma-init, image: init}]
+  containers:
+  - name: app
+    ports: [{containerPort: 8080}]
+    readinessProbe: {httpGet: {path: /8080/health/ready, port: 9001}}
+    livenessProbe: {httpGet: {path: /live, port: 8080}}
+    volumeMounts: [{name: kuma-sidecar-tmp, mountPath: /k}]
+  - {name: kuma-sidecar, image: kuma-dp}
+  volumes: [{name: kuma-sidecar-tmp, emptyDir: {}}]
+",
+    );
+    assert_eq!(spec["containers"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        spec["containers"][0]["readinessProbe"],
+        json!({ "httpGet": { "path": "/health/ready", "port": 8080 } })
+    );
+    assert_eq!(spec["containers"][0]["livenessProbe"]["httpGet"], json!({ "path": "/live", "port": 8080 }));
+    assert_eq!(meta["labels"]["kuma.io/sidecar-injection"], "enabled");
+    assert_eq!(meta["annotations"]["kuma.io/mesh"], "default");
+    assert!(warnings.is_empty(), "{warnings:?}");
+
+    let (spec, meta, warnings) = of_pod(
+        "{metadata: {name: my-app, labels: {dapr.io/sidecar-injected: 'true', dapr.io/app-id: my-app, dapr.io/metrics-enabled: 'true'}, \
+           annotations: {dapr.io/enabled: 'true', dapr.io/app-id: my-app}}, spec: {containers: [{name: app, ports: [{containerPort: 8080}]}, \
+           {name: daprd, image: daprd, volumeMounts: [{name: dapr-identity-token, mountPath: /d}]}], volumes: [{name: dapr-identity-token, emptyDir: {}}]}}",
+    );
+    assert_eq!(spec["containers"].as_array().unwrap().len(), 1);
+    assert_eq!(meta["labels"], json!({ "byway.dev/key": "key-1", "byway.dev/preview": "redesign" }));
+    assert_eq!(warnings, ["DaprAppId"]);
+}
+
+#[test]
+fn what_a_network_wrote_into_a_pod_is_of_that_pod() {
+    let (_, meta, warnings) = of_pod(
+        "{metadata: {name: my-app, labels: {app: my-app}, annotations: {cni.projectcalico.org/podIP: 10.0.0.7/32, cni.projectcalico.org/podIPs: 10.0.0.7/32, \
+           cni.projectcalico.org/containerID: abc, ovn.kubernetes.io/allocated: 'true', ovn.kubernetes.io/ip_address: 10.16.0.2, k8s.ovn.org/pod-networks: '{}', \
+           vpc.amazonaws.com/pod-eni: '[]', cni.projectcalico.org/ipv4pools: '[]'}}, spec: {containers: [{name: app, ports: [{containerPort: 8080}]}]}}",
+    );
+    let mut names: Vec<&String> = meta["annotations"].as_object().unwrap().keys().collect();
+    names.retain(|name| !name.contains("nbound") && !name.contains("consul"));
+    assert_eq!(names, ["cni.projectcalico.org/ipv4pools"]);
+    assert!(warnings.is_empty(), "{warnings:?}");
 }

@@ -1,31 +1,45 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use proptest::prelude::*;
 
-use super::{Selecting, inescapable, kept, own};
+use super::{Selecting, inescapable, of_workload, own, turned};
 use crate::clone::testing::{key, yaml};
 use crate::selectors::{Labels, matches, required};
 
-fn labels(template: &str, selectors: &[&str]) -> Vec<String> {
-    let selecting: Vec<Selecting> =
-        selectors.iter().map(|text| Selecting::new((*text).to_owned(), yaml(text))).collect();
-    kept(&yaml(template), &own("redesign", &key()), &selecting).into_keys().collect()
+/// The name that is the preview's alone.
+const OWN: &str = "byway-redesign-1";
+
+fn selecting(selectors: &[&str]) -> Vec<Selecting> {
+    selectors.iter().map(|text| Selecting::new((*text).to_owned(), yaml(text))).collect()
+}
+
+fn labels(template: &str, selectors: &[&str]) -> Labels {
+    turned(&yaml(template), &own("redesign", &key()), &selecting(selectors), OWN)
 }
 
 #[test]
-fn what_selects_the_target_is_left_out_and_the_rest_stays() {
+fn what_selects_the_target_finds_another_value_and_the_rest_stays() {
     let template = "{app.kubernetes.io/name: web, app.kubernetes.io/instance: shop, app.kubernetes.io/version: '1', \
                     app.kubernetes.io/managed-by: Helm, azure.workload.identity/use: 'true', sidecar.istio.io/inject: 'true'}";
     let helm = "{matchLabels: {app.kubernetes.io/name: web, app.kubernetes.io/instance: shop}}";
     let elsewhere = "{matchLabels: {app.kubernetes.io/managed-by: Helm, app.kubernetes.io/name: db}}";
-    assert_eq!(
-        labels(template, &[helm, elsewhere]),
-        [
-            "app.kubernetes.io/managed-by",
-            "app.kubernetes.io/version",
-            "azure.workload.identity/use",
-            "sidecar.istio.io/inject"
-        ]
+    let wanted: Labels = yaml(
+        "{app.kubernetes.io/name: byway-redesign-1, app.kubernetes.io/instance: byway-redesign-1, app.kubernetes.io/version: '1', \
+          app.kubernetes.io/managed-by: Helm, azure.workload.identity/use: 'true', sidecar.istio.io/inject: 'true'}",
     );
+    assert_eq!(labels(template, &[helm, elsewhere]), wanted);
+    assert_eq!(labels(template, &[helm, helm, elsewhere]), wanted, "two of one selector");
+}
+
+#[test]
+fn where_any_value_is_selected_the_label_is_left_out() {
+    let template = "{app: web, tier: front}";
+    assert_eq!(
+        labels(template, &["{matchExpressions: [{key: app, operator: Exists}]}"]),
+        yaml("{tier: front}")
+    );
+    // Somebody has taken just this name.
+    let taken = format!("{{matchLabels: {{app: {OWN}}}}}");
+    assert_eq!(labels(template, &["{matchLabels: {app: web}}", &taken]), yaml("{tier: front}"));
 }
 
 #[test]
@@ -33,17 +47,21 @@ fn hashes_and_marks_of_tools_are_left_out() {
     let template = "{tier: web, pod-template-hash: 5d4f, controller-revision-hash: web-1, rollouts-pod-template-hash: 7a, \
                     statefulset.kubernetes.io/pod-name: db-0, apps.kubernetes.io/pod-index: '0', kapp.k14s.io/app: '1', \
                     kustomize.toolkit.fluxcd.io/name: apps, argocd.argoproj.io/instance: shop, \
+                    serving.knative.dev/revision: shop-1, dapr.io/app-id: shop, olm.owner: shop, \
                     app.kubernetes.io/instance: shop, byway.dev/key: other}";
-    assert_eq!(labels(template, &[]), ["app.kubernetes.io/instance", "tier"]);
+    assert_eq!(labels(template, &[]), yaml("{app.kubernetes.io/instance: shop, tier: web}"));
 }
 
 #[test]
-fn dropping_one_label_does_not_make_another_selector_match() {
-    // Without `canary`, the second one would select the clone.
+fn changing_one_label_does_not_make_another_selector_match() {
     let template = "{app: web, canary: 'true', tier: front}";
     let first = "{matchLabels: {canary: 'true'}}";
     let second = "{matchLabels: {app: web}, matchExpressions: [{key: canary, operator: DoesNotExist}]}";
-    assert_eq!(labels(template, &[first, second]), ["tier"]);
+    let turned = labels(template, &[first, second]);
+    assert_eq!(turned, yaml("{app: web, canary: byway-redesign-1, tier: front}"));
+    // Where the label has to go altogether, the second one selects, and finds another value, too.
+    let any = "{matchExpressions: [{key: canary, operator: Exists}]}";
+    assert_eq!(labels(template, &[any, second]), yaml("{app: byway-redesign-1, tier: front}"));
 }
 
 #[test]
@@ -53,7 +71,7 @@ fn who_speaks_of_previews_is_heard() {
         "{matchLabels: {app: web}, matchExpressions: [{key: byway.dev/preview, operator: DoesNotExist}]}";
     let means =
         "{matchLabels: {tier: front}, matchExpressions: [{key: byway.dev/preview, operator: Exists}]}";
-    assert_eq!(labels(template, &[excludes, means]), ["app", "tier"]);
+    assert_eq!(labels(template, &[excludes, means]), yaml(template));
     let selecting = [Selecting::new("PodDisruptionBudget previews".to_owned(), yaml(means))];
     let all: Labels = yaml("{tier: front, byway.dev/preview: redesign}");
     assert_eq!(inescapable(&all, &selecting), None);
@@ -66,7 +84,7 @@ fn who_selects_everything_is_named() {
             .map(|text| Selecting::new(format!("PodDisruptionBudget {text}"), yaml(text)));
     let template: Labels = yaml("{tier: front}");
     let own = own("redesign", &key());
-    let labels: Labels = kept(&template, &own, &selecting).into_iter().chain(own).collect();
+    let labels: Labels = turned(&template, &own, &selecting, OWN).into_iter().chain(own).collect();
     let warning = inescapable(&labels, &selecting).unwrap();
     assert_eq!(warning.reason, "StillSelected");
     assert!(
@@ -74,6 +92,14 @@ fn who_selects_everything_is_named() {
         "{}",
         warning.message
     );
+}
+
+#[test]
+fn a_deployment_has_its_targets_labels_as_its_pods_have_them() {
+    let template = yaml("{app: web, tier: front}");
+    let turned = yaml("{app: byway-redesign-1, tier: front}");
+    let workload = "{app: web, team: shop, argocd.argoproj.io/instance: shop, keel.sh/policy: all, olm.owner: x, byway.dev/x: y}";
+    assert_eq!(of_workload(&yaml(workload), &template, &turned), yaml("{app: byway-redesign-1, team: shop}"));
 }
 
 fn selector() -> impl Strategy<Value = LabelSelector> {
@@ -96,18 +122,19 @@ proptest! {
     ) {
         let selecting: Vec<_> = selectors.iter().map(|s| Selecting::new(String::new(), s.clone())).collect();
         let own = own("redesign", &key());
-        let kept = kept(&template, &own, &selecting);
-        let clone: Labels = kept.clone().into_iter().chain(own).collect();
+        let turned = turned(&template, &own, &selecting, OWN);
+        let clone: Labels = turned.clone().into_iter().chain(own).collect();
         for selector in &selectors {
             prop_assert!(!matches(selector, &clone) || required(selector).next().is_none());
         }
-        // Nothing is made up, and nothing is left out that nobody asks for.
+        // Nothing is made up, and nothing is changed or left out that nobody asks for.
         for (key, value) in &template {
-            match kept.get(key) {
-                Some(other) => prop_assert_eq!(value, other),
-                None => prop_assert!(selectors.iter().any(|s| required(s).any(|other| other == key))),
+            let is_asked_for = selectors.iter().any(|s| required(s).any(|other| other == key));
+            match turned.get(key) {
+                Some(other) => prop_assert!(value == other || (other == OWN && is_asked_for)),
+                None => prop_assert!(is_asked_for),
             }
         }
-        prop_assert!(kept.keys().all(|key| template.contains_key(key)));
+        prop_assert!(turned.keys().all(|key| template.contains_key(key)));
     }
 }

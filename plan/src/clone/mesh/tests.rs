@@ -1,7 +1,11 @@
 use std::collections::BTreeMap;
 
+use byway_api::TargetKind;
+
 use super::{exclude, proxy_ports};
-use crate::clone::testing::{alone, plain, pods, yaml};
+use crate::clone::testing::{alone, key, plain, pods, preview, reasons, said, service, source, yaml};
+use crate::clone::{Children, Surroundings, of_target};
+use crate::rows::ServiceRow;
 
 fn excluded(before: &str, ports: &[u16]) -> Vec<String> {
     let mut annotations: BTreeMap<String, String> = yaml(before);
@@ -14,29 +18,43 @@ fn excluded(before: &str, ports: &[u16]) -> Vec<String> {
 
 #[test]
 fn steered_ports_are_not_captured() {
-    assert_eq!(excluded("{}", &[80, 8080]), ["skip-inbound-ports 80,8080", "excludeInboundPorts 80,8080"]);
+    assert_eq!(
+        excluded("{}", &[80, 8080]),
+        [
+            "skip-inbound-ports 80,8080",
+            "transparent-proxy-exclude-inbound-ports 80,8080",
+            "exclude-inbound-ports 80,8080",
+            "excludeInboundPorts 80,8080",
+        ]
+    );
     assert_eq!(excluded("{}", &[]), Vec::<String>::new());
 }
 
 #[test]
 fn what_was_excluded_before_stays() {
-    let before = "{traffic.sidecar.istio.io/excludeInboundPorts: '9090, 80', config.linkerd.io/skip-inbound-ports: '4000-9000,25'}";
+    let before = "{traffic.sidecar.istio.io/excludeInboundPorts: '9090, 80', config.linkerd.io/skip-inbound-ports: '4000-9000,25', \
+                  traffic.kuma.io/exclude-inbound-ports: '1234', consul.hashicorp.com/transparent-proxy-exclude-inbound-ports: '8080,9'}";
     assert_eq!(
         excluded(before, &[80, 8080]),
-        ["skip-inbound-ports 4000-9000,25,80", "excludeInboundPorts 9090,80,8080"]
+        [
+            "skip-inbound-ports 4000-9000,25,80",
+            "transparent-proxy-exclude-inbound-ports 8080,9,80",
+            "exclude-inbound-ports 1234,80,8080",
+            "excludeInboundPorts 9090,80,8080",
+        ]
     );
     let all = "{traffic.sidecar.istio.io/excludeInboundPorts: '*'}";
-    assert_eq!(excluded(all, &[80])[1], "excludeInboundPorts *");
+    assert_eq!(excluded(all, &[80])[3], "excludeInboundPorts *");
 }
 
 #[test]
 fn a_list_of_captured_ports_goes_before_the_excluded_ones() {
     let listed = "{traffic.sidecar.istio.io/includeInboundPorts: '80,9090'}";
-    assert_eq!(excluded(listed, &[80])[2], "includeInboundPorts 9090");
+    assert_eq!(excluded(listed, &[80])[4], "includeInboundPorts 9090");
     let only = "{traffic.sidecar.istio.io/includeInboundPorts: '80'}";
-    assert_eq!(excluded(only, &[80])[2], "includeInboundPorts ");
+    assert_eq!(excluded(only, &[80])[4], "includeInboundPorts ");
     let all = "{traffic.sidecar.istio.io/includeInboundPorts: '*'}";
-    assert_eq!(excluded(all, &[80])[2], "includeInboundPorts *");
+    assert_eq!(excluded(all, &[80])[4], "includeInboundPorts *");
 }
 
 #[test]
@@ -51,14 +69,18 @@ fn a_clone_has_the_annotations_and_keeps_the_others() {
         meta["annotations"],
         serde_json::json!({
             "config.linkerd.io/skip-inbound-ports": "8080",
+            "consul.hashicorp.com/connect-inject": "false",
+            "consul.hashicorp.com/transparent-proxy-exclude-inbound-ports": "8080",
             "linkerd.io/inject": "enabled",
+            "traffic.kuma.io/exclude-inbound-ports": "8080",
             "traffic.sidecar.istio.io/excludeInboundPorts": "8080",
             "vault.hashicorp.com/agent-inject": "true",
         })
     );
     source.meta.annotations = None;
     let (_, meta) = pods(&alone("{incoming: {mode: 'off'}}", &source).unwrap());
-    assert!(meta.get("annotations").is_none(), "{meta}");
+    // An injected pod that Consul does not register never starts, whether or not anything is steered.
+    assert_eq!(meta["annotations"], serde_json::json!({ "consul.hashicorp.com/connect-inject": "false" }));
 }
 
 #[test]
@@ -66,4 +88,70 @@ fn a_proxys_ports_are_known_where_it_is() {
     assert!(proxy_ports(&["app"]).is_empty());
     assert!(proxy_ports(&["app", "istio-proxy"])[0].contains(&15021));
     assert!(proxy_ports(&["app", "linkerd-proxy"])[0].contains(&4143));
+    assert!(proxy_ports(&["app", "kuma-sidecar"])[0].contains(&15006));
+    assert!(proxy_ports(&["app", "consul-dataplane"])[0].contains(&20000));
+}
+
+#[test]
+fn no_proxy_of_a_mesh_is_taken_for_the_app() {
+    for proxy in
+        ["istio-proxy", "linkerd-proxy", "kuma-sidecar", "consul-dataplane", "daprd", "envoy-sidecar"]
+    {
+        let target = source(
+            TargetKind::Deployment,
+            &format!(
+                "spec: {{containers: [{{name: {proxy}, image: proxy, ports: [{{containerPort: 20000}}]}}, \
+                   {{name: web, image: 'web:1', ports: [{{containerPort: 8080}}]}}]}}"
+            ),
+        );
+        let (spec, _) = pods(&alone("{}", &target).unwrap());
+        assert_eq!(spec["containers"][1]["image"], "registry.example.com/my-app:feature", "{proxy}");
+        assert_eq!(spec["containers"][0]["image"], "proxy");
+    }
+}
+
+fn in_consul(annotations: &str, services: &[ServiceRow]) -> Children {
+    let mut source = plain("{}");
+    source.meta.annotations = Some(yaml(annotations));
+    let around = Surroundings { services, ..Surroundings::default() };
+    of_target(&preview("{}"), &key(), &source, &around).unwrap()
+}
+
+#[test]
+fn consul_keeps_out_of_a_preview_that_it_would_not_register() {
+    let inject =
+        |children: &Children| pods(children).1["annotations"]["consul.hashicorp.com/connect-inject"].clone();
+    for (annotations, said) in [
+        ("{consul.hashicorp.com/connect-inject: 'true'}", true),
+        ("{consul.hashicorp.com/connect-inject: 'T', consul.hashicorp.com/connect-service: my-app}", true),
+        // It injects by default here, or it would not be told how.
+        ("{consul.hashicorp.com/connect-service-upstreams: 'db:5432'}", true),
+        ("{consul.hashicorp.com/connect-inject: 'false', consul.hashicorp.com/service-tags: a}", false),
+        ("{}", false),
+    ] {
+        let clone = in_consul(annotations, &[]);
+        assert_eq!(inject(&clone), "false", "{annotations}");
+        assert_eq!(reasons(&clone).contains(&"OutsideMesh"), said, "{annotations}");
+        assert!(pods(&clone).1["annotations"].get("consul.hashicorp.com/connect-service").is_none());
+    }
+    let clone = in_consul("{consul.hashicorp.com/connect-inject: 'true'}", &[]);
+    assert!(said(&clone, "OutsideMesh").contains("make a Service that selects its label byway.dev/preview"));
+}
+
+#[test]
+fn a_service_for_the_preview_has_consul_register_it_by_that_name() {
+    let annotations =
+        "{consul.hashicorp.com/connect-inject: 'true', consul.hashicorp.com/connect-service: my-app}";
+    let own = [service("redesign", "{byway.dev/preview: redesign}", "[{port: 80}]")];
+    let clone = in_consul(annotations, &own);
+    let meta = pods(&clone).1;
+    assert_eq!(meta["annotations"]["consul.hashicorp.com/connect-inject"], "true");
+    assert!(meta["annotations"].get("consul.hashicorp.com/connect-service").is_none(), "{meta}");
+    assert!(clone.warnings.is_empty(), "{:?}", clone.warnings);
+    // One for another preview, and the target's, are none for it.
+    let others = [
+        service("other", "{byway.dev/preview: other}", "[{port: 80}]"),
+        service("my-app", "{app: my-app}", "[{port: 80}]"),
+    ];
+    assert_eq!(reasons(&in_consul(annotations, &others)), ["OutsideMesh"]);
 }

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::clone::testing::{alone, key, plain, pods, preview, row};
+use crate::clone::testing::{alone, key, own_name, plain, pods, preview, row};
 use crate::clone::{Surroundings, of_target};
 
 #[test]
@@ -63,6 +63,8 @@ fn the_targets_pods_do_not_keep_away_from_a_clone() {
     let (_, meta) = pods(&of_target(&preview("{}"), &key(), &source, &around).unwrap());
     assert_eq!(
         meta["labels"],
-        json!({ "byway.dev/key": "key-1", "byway.dev/preview": "redesign", "team": "shop" })
+        json!({
+            "app": own_name(), "byway.dev/key": "key-1", "byway.dev/preview": "redesign", "component": own_name(), "team": "shop",
+        })
     );
 }
