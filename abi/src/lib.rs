@@ -53,7 +53,7 @@ pub mod maps {
     pub const TGT_COUNTERS: &str = "TGT_COUNTERS";
     /// Hash: [`DialKey`](crate::DialKey) -> slot: connections that were open before the route. `remote` is the client.
     pub const OLD: &str = "OLD";
-    /// Ring buffer of [`Packet`](crate::Packet): what came on connections of [`OLD`].
+    /// Ring buffer of [`Packet`](crate::Packet): what goes over connections of [`OLD`].
     pub const PACKETS: &str = "PACKETS";
     /// Per-CPU array of one [`Packet`](crate::Packet), where the next one is put together.
     pub const PACKET: &str = "PACKET";
@@ -101,14 +101,15 @@ pub struct Origin {
     pub owner: u32,
 }
 
-/// A packet on a connection that was open before the route. Of `data` only the first `copied` bytes are sent.
+/// A packet on a connection that was open before the route, of either way. Of `data` only the first `copied` bytes are
+/// sent.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Packet {
     /// The connection: `remote` is the client.
     pub key: DialKey,
-    /// Slot of the target.
-    pub slot: u32,
+    /// 1 when the app sent it, 0 when the client did.
+    pub is_answer: u32,
     /// TCP sequence number of the first byte.
     pub seq: u32,
     /// Bytes of payload.

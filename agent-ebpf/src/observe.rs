@@ -1,8 +1,9 @@
 //! `classifier` at the ingress of a target's interfaces (TCX, kernel 6.6; else clsact): copies what comes on
-//! connections that were open before the route, and so bypass the agent, into a ring buffer.
+//! connections that were open before the route, and so bypass the agent, into a ring buffer. And at their egress, what
+//! the app answers, where idle ones are to be closed.
 //!
-//! It only watches. Whatever happens it lets the packet go on to the filters of others and to the app; a packet for
-//! which there is no room is counted and not copied. Attached only while a target has such connections.
+//! They only watch. Whatever happens they let the packet go on to the filters of others and to its destination; a
+//! packet for which there is no room is counted and not copied. Attached only while a target has such connections.
 
 use core::ptr::{addr_of_mut, read_volatile as read};
 
@@ -28,13 +29,20 @@ const TCP: u8 = 6;
 #[classifier]
 fn byway_observe(ctx: TcContext) -> i32 {
     // SAFETY: the kernel hands a valid context.
-    unsafe { look(&ctx) };
+    unsafe { look(&ctx, false) };
+    NEXT
+}
+
+#[classifier]
+fn byway_answers(ctx: TcContext) -> i32 {
+    // SAFETY: as above.
+    unsafe { look(&ctx, true) };
     NEXT
 }
 
 /// `None`: nothing to copy.
 #[inline(always)]
-unsafe fn look(ctx: &TcContext) -> Option<()> {
+unsafe fn look(ctx: &TcContext, is_answer: bool) -> Option<()> {
     let mut key = DialKey { ns: NS.load(), remote: [0; 4], local: [0; 4], remote_port: 0, local_port: 0 };
     let link = LINK_HEADER.load();
     // SAFETY: a field of a valid context.
@@ -66,6 +74,11 @@ unsafe fn look(ctx: &TcContext) -> Option<()> {
     let header: [u8; 14] = ctx.load(tcp as usize).ok()?;
     key.remote_port = u32::from(u16::from_be_bytes([header[0], header[1]]));
     key.local_port = u32::from(u16::from_be_bytes([header[2], header[3]]));
+    if is_answer {
+        // As the app has it: the client is remote.
+        (key.remote, key.local) = (key.local, key.remote);
+        (key.remote_port, key.local_port) = (key.local_port, key.remote_port);
+    }
     // SAFETY: the value is read at once.
     let slot = unsafe { *OLD.get(&key)? };
     let start = tcp + u32::from(header[12] >> 4) * 4;
@@ -78,7 +91,7 @@ unsafe fn look(ctx: &TcContext) -> Option<()> {
     unsafe {
         let packet = PACKET.get_ptr_mut(0)?;
         (*packet).key = key;
-        (*packet).slot = slot;
+        (*packet).is_answer = u32::from(is_answer);
         (*packet).seq = word(&header, 4).swap_bytes();
         (*packet).len = end - start;
         // LLVM knows that this is not 0 and drops the test, which the verifier needs: so it is read back.

@@ -10,7 +10,7 @@ pub(crate) mod sys;
 mod template;
 
 pub(crate) use btf::Offsets;
-pub(crate) use hook::{Hook, HookError};
+pub(crate) use hook::{Hook, HookError, Sight};
 pub(crate) use node::{Node, NodeError};
 pub(crate) use template::{SteerConstants, Template, TemplateError};
 

@@ -1,8 +1,8 @@
-//! What comes on connections that were open before the route, and so bypass the agent: read from copies of their
-//! packets, to be counted. Nothing here is on the way of a request.
+//! What goes over connections that were open before the route, and so bypass the agent: read from copies of their
+//! packets, to count requests, and to know which connections owe an answer. Nothing here is on the way of a request.
 //!
 //! Best effort by design: a request is seen when a packet begins with its head, or when the ones before it could be
-//! followed. TLS and HTTP/2 cannot be read in the middle of a connection.
+//! followed. In TLS and in the middle of HTTP/2 none is.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,7 @@ use crate::{
     tables::{route_counter as counter, unix_ms},
     target::{Counter, Target},
 };
-use follower::Follower;
+use follower::{Follower, Packet as Copied};
 
 /// Between looks at the ring, at so many packets each: the thread never takes a whole processor. What comes faster is lost.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -36,6 +36,15 @@ const STILL_THERE: u16 = 2000;
 #[derive(Default)]
 pub(crate) struct Observer {
     followed: Mutex<HashMap<DialKey, (Weak<Target>, Follower)>>,
+}
+
+/// What is known of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Account {
+    /// Bytes of both ways since the account began, the client's first.
+    pub(crate) seen: [u64; 2],
+    /// All that was asked has been answered to its end, if those bytes are all that there were.
+    pub(crate) owes_nothing: bool,
 }
 
 impl Observer {
@@ -52,6 +61,20 @@ impl Observer {
         self.followed().insert(key, (Arc::downgrade(target), Follower::default()));
     }
 
+    /// How a connection stands, as far as it was followed.
+    pub(crate) fn account(&self, key: &DialKey) -> Option<Account> {
+        let followed = self.followed();
+        let (_, follower) = followed.get(key)?;
+        Some(Account { seen: follower.seen(), owes_nothing: follower.owes_nothing() })
+    }
+
+    /// Has the account of a connection begin now.
+    pub(crate) fn restart(&self, key: &DialKey) {
+        if let Some((_, follower)) = self.followed().get_mut(key) {
+            follower.restart();
+        }
+    }
+
     /// It has gone.
     pub(crate) fn forget(&self, key: &DialKey) {
         self.followed().remove(key);
@@ -62,11 +85,13 @@ impl Observer {
     }
 
     fn take(&self, bytes: &[u8]) {
-        let Some((key, seq, len, data)) = split(bytes) else { return };
+        let Some((key, is_answer, packet)) = split(bytes) else { return };
         let mut followed = self.followed();
         let Some((target, follower)) = followed.get_mut(&key) else { return };
-        if let Some(target) = target.upgrade() {
-            follower.take(seq, len, data, |head| count(&target, &key, head));
+        if is_answer {
+            follower.take_answer(packet);
+        } else if let Some(target) = target.upgrade() {
+            follower.take_request(packet, |head| count(&target, &key, head));
         }
     }
 }
@@ -85,7 +110,7 @@ fn read(mut packets: RingBuf<MapData>, observer: &Weak<Observer>) {
 }
 
 /// The parts of a [`Packet`].
-fn split(bytes: &[u8]) -> Option<(DialKey, u32, u32, &[u8])> {
+fn split(bytes: &[u8]) -> Option<(DialKey, bool, Copied<'_>)> {
     let (header, data) = bytes.split_at_checked(Packet::HEADER)?;
     let word = |at: usize| Some(u32::from_ne_bytes(*header.get(at..)?.first_chunk()?));
     let addr = |at: usize| Some([word(at)?, word(at + 4)?, word(at + 8)?, word(at + 12)?]);
@@ -96,8 +121,8 @@ fn split(bytes: &[u8]) -> Option<(DialKey, u32, u32, &[u8])> {
         remote_port: word(40)?,
         local_port: word(44)?,
     };
-    let copied = word(60)? as usize;
-    Some((key, word(52)?, word(56)?, data.get(..copied)?))
+    let copied = data.get(..word(60)? as usize)?;
+    Some((key, word(48)? == 1, Copied { seq: word(52)?, len: word(56)?, copied }))
 }
 
 /// What would have become of the request.
@@ -135,7 +160,7 @@ mod tests {
     fn a_packet_is_split_where_the_program_put_it_together() {
         assert_eq!(
             [
-                offset_of!(Packet, slot),
+                offset_of!(Packet, is_answer),
                 offset_of!(Packet, seq),
                 offset_of!(Packet, len),
                 offset_of!(Packet, copied)
@@ -150,8 +175,10 @@ mod tests {
         bytes[56] = 5;
         bytes[60] = 4;
         bytes.extend(b"GET and padding");
-        let (key, seq, len, data) = split(&bytes).unwrap();
-        assert_eq!((key.ns, key.remote_port, key.local_port, seq, len, data), (7, 1, 2, 3, 5, &b"GET "[..]));
+        bytes[48] = 1;
+        let (key, is_answer, Copied { seq, len, copied }) = split(&bytes).unwrap();
+        assert_eq!((key.ns, key.remote_port, key.local_port), (7, 1, 2));
+        assert_eq!((is_answer, seq, len, copied), (true, 3, 5, &b"GET "[..]));
         assert!(split(&bytes[..Packet::HEADER + 3]).is_none(), "cut off");
     }
 

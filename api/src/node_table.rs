@@ -187,8 +187,9 @@ pub enum ExistingConnections {
     /// They stay with the app, and keyed requests on them miss the preview.
     #[default]
     Leave,
-    /// Those that are idle are closed, so that clients open others. A request that is just on its way is lost, as whenever
-    /// a server closes an idle connection.
+    /// Those that are shown to owe nothing are closed, so that clients open others: unused ones, and those of HTTP/1 once a
+    /// request on them was seen to be answered. A request that is just on its way is lost, as whenever a server closes an
+    /// idle connection.
     DrainIdle,
 }
 

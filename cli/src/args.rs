@@ -110,7 +110,7 @@ pub struct What {
     /// Who answers while the preview cannot be reached: error (a 502 that names it) or stable (the app)
     #[arg(long, value_name = "WHO", value_parser = values::on_unreachable)]
     pub on_unreachable: Option<OnUnreachable>,
-    /// What happens to connections that were open before; leave: they stay with the app; drainIdle: those that are idle are closed
+    /// What happens to connections that were open before; leave: they stay with the app; drainIdle: those that are shown to owe nothing are closed
     #[arg(long, value_name = "WHAT", value_parser = values::existing_connections)]
     pub existing_connections: Option<ExistingConnections>,
     /// How long to wait until it is ready [default: 5m, or what the file says]

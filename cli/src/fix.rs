@@ -98,7 +98,7 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["SchedulingGates"], "lift the scheduling gates of the pods"),
     (
         &["OldConnections"],
-        "set spec.incoming.existingConnections to drainIdle, or restart the clients' pools",
+        "restart the clients' pools, or set spec.incoming.existingConnections to drainIdle, which closes those of HTTP/1",
     ),
     (&["RestartPolicy"], "use a target that runs on"),
     (

@@ -115,7 +115,16 @@ impl Pool {
     ///
     /// When it has ended.
     pub fn ask(&mut self) -> Result<String> {
-        writeln!(self.input)?;
+        self.ask_for("")
+    }
+
+    /// The same of one that is told what to ask for.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn ask_for(&mut self, what: &str) -> Result<String> {
+        writeln!(self.input, "{what}")?;
         Ok(self.answers.next().context("the client has ended")??)
     }
 }

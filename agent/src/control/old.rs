@@ -3,6 +3,9 @@
 //!
 //! They are those on steered ports that no agent serves. What agents serve is known by their sockets, the app's ends of
 //! their dials by the map of dials.
+//!
+//! One is closed only when it is shown to owe nothing: it was never used, or the observer has seen each of its bytes
+//! since it was quiet, as the kernel counts them, and among them a request and its answer to the end.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,7 +19,7 @@ use byway_abi::{DialKey, maps};
 
 use crate::{
     inspect,
-    kernel::{Hook, HookError},
+    kernel::{Hook, HookError, Sight},
     observer::Observer,
     tables::Tables,
     target::{
@@ -44,8 +47,7 @@ pub(super) struct Old {
     looks: usize,
     next: Option<Instant>,
     hooks: Vec<Hook>,
-    /// Whether the loopback interface is among them.
-    loopback: bool,
+    sight: Sight,
     said: bool,
 }
 
@@ -56,7 +58,8 @@ enum Socket {
     Served,
     /// Nobody's that is known. It may be an agent's that ended while it was looked for.
     SeenOnce,
-    Old(DialKey),
+    /// With the kernel's count of its bytes when the observer's began.
+    Old(DialKey, Option<[u64; 2]>),
 }
 
 impl Old {
@@ -125,8 +128,9 @@ impl Old {
         }
         let is_old = |it: &&Established| self.sockets.get(&it.inode).is_some_and(|it| it.old().is_some());
         let old: Vec<&Established> = found.iter().filter(is_old).collect();
-        let hooked = self.hook(attacher, target, !old.is_empty(), has_local(&old));
-        let closed = if drain { close_idle(target, &old) } else { Ok(0) };
+        let sight = Sight { loopback: has_local(&old), answers: drain };
+        let hooked = self.hook(attacher, target, (!old.is_empty()).then_some(sight));
+        let closed = if drain { self.close_idle(observer, target, &old) } else { Ok(0) };
         let open = old.len() - closed.as_ref().copied().unwrap_or_default();
         target.counter(Counter::OldOpen).store(open as u64, Relaxed);
         hooked?;
@@ -134,7 +138,7 @@ impl Old {
     }
 
     fn is_settled(&self, inode: u32) -> bool {
-        matches!(self.sockets.get(&inode), Some(Socket::Served | Socket::Old(_)))
+        matches!(self.sockets.get(&inode), Some(Socket::Served | Socket::Old(..)))
     }
 
     fn judge(
@@ -169,7 +173,7 @@ impl Old {
                         tracing::debug!(%error, "a connection is counted, but not observed");
                     }
                     observer.follow(key, target);
-                    Socket::Old(key)
+                    Socket::Old(key, None)
                 }
             };
             self.sockets.insert(inode, socket);
@@ -177,23 +181,51 @@ impl Old {
         Ok(())
     }
 
-    fn hook(
-        &mut self,
-        attacher: &Attacher,
-        target: &Target,
-        wanted: bool,
-        loopback: bool,
-    ) -> Result<(), HookError> {
-        if !wanted {
+    fn hook(&mut self, attacher: &Attacher, target: &Target, wanted: Option<Sight>) -> Result<(), HookError> {
+        let Some(sight) = wanted else {
             self.unhook(target);
-        } else if self.hooks.is_empty() || (loopback && !self.loopback) {
+            return Ok(());
+        };
+        if self.hooks.is_empty() || !self.sight.includes(sight) {
             self.unhook(target);
-            let attach = || Ok(Hook::attach_all(&attacher.template, target.ns, loopback, attacher.clsact));
+            let attach = || Ok(Hook::attach_all(&attacher.template, target.ns, sight, attacher.clsact));
             self.hooks = target.netns.run(attach)??;
-            self.loopback = loopback;
+            self.sight = sight;
             tracing::info!(target = target.name, "observing connections that were open before the route");
         }
         Ok(())
+    }
+
+    /// Closes those that are shown to owe nothing, so that their clients open others; and says how many. The next look
+    /// tells what is left.
+    fn close_idle(
+        &mut self,
+        observer: &Observer,
+        target: &Target,
+        old: &[&Established],
+    ) -> io::Result<usize> {
+        let quiet = old.iter().filter(|it| it.is_quiet());
+        let idle: Vec<&Established> =
+            quiet.filter(|it| it.is_unused() || self.owes_nothing(observer, it)).copied().collect();
+        if idle.is_empty() { Ok(0) } else { close(target, &idle) }
+    }
+
+    /// Of a connection that is quiet.
+    fn owes_nothing(&mut self, observer: &Observer, it: &Established) -> bool {
+        let (Some(Socket::Old(key, base)), Some(now)) = (self.sockets.get_mut(&it.inode), it.bytes()) else {
+            return false;
+        };
+        let account = observer.account(key);
+        let since = base.map(|base| [0, 1].map(|way| now[way].wrapping_sub(base[way])));
+        match account.filter(|it| Some(it.seen) == since) {
+            Some(account) => account.owes_nothing,
+            // Not all of it was seen: the account begins anew.
+            None => {
+                observer.restart(key);
+                *base = Some(now);
+                false
+            }
+        }
     }
 
     fn unhook(&mut self, target: &Target) {
@@ -211,7 +243,7 @@ impl Old {
 impl Socket {
     fn old(&self) -> Option<&DialKey> {
         match self {
-            Self::Old(key) => Some(key),
+            Self::Old(key, _) => Some(key),
             Self::Served | Self::SeenOnce => None,
         }
     }
@@ -224,13 +256,7 @@ fn forget(tables: &Tables, observer: &Observer, key: &DialKey) {
     }
 }
 
-/// Closes those on which nothing is under way, so that their clients open others; and says how many. The next look tells
-/// what is left.
-fn close_idle(target: &Target, old: &[&Established]) -> io::Result<usize> {
-    let idle: Vec<&Established> = old.iter().filter(|it| it.is_idle()).copied().collect();
-    if idle.is_empty() {
-        return Ok(0);
-    }
+fn close(target: &Target, idle: &[&Established]) -> io::Result<usize> {
     let done = target.netns.run(|| Ok(idle.iter().map(|it| it.destroy()).collect::<Vec<_>>()))?;
     let mut closed = 0;
     for done in done {

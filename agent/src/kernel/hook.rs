@@ -1,5 +1,5 @@
-//! The observer at an interface's ingress: by TCX, whose link ends with the process; where the kernel has none
-//! (before 6.6) as a filter of clsact, which has to be removed.
+//! The observers at an interface's ingress and egress: by TCX, whose link ends with the process; where the kernel has
+//! none (before 6.6) as filters of clsact, which have to be removed.
 
 use std::{
     io,
@@ -18,7 +18,7 @@ use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use super::{
     chain,
     sys::{self, PrivateBpffs},
-    template::{OBSERVE, Template, TemplateError},
+    template::{ANSWERS, OBSERVE, Template, TemplateError},
 };
 
 /// Why an interface is not observed.
@@ -26,7 +26,7 @@ use super::{
 pub(crate) enum HookError {
     #[error(transparent)]
     Program(#[from] TemplateError),
-    #[error("the kernel refused the filter at the ingress of {0}: {1}")]
+    #[error("the kernel refused a filter at {0}: {1}")]
     Refused(String, String),
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -39,6 +39,31 @@ pub(crate) enum Hook {
     Clsact(#[allow(dead_code, reason = "held")] SchedClassifierLink),
 }
 
+/// Which program is where.
+struct Way {
+    program: &'static str,
+    at: TcAttachType,
+}
+
+const WAYS: [Way; 2] =
+    [Way { program: OBSERVE, at: TcAttachType::Ingress }, Way { program: ANSWERS, at: TcAttachType::Egress }];
+
+/// What is observed of a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sight {
+    /// Also what comes over the loopback interface.
+    pub(crate) loopback: bool,
+    /// Also what the app answers.
+    pub(crate) answers: bool,
+}
+
+impl Sight {
+    /// Whether all of `other` is seen.
+    pub(crate) fn includes(self, other: Self) -> bool {
+        self.loopback >= other.loopback && self.answers >= other.answers
+    }
+}
+
 /// An interface of the calling thread's namespace.
 struct Interface {
     name: String,
@@ -48,26 +73,38 @@ struct Interface {
 }
 
 impl Hook {
-    /// Attaches the observer to the interfaces of the calling thread's namespace; to the loopback one only if asked.
+    /// Attaches the observers to the interfaces of the calling thread's namespace.
     pub(crate) fn attach_all(
         template: &Template,
         ns: u64,
-        loopback: bool,
+        sight: Sight,
         clsact: bool,
     ) -> Result<Vec<Self>, HookError> {
-        let found = interfaces()?;
-        let wanted = found.iter().filter(|it| loopback || !it.is_loopback);
-        wanted.map(|it| Self::attach(template, ns, it, clsact)).collect()
+        let ways = if sight.answers { &WAYS[..] } else { &WAYS[..1] };
+        let mut hooks = Vec::new();
+        for at in interfaces()?.iter().filter(|it| sight.loopback || !it.is_loopback) {
+            for way in ways {
+                hooks.push(Self::attach(template, ns, at, way, clsact)?);
+            }
+        }
+        Ok(hooks)
     }
 
-    fn attach(template: &Template, ns: u64, at: &Interface, clsact: bool) -> Result<Self, HookError> {
-        let program = template.observer(ns, at.link_header)?;
+    fn attach(
+        template: &Template,
+        ns: u64,
+        at: &Interface,
+        way: &Way,
+        clsact: bool,
+    ) -> Result<Self, HookError> {
+        let program = template.observer(way.program, ns, at.link_header)?;
         let index = if_nametoindex(at.name.as_str()).map_err(io::Error::from)?;
         let refused = |e: &dyn std::error::Error| HookError::Refused(at.name.clone(), chain(e));
-        let tcx = if clsact { None } else { Some(sys::tcx_link_create(program.as_fd(), index)) };
+        let is_egress = way.at == TcAttachType::Egress;
+        let tcx = if clsact { None } else { Some(sys::tcx_link_create(program.as_fd(), index, is_egress)) };
         match tcx {
             Some(Ok(link)) => Ok(Self::Tcx(link)),
-            tcx => filter(&program, &at.name).map(Self::Clsact).map_err(|error| match tcx {
+            tcx => filter(&program, &at.name, way).map(Self::Clsact).map_err(|error| match tcx {
                 Some(Err(tcx)) => {
                     HookError::Refused(at.name.clone(), format!("TCX: {tcx}; clsact: {}", chain(&*error)))
                 }
@@ -80,26 +117,32 @@ impl Hook {
     /// of clsact outlive their agent.
     pub(crate) fn sweep() {
         for interface in interfaces().unwrap_or_default() {
-            // Where there is none there is an error.
-            let _ = qdisc_detach_program(&interface.name, TcAttachType::Ingress, OBSERVE);
+            for way in &WAYS {
+                // Where there is none there is an error.
+                let _ = qdisc_detach_program(&interface.name, way.at, way.program);
+            }
         }
     }
 }
 
-fn filter(program: &OwnedFd, interface: &str) -> Result<SchedClassifierLink, Box<dyn std::error::Error>> {
+fn filter(
+    program: &OwnedFd,
+    interface: &str,
+    way: &Way,
+) -> Result<SchedClassifierLink, Box<dyn std::error::Error>> {
     match qdisc_add_clsact(interface) {
         Err(TcError::NetlinkError(error)) if error.raw_os_error() == Some(libc::EEXIST) => {}
         added => added?,
     }
     // aya takes over a program only by a path.
     let bpffs = PrivateBpffs::new()?;
-    let path = bpffs.path(OBSERVE);
+    let path = bpffs.path(way.program);
     sys::pin(program.as_fd(), &path)?;
     let mut program = SchedClassifier::from_pin(&path)?;
     // In an upgrade two agents have filters there, and each must remove its own.
     let handle = TcHandle::new(0, (std::process::id() as u16).max(1));
     let how = TcAttachOptions::Netlink(NlOptions { handle, ..NlOptions::default() });
-    let id = program.attach_with_options(interface, TcAttachType::Ingress, how)?;
+    let id = program.attach_with_options(interface, way.at, how)?;
     Ok(program.take_link(id)?)
 }
 

@@ -56,15 +56,16 @@ pub(crate) fn link_create(
     unsafe { bpf(BPF_LINK_CREATE, &mut attr).map(|fd| OwnedFd::from_raw_fd(fd)) }
 }
 
-/// Attaches a program at the ingress of an interface of the calling thread's namespace, before all others there (TCX,
-/// kernel 6.6). Closing the link detaches it.
-pub(crate) fn tcx_link_create(program: BorrowedFd<'_>, interface: u32) -> io::Result<OwnedFd> {
+/// Attaches a program at the ingress or egress of an interface of the calling thread's namespace, before all others
+/// there (TCX, kernel 6.6). Closing the link detaches it.
+pub(crate) fn tcx_link_create(program: BorrowedFd<'_>, interface: u32, egress: bool) -> io::Result<OwnedFd> {
     const BPF_TCX_INGRESS: u32 = 46;
+    const BPF_TCX_EGRESS: u32 = 47;
     const BPF_F_BEFORE: u32 = 1 << 3;
     let mut attr = [0; 128];
     put_fd(&mut attr, 0, program.as_raw_fd());
     put(&mut attr, 4, interface.to_ne_bytes());
-    put(&mut attr, 8, BPF_TCX_INGRESS.to_ne_bytes());
+    put(&mut attr, 8, if egress { BPF_TCX_EGRESS } else { BPF_TCX_INGRESS }.to_ne_bytes());
     put(&mut attr, 12, BPF_F_BEFORE.to_ne_bytes());
     // SAFETY: no pointers; the descriptor that comes back is ours alone.
     unsafe { bpf(BPF_LINK_CREATE, &mut attr).map(|fd| OwnedFd::from_raw_fd(fd)) }

@@ -1,4 +1,5 @@
-//! The programs that are loaded anew for each target, with constants of its own: `steer`, and `byway_observe`.
+//! The programs that are loaded anew for each target, with constants of its own: `steer`, `byway_observe` and
+//! `byway_answers`.
 //!
 //! The object is parsed once. A load patches its constants, points it at the maps of the node and asks the kernel;
 //! only the link is kept, which holds the program, which holds the maps: 1 ms, one descriptor and 4 KB per target
@@ -18,8 +19,9 @@ const BPF_PROG_TYPE_SK_LOOKUP: u32 = 30;
 const BPF_SK_LOOKUP: u32 = 36;
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 const STEER: &str = "steer";
-/// Also the name of the filter where there is no TCX.
+/// Of what comes, and of what goes: also the names of the filters where there is no TCX.
 pub(super) const OBSERVE: &str = "byway_observe";
+pub(super) const ANSWERS: &str = "byway_answers";
 
 /// Why a target's program could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -69,10 +71,10 @@ impl Template {
         sys::link_create(program.as_fd(), netns.as_fd(), BPF_SK_LOOKUP)
     }
 
-    /// Loads the observer for interfaces whose frames have so many bytes before the IP header.
-    pub(crate) fn observer(&self, ns: u64, link_header: u32) -> Result<OwnedFd, TemplateError> {
+    /// Loads an observer for interfaces whose frames have so many bytes before the IP header.
+    pub(super) fn observer(&self, name: &str, ns: u64, link_header: u32) -> Result<OwnedFd, TemplateError> {
         let globals = [("NS", &ns.to_ne_bytes()[..]), ("LINK_HEADER", &link_header.to_ne_bytes()[..])];
-        self.load(OBSERVE, BPF_PROG_TYPE_SCHED_CLS, 0, &globals)
+        self.load(name, BPF_PROG_TYPE_SCHED_CLS, 0, &globals)
     }
 
     /// Loads the program of one target.

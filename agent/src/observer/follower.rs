@@ -1,132 +1,80 @@
-//! From copies of one connection's packets to the request heads in them. Pure.
+//! From copies of one connection's packets to the request heads in them, and to whether it owes an answer. Pure.
+//!
+//! A connection is joined in the middle, so at first nothing is known. HTTP/1 is known from a request on that begins
+//! with a packet: whoever sends it has had all answers before, unless he pipelines. HTTP/2 is known only from its first
+//! stream on: of those before nobody can tell whether one is still open.
 
-use byway_http::{
-    BodyScan, Detected, HeadScan, RequestHead, RequestKind, detect, header_space, parse_request,
-};
+use byway_http::RequestHead;
 
+mod answers;
+mod requests;
+mod streams;
 #[cfg(test)]
 mod tests;
+mod way;
+
+use answers::Answers;
+use requests::Requests;
+use streams::Streams;
+pub(crate) use way::Packet;
+use way::Way;
 
 /// A head that is longer is not put together: several such connections must not cost much memory.
 const MOST: usize = 16 << 10;
 
-/// What is known of a connection's way up.
+/// What is known of a connection.
 #[derive(Default)]
 pub(crate) struct Follower {
-    /// The sequence number after what has been seen.
-    next: Option<u32>,
-    state: State,
-}
-
-#[derive(Default)]
-enum State {
-    /// Nobody knows where the next request begins: with a packet, perhaps.
-    #[default]
-    Lost,
-    /// The beginning of a head, if anything.
-    Head(Vec<u8>),
-    Body(BodyScan),
+    up: Way,
+    down: Way,
+    requests: Requests,
+    answers: Answers,
+    streams: Streams,
 }
 
 impl Follower {
-    /// Takes a packet of `len` bytes in, of which the first ones were copied, and hands out each request head that it
-    /// completes.
-    pub(crate) fn take(
-        &mut self,
-        seq: u32,
-        len: u32,
-        copied: &[u8],
-        mut found: impl FnMut(&RequestHead<'_, '_>),
-    ) {
-        let (mut copied, mut len) = (copied, len);
-        if let Some(next) = self.next {
-            let ahead = seq.wrapping_sub(next).cast_signed();
-            let seen = if ahead < 0 { ahead.unsigned_abs() } else { 0 };
-            if seen >= len {
-                return; // sent again
-            }
-            if ahead > 0 {
-                self.state = State::Lost;
-            }
-            copied = copied.get(seen as usize..).unwrap_or_default();
-            len -= seen;
-            self.next = Some(next.wrapping_add(len).wrapping_add(ahead.max(0).unsigned_abs()));
-        } else {
-            self.next = Some(seq.wrapping_add(len));
+    /// Takes in what the client has sent, and hands out each request head that it completes.
+    pub(crate) fn take_request(&mut self, packet: Packet<'_>, mut found: impl FnMut(&RequestHead<'_, '_>)) {
+        let Some(piece) = self.up.next(packet) else { return };
+        if piece.is_behind_gap {
+            self.requests.lose();
         }
-        self.read(copied, &mut found);
-        // What was not copied can only be passed over where it is known to be payload.
-        let missing = u64::from(len).saturating_sub(copied.len() as u64);
-        match &mut self.state {
-            _ if missing == 0 => {}
-            State::Body(scan) if scan.opaque_run() >= missing => {
-                scan.skip(missing);
-                if scan.done() {
-                    self.state = State::Head(Vec::new());
-                }
-            }
-            _ => self.state = State::Lost,
+        if !self.requests.is_known() {
+            self.answers.lose();
+        }
+        self.streams.take_request(piece);
+        let answers = &mut self.answers;
+        self.requests.take(piece, |head| {
+            answers.ask(head.kind);
+            found(head);
+        });
+        if !self.requests.is_known() {
+            self.answers.lose();
         }
     }
 
-    fn read(&mut self, bytes: &[u8], found: &mut impl FnMut(&RequestHead<'_, '_>)) {
-        if matches!(self.state, State::Lost) {
-            if detect(bytes) != Detected::Http1 {
-                return;
-            }
-            self.state = State::Head(Vec::new());
+    /// Takes in what the app has sent.
+    pub(crate) fn take_answer(&mut self, packet: Packet<'_>) {
+        let Some(piece) = self.down.next(packet) else { return };
+        if piece.is_behind_gap {
+            self.answers.lose();
         }
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let next = match &mut self.state {
-                State::Lost => return,
-                State::Body(scan) => match scan.advance(rest) {
-                    Ok(used) => {
-                        rest = &rest[used..];
-                        if !scan.done() {
-                            return;
-                        }
-                        State::Head(Vec::new())
-                    }
-                    Err(_) => State::Lost,
-                },
-                State::Head(held) => {
-                    let before = held.len();
-                    held.extend_from_slice(rest);
-                    match head(held, found) {
-                        Read::More if held.len() <= MOST => return,
-                        Read::Whole(len, scan) if len > before => {
-                            rest = &rest[len - before..];
-                            if scan.done() { State::Head(Vec::new()) } else { State::Body(scan) }
-                        }
-                        _ => State::Lost,
-                    }
-                }
-            };
-            self.state = next;
-        }
+        self.streams.take_answer(piece);
+        self.answers.take(piece);
     }
-}
 
-enum Read {
-    More,
-    /// A head of this length, and how its body goes on.
-    Whole(usize, BodyScan),
-    /// Not HTTP/1, or what follows is none.
-    Lost,
-}
+    /// Whether all that was asked has been answered to its end, beyond doubt if all bytes have been seen.
+    pub(crate) fn owes_nothing(&self) -> bool {
+        (self.answers.are_whole() && self.requests.are_at_rest()) || self.streams.are_closed()
+    }
 
-fn head(bytes: &[u8], found: &mut impl FnMut(&RequestHead<'_, '_>)) -> Read {
-    let len = match HeadScan::default().end(bytes) {
-        Ok(Some(len)) => len,
-        Ok(None) => return Read::More,
-        Err(_) => return Read::Lost,
-    };
-    let mut space = header_space();
-    let Ok(head) = parse_request(&bytes[..len], &mut space) else { return Read::Lost };
-    found(&head);
-    match head.kind {
-        RequestKind::Upgrade | RequestKind::Connect => Read::Lost,
-        RequestKind::Head | RequestKind::Other => Read::Whole(len, BodyScan::new(head.body)),
+    /// Bytes of both ways since the beginning, from the client first.
+    pub(crate) fn seen(&self) -> [u64; 2] {
+        [self.up.seen(), self.down.seen()]
+    }
+
+    /// Begins anew, now with the answers: of what came before nothing is known but what kind of client this is.
+    pub(crate) fn restart(&mut self) {
+        *self = Self { answers: self.answers.restarted(), ..Self::default() };
     }
 }

@@ -35,8 +35,7 @@ struct Times {
     sent: u32,
     /// Since data came last, in milliseconds.
     received: u32,
-    /// Since anything was acknowledged last, in milliseconds.
-    acked: u32,
+    bytes_acked: u64,
     bytes_received: u64,
     /// Packets with data.
     packets_sent: u32,
@@ -78,9 +77,19 @@ impl Established {
         [self.id.source_address.to_canonical(), self.id.destination_address.to_canonical()]
     }
 
-    /// Whether nothing is under way on it, as far as TCP can tell.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.recv_queue == 0 && self.send_queue == 0 && self.times.is_some_and(Times::are_idle)
+    /// Whether nothing is under way on it, and nothing was for a second.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.recv_queue == 0 && self.send_queue == 0 && self.times.is_some_and(Times::are_quiet)
+    }
+
+    /// Whether neither side has said anything yet.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.times.is_some_and(|it| it.bytes_received == 0 && it.packets_sent == 0)
+    }
+
+    /// Bytes that have come, and bytes that have gone and were acknowledged, since some time in the past.
+    pub(crate) fn bytes(&self) -> Option<[u64; 2]> {
+        self.times.map(|it| [it.bytes_received, it.bytes_acked])
     }
 
     /// Closes it: both ends see a reset.
@@ -118,36 +127,20 @@ impl Times {
     /// `None` when the kernel's is shorter than any that is known.
     fn read(tcp_info: &[u8]) -> Option<Self> {
         let word = |at: usize| Some(u32::from_ne_bytes(*tcp_info.get(at..)?.first_chunk()?));
+        let double = |at: usize| Some(u64::from_ne_bytes(*tcp_info.get(at..)?.first_chunk()?));
         Some(Self {
             unacked: word(24)?,
             sent: word(44)?,
             received: word(52)?,
-            acked: word(56)?,
-            bytes_received: u64::from_ne_bytes(*tcp_info.get(128..)?.first_chunk()?),
+            bytes_acked: double(120)?,
+            bytes_received: double(128)?,
             packets_sent: word(156)?,
         })
     }
 
-    /// Silent for a second, and the last word was the server's: a request that came after that is being worked on, for
-    /// however long.
-    ///
-    /// The kernel's clock ticks every few milliseconds. Where the last request and the last answer came within one tick,
-    /// an acknowledgement that came later is one of the answer, for a request acknowledges what came before it. Without
-    /// that nobody can tell which was first, and only a longer silence says that nothing is owed.
-    fn are_idle(self) -> bool {
+    fn are_quiet(self) -> bool {
         const SILENT: u32 = 1000;
-        const SILENT_FOR_LONG: u32 = 5000;
-        let silence = self.sent.min(self.received);
-        let needed = if self.bytes_received == 0 {
-            SILENT
-        } else if self.packets_sent == 0 || self.sent > self.received {
-            return false;
-        } else if self.sent < self.received || self.acked < self.received {
-            SILENT
-        } else {
-            SILENT_FOR_LONG
-        };
-        self.unacked == 0 && silence >= needed
+        self.unacked == 0 && self.sent.min(self.received) >= SILENT
     }
 }
 
@@ -156,31 +149,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn idle_is_who_was_answered_and_then_silent() {
-        let answered = Times { bytes_received: 1, packets_sent: 1, ..Times::default() };
-        let idle = |sent, received, acked| Times { sent, received, acked, ..answered }.are_idle();
-        assert!(idle(1000, 1004, 1000));
-        assert!(!idle(999, 1004, 999), "just answered");
-        assert!(!idle(60_000, 2000, 2000), "a request that is not answered yet");
-        // Within one tick of the clock.
-        assert!(idle(2000, 2000, 1960), "the answer was acknowledged later");
-        assert!(!idle(2000, 2000, 2000) && idle(5000, 5000, 5000));
-        let silent = Times { sent: 2000, received: 2000, acked: 2000, ..Times::default() };
-        assert!(silent.are_idle(), "never used");
-        assert!(
-            !Times { sent: 9000, received: 9000, packets_sent: 0, ..answered }.are_idle(),
-            "never answered"
-        );
-        assert!(!Times { unacked: 1, sent: 2000, received: 3000, ..answered }.are_idle());
+    fn quiet_is_a_second_without_a_word() {
+        let quiet =
+            |unacked, sent, received| Times { unacked, sent, received, ..Times::default() }.are_quiet();
+        assert!(quiet(0, 1000, 1004));
+        assert!(!quiet(0, 999, 60_000) && !quiet(0, 60_000, 999) && !quiet(1, 2000, 2000));
     }
 
     #[test]
     fn tcp_info_is_read_where_the_kernel_writes_it() {
         let mut bytes = [0; 160];
-        for (at, value) in [(24, 1), (44, 2), (52, 3), (56, 4), (128, 5), (156, 6)] {
+        for (at, value) in [(24, 1), (44, 2), (52, 3), (120, 4), (128, 5), (156, 6)] {
             bytes[at] = value;
         }
-        let times = Times { unacked: 1, sent: 2, received: 3, acked: 4, bytes_received: 5, packets_sent: 6 };
+        let times =
+            Times { unacked: 1, sent: 2, received: 3, bytes_acked: 4, bytes_received: 5, packets_sent: 6 };
         assert_eq!(Times::read(&bytes), Some(times));
         assert_eq!(Times::read(&bytes[..156]), None);
     }

@@ -311,7 +311,10 @@ fn connections_older_than_the_route_are_a_warning_as_long_as_they_are_open() {
     drains.spec.incoming.existing_connections = ExistingConnections::DrainIdle;
     put(&mut world, drains);
     let said = message(&judged(&world, "a", None, at(300)), "Warnings");
-    assert!(said.contains("; they are closed as soon as they are idle; "), "{said}");
+    assert!(
+        said.contains("; those of HTTP/1 are closed once a request on them was seen to be answered, others"),
+        "{said}"
+    );
     seen(&mut world, 0, 5);
     assert_eq!(says(&judged(&world, "a", None, at(300)), "Warnings"), "none");
 }

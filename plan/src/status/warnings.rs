@@ -56,7 +56,7 @@ fn old_connections(world: &World, planned: &Planned, standing: &Standing) -> Opt
             "set incoming.existingConnections to drainIdle, restart the clients' connection pools, or"
         }
         ExistingConnections::DrainIdle => {
-            "they are closed as soon as they are idle; restart the clients' connection pools, or"
+            "those of HTTP/1 are closed once a request on them was seen to be answered, others (HTTP/2, gRPC, TLS) are left alone; restart the clients' connection pools, or"
         }
     };
     let (were, bypass) =

@@ -1,6 +1,9 @@
 //! gRPC's own interoperability tests (<https://github.com/grpc/grpc/blob/master/doc/interop-test-descriptions.md>), as
 //! far as they need neither TLS nor a cloud.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use byway_api::ExistingConnections;
 use byway_tests::shop::Pool;
 use byway_tests::{Agent, Peers, Pod, Running, eventually};
@@ -57,25 +60,61 @@ fn every_case_passes_keyed_and_unkeyed() {
     assert_eq!(opaque(&agent, "Http2"), 0.0);
 }
 
-/// A channel that was connected before the preview, and idle: its next call is made over a connection that is steered.
+/// Of a channel whose calls were not seen from the first one on, nobody knows which are still open.
 #[test]
-fn a_channel_that_was_open_before_is_drained_and_no_call_fails() {
+fn a_channel_that_had_calls_before_is_not_drained_whatever_it_waits_for() {
     let Some(stage) = Stage::new() else { return };
     let _servers = [serve(&stage.app), serve(&stage.preview)];
+    let mut channel = channel(&stage);
+    assert_eq!(channel.ask().unwrap(), "app");
+    let agent = draining(&stage);
+    wait_old(&agent, 1.0);
+    for call in ["late", "stream", ""] {
+        assert_eq!(channel.ask_for(call).unwrap(), "app", "{call}");
+    }
+    sleep(Duration::from_secs(4));
+    wait_old(&agent, 1.0);
+    assert_eq!(drained(&agent), 0.0);
+}
+
+/// Of one that was only connected all calls are known: it is drained when they have ended.
+#[test]
+fn a_channel_without_a_call_is_drained_after_its_first_and_no_call_fails() {
+    let Some(stage) = Stage::new() else { return };
+    let _servers = [serve(&stage.app), serve(&stage.preview)];
+    for call in ["", "late", "stream"] {
+        let mut channel = channel(&stage);
+        assert_eq!(channel.ask_for("connect").unwrap(), "connected");
+        let mut agent = draining(&stage);
+        wait_old(&agent, 1.0);
+        sleep(Duration::from_secs(4));
+        wait_old(&agent, 1.0);
+        assert_eq!(channel.ask_for(call).unwrap(), "app", "{call}");
+        wait_old(&agent, 0.0);
+        assert_eq!(drained(&agent), 1.0);
+        assert_eq!(channel.ask().unwrap(), "preview");
+        assert_eq!(channel.ask_for(call).unwrap(), "preview");
+        drop(channel);
+        agent.stop().unwrap();
+    }
+}
+
+fn channel(stage: &Stage) -> Pool {
     let mut command = stage.client.command(Peers::Http2.program("grpc-channel").unwrap());
     command.args([&stage.to().to_string(), KEY.0, KEY.1]);
-    let mut channel = Pool::start(command).unwrap();
-    assert_eq!(channel.ask().unwrap(), "app");
-    let agent = stage.agent();
-    let wait_open = |wanted: f64| {
-        let open = || (agent.metric("byway_agent_old_connections", "").ok()? == wanted).then_some(());
-        assert!(eventually(SOON, open).is_some(), "not {wanted}: {}", Agent::debug_routes());
-    };
-    wait_open(1.0);
-    assert_eq!(channel.ask().unwrap(), "app", "nobody asked for it to be drained");
+    Pool::start(command).unwrap()
+}
+
+fn draining(stage: &Stage) -> Agent {
     let drains = stage.routes(|it| it.with(|it| it.existing_connections = ExistingConnections::DrainIdle));
-    agent.write_routes(&drains).unwrap();
-    wait_open(0.0);
-    assert_eq!(channel.ask().unwrap(), "preview");
-    assert_eq!(channel.ask().unwrap(), "preview");
+    Agent::start(&stage.net, &drains).unwrap()
+}
+
+fn wait_old(agent: &Agent, wanted: f64) {
+    let open = || (agent.metric("byway_agent_old_connections", "").ok()? == wanted).then_some(());
+    assert!(eventually(SOON, open).is_some(), "not {wanted}: {}", Agent::debug_routes());
+}
+
+fn drained(agent: &Agent) -> f64 {
+    agent.metric("byway_agent_old_connections_drained_total", "").unwrap()
 }

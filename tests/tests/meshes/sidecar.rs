@@ -90,7 +90,12 @@ fn steers(mesh: &Mesh) {
     let preview = stage.preview().with(|it| it.existing_connections = ExistingConnections::DrainIdle);
     let routes = stage.routes(preview).environment("pr-1", &[&stage.client]);
     let mut agent = Agent::start(&stage.net, &routes).unwrap();
-    let drained = || agent.metric("byway_agent_old_connections_drained_total", "").ok().filter(|&n| n >= 1.0);
+    // What was seen to be answered is drained.
+    let drained = || {
+        ask(&mut old[0], false);
+        std::thread::sleep(Duration::from_secs(3));
+        agent.metric("byway_agent_old_connections_drained_total", "").ok().filter(|&n| n >= 1.0)
+    };
     assert!(eventually(Duration::from_secs(20), drained).is_some(), "{}", Agent::debug_routes());
 
     // Old and new users, whose requests share the proxies' connections. The environment's pods are not known by their
