@@ -35,9 +35,11 @@ use crate::write::{Desired, Echo, WriteError, clone, events, gate, preview};
 
 mod pace;
 mod removal;
+mod selected;
 mod tell;
 
 use pace::Pace;
+use selected::Selected;
 use tell::Report;
 
 /// A clone that was refused is tried again so much later: what the refusal came from, e.g. a quota, tells nobody when it goes.
@@ -117,6 +119,7 @@ struct Reconciler {
     clones: Desired<Ref, Wish, CloneOutcome>,
     routes: Desired<Name, publish::Wanted, ()>,
     gates: Desired<Ref, (), ()>,
+    selected: Selected,
     statuses: Desired<Ref, (Name, Box<PreviewStatus>), ()>,
     removals: Desired<Ref, (Name, String), ()>,
     reports: Desired<Ref, Report, ()>,
@@ -137,6 +140,7 @@ impl Reconciler {
             clones: Desired::new("clone", 16, desired.clone()),
             routes: Desired::new("noderoutes", 64, desired.clone()),
             gates: Desired::new("gate", 32, desired.clone()),
+            selected: Selected::new(desired.clone()),
             statuses: Desired::new("status", 32, desired.clone()),
             removals: Desired::new("removal", 4, desired.clone()),
             reports: Desired::new("event", 4, desired.clone()),
@@ -184,6 +188,7 @@ impl Reconciler {
             self.clones.next_try(),
             self.routes.next_try(),
             self.gates.next_try(),
+            self.selected.next_try(),
             self.statuses.next_try(),
             self.removals.next_try(),
             self.reports.next_try(),
@@ -203,6 +208,7 @@ impl Reconciler {
             }
             (node, done) = self.routes.ended() => if done.is_err() { self.published.forget(&node) },
             (pod, done) = self.gates.ended() => if done.is_err() { self.opened.forget(&pod) },
+            () = self.selected.ended() => {}
             (name, done) = self.statuses.ended() => if done.is_err() { self.told.forget(&name) },
             _ = self.removals.ended() => {}
             _ = self.reports.ended() => {}
@@ -238,6 +244,7 @@ impl Reconciler {
         let standings = standings(&self.world, now);
         self.forget_gone(&standings);
         self.want_clones(&standings);
+        self.selected.want(&self.world, &standings, &self.around);
         self.world.remember_scopes();
         let mut plan = routes::plan(&self.world, &standings, &self.rules);
         self.say_unarmed(std::mem::take(&mut plan.unarmed));
@@ -382,6 +389,7 @@ impl Reconciler {
         self.clones.write(|_, wish| clone::bring(client(), wish));
         self.routes.write(|node, wanted| publish::publish(client(), node, wanted));
         self.gates.write(|pod, ()| gate::open(client(), pod));
+        self.selected.write(client);
         self.statuses.write(|name, (uid, status)| preview::set_status(client(), name, uid, *status));
         self.removals.write(|name, (uid, version)| preview::remove(client(), name, uid, version));
         let recorder = &self.recorder;

@@ -17,6 +17,7 @@ mod echo;
 mod error;
 pub mod events;
 pub mod gate;
+pub mod labels;
 pub mod preview;
 #[cfg(test)]
 mod tests;

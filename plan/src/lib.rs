@@ -13,6 +13,7 @@ pub mod identity;
 pub mod outcome;
 pub mod ports;
 pub mod refused;
+pub mod relabel;
 pub mod routes;
 pub mod rows;
 pub mod rules;

@@ -73,6 +73,8 @@ pub struct PreviewPodRow {
     pub owner: Name,
     /// Which version of the clone's template it runs.
     pub revision: Name,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
     /// Its condition `ContainersReady`.
     pub containers_ready: bool,
     /// Its readiness gate is open.

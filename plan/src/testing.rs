@@ -161,6 +161,7 @@ pub(crate) fn backend(
         preview: name(of),
         owner: format!("{}-{revision}", names::child_name(of, &format!("uid-{of}"))).as_str().into(),
         revision: revision.into(),
+        labels: std::collections::BTreeMap::new(),
         containers_ready: true,
         gate: false,
         created: at(100),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use byway_api::{Key, Preview, TargetKind, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use crate::clone::Selecting;
 use crate::outcome::CloneOutcome;
 use crate::rows::{Name, PolicyRow, Ref, SelectorRow, ServiceRow, TemplateOf, WorkloadRow};
 use crate::rules::Rules;
@@ -50,6 +51,8 @@ pub struct Around {
     pub selectors: Vec<SelectorRow>,
     /// NetworkPolicies.
     pub policies: Vec<PolicyRow>,
+    /// All that must not select a preview's pods.
+    pub selecting: Vec<Selecting>,
 }
 
 impl Wish {
@@ -139,6 +142,7 @@ impl Around {
         let mut hasher = DefaultHasher::new();
         // Values of the API, printed in full: nothing of them is left out.
         format!("{around:?}").hash(&mut hasher);
+        around.selecting = Selecting::all(&around.services, &around.selectors);
         (Arc::new(around), hasher.finish())
     }
 }

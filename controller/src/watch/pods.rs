@@ -41,6 +41,7 @@ pub(super) fn preview(object: &Pod) -> Option<PreviewPodRow> {
         preview: Ref::new(pod.name.namespace.clone(), labels.get(names::PREVIEW_LABEL)?.as_str()),
         owner: owner(object)?.into(),
         revision: labels.get(names::REVISION_LABEL).map_or("", String::as_str).into(),
+        labels: labels.clone(),
         containers_ready: object.is("ContainersReady") && !is_lost,
         gate: object.is(names::READINESS_GATE),
         created: object.created(),

@@ -5,6 +5,8 @@
 //! label that such a selector asks for has another value, one of the preview's own. It is not left out where that is
 //! enough, since a policy may ask for it. The rest stays, since policies and people go by it.
 
+use std::collections::BTreeMap;
+
 use byway_api::{Key, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
@@ -17,7 +19,8 @@ use crate::selectors::{GENERATED, Labels, exactly, matches, may_match, required}
 mod tests;
 
 /// Who selects pods.
-pub(super) struct Selecting {
+#[derive(Debug)]
+pub struct Selecting {
     /// For people, e.g. `PodDisruptionBudget my-app`.
     who: String,
     selector: LabelSelector,
@@ -29,7 +32,7 @@ impl Selecting {
     }
 
     /// All of a namespace that select pods.
-    pub(super) fn all(services: &[ServiceRow], others: &[SelectorRow]) -> Vec<Self> {
+    pub fn all(services: &[ServiceRow], others: &[SelectorRow]) -> Vec<Self> {
         let services = services.iter().filter(|service| !service.selector.is_empty());
         let services = services.map(|it| Self::new(format!("Service {}", it.name), exactly(&it.selector)));
         let others =
@@ -89,6 +92,17 @@ fn escape(labels: &mut Labels, others: &Labels, selecting: &[Selecting], value: 
             one.remove(labels);
         }
     }
+}
+
+/// What has to change of the labels of a preview's pod that runs, now that `selecting` is all that selects: the new values,
+/// and `None` for what it must not have.
+pub fn escaping(pod: &Labels, selecting: &[Selecting], value: &str) -> BTreeMap<String, Option<String>> {
+    let is_fixed = |key: &String| is_own(key) || GENERATED.contains(&key.as_str());
+    let (fixed, before): (Labels, Labels) = pod.clone().into_iter().partition(|(key, _)| is_fixed(key));
+    let mut after = before.clone();
+    escape(&mut after, &fixed, selecting, value);
+    let changed = before.into_iter().filter(|(key, value)| after.get(key) != Some(value));
+    changed.map(|(key, _)| (key.clone(), after.get(&key).cloned())).collect()
 }
 
 /// Those of a target's labels by which no tool would take its clone for it.

@@ -1,4 +1,4 @@
-//! What selects a preview's pods: nobody. And what a policy demands of them is there.
+//! What selects a preview's pods: nobody, whoever comes and whenever; and what a policy demands of them is there.
 
 use byway_tests::eventually;
 use serde_json::{Value, json};
@@ -25,6 +25,17 @@ fn pod_once(space: &Space<'_>, preview: &str, is: impl Fn(&Value) -> bool) -> Va
     found.unwrap_or_else(|| panic!("{last:#?}"))
 }
 
+/// Has the namespace take no pod more than there are, so that no rollout gets on.
+fn no_room(space: &Space<'_>, pods: u32) {
+    space.apply(json!({
+        "apiVersion": "v1", "kind": "ResourceQuota", "metadata": { "name": "few" },
+        "spec": { "hard": { "pods": pods.to_string() } },
+    }));
+    let used = |it: &Value| it["status"]["used"]["pods"] == pods.to_string();
+    let counted = || space.get("ResourceQuota", "few").filter(used).map(drop);
+    assert!(eventually(PATIENCE, counted).is_some());
+}
+
 fn service(name: &str, selector: Value) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service", "metadata": { "name": name },
@@ -34,6 +45,67 @@ fn service(name: &str, selector: Value) -> Value {
 
 fn label<'a>(pod: &'a Value, label: &str) -> &'a Value {
     &pod["metadata"]["labels"][label]
+}
+
+#[test]
+fn who_comes_later_does_not_keep_the_pod_that_runs() {
+    let space = shared().space("later");
+    app(&space);
+    space.preview("pr-1", json!({}));
+    let child = space.wait_ready("pr-1")["status"]["deployment"].as_str().unwrap().to_owned();
+    let before = pod_once(&space, "pr-1", |_| true);
+    assert_eq!((label(&before, "tier"), label(&before, "app")), (&json!("front"), &json!(child)));
+    no_room(&space, 2);
+
+    space.apply(service("front", json!({ "tier": "front" })));
+    let escaped = pod_once(&space, "pr-1", |pod| label(pod, "tier") != "front");
+    assert_eq!(escaped["metadata"]["uid"], before["metadata"]["uid"], "the same pod");
+    assert_eq!(label(&escaped, "tier"), &json!(child));
+    let untouched = |pod: &Value| {
+        let mut labels = pod["metadata"]["labels"].clone();
+        labels.as_object_mut().unwrap().remove("tier");
+        labels
+    };
+    assert_eq!(untouched(&escaped), untouched(&before));
+
+    // A budget that any value is good enough for.
+    let any = json!({ "matchExpressions": [{ "key": "team", "operator": "Exists" }] });
+    space.apply(json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": { "name": "any" },
+        "spec": { "minAvailable": 1, "selector": any },
+    }));
+    let escaped = pod_once(&space, "pr-1", |pod| label(pod, "team").is_null());
+    assert_eq!(escaped["metadata"]["uid"], before["metadata"]["uid"], "no rollout got on");
+
+    // The target's own pod is nobody's business, and neither is a Service for previews.
+    assert_eq!(label(&space.wait_pods("app=app", 1)[0], "tier"), "front");
+    space.apply(service("mine", json!({ "byway.dev/preview": "pr-1" })));
+
+    // The template has changed, too: once there is room, the clone's new pods take over.
+    space.delete("ResourceQuota", "few");
+    pod_once(&space, "pr-1", |pod| {
+        let is_new = pod["metadata"]["uid"] != before["metadata"]["uid"];
+        is_new && label(pod, "tier") == &json!(child) && label(pod, "team").is_null()
+    });
+    space.wait_ready("pr-1");
+    assert_eq!(label(&pod_once(&space, "pr-1", |_| true), "byway.dev/preview"), "pr-1");
+}
+
+#[test]
+fn a_pod_that_an_old_replica_set_makes_again_is_not_selected_either() {
+    let space = shared().space("again");
+    app(&space);
+    space.preview("pr-1", json!({}));
+    space.wait_ready("pr-1");
+    // Its owner would put the label on each pod that it makes, and no newer one gets on: there is no room for two.
+    no_room(&space, 2);
+    space.apply(service("front", json!({ "tier": "front" })));
+    let before = pod_once(&space, "pr-1", |pod| label(pod, "tier") != "front");
+    space.delete("Pod", before["metadata"]["name"].as_str().unwrap());
+    let again = pod_once(&space, "pr-1", |pod| pod["metadata"]["uid"] != before["metadata"]["uid"]);
+    pod_once(&space, "pr-1", |pod| {
+        pod["metadata"]["uid"] == again["metadata"]["uid"] && label(pod, "tier") != "front"
+    });
 }
 
 /// A policy for a namespace, on objects of a resource; it refuses one that has no more labels than these.

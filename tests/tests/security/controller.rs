@@ -60,6 +60,23 @@ fn a_controller_with_these_rights_does_all_its_work() {
     let reported = || cluster().ask(events).unwrap().contains("byway-controller").then_some(());
     assert!(eventually(PATIENCE, reported).is_some(), "Previews have events");
 
+    // A Service that comes later does not keep the previews' pods.
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": { "name": "later", "namespace": namespace },
+        "spec": { "selector": { "tier": "shop" }, "ports": [{ "port": 80 }] },
+    });
+    apply(Who::Admin, "", &service).unwrap();
+    let selected = || {
+        let of_previews =
+            ["get", "pods", "-n", &namespace, "-l", "byway.dev/preview,tier=shop", "-o", "name"];
+        cluster().ask(of_previews).unwrap()
+    };
+    let escaped = || {
+        play();
+        selected().is_empty().then_some(())
+    };
+    assert!(eventually(PATIENCE, escaped).is_some(), "{}\n{}", selected(), controller.log());
+
     // All that it made goes again.
     cluster().ask(["delete", "previews", "--all", "-n", &namespace]).unwrap();
     let left = || {
@@ -129,7 +146,7 @@ fn make_targets(namespace: &str) {
             "apiVersion": group, "kind": kind, "metadata": meta(labels.clone()),
             "spec": {
                 "replicas": 1, "selector": { "matchLabels": labels },
-                "template": { "metadata": { "labels": labels }, "spec": pod },
+                "template": { "metadata": { "labels": { "app": kind, "tier": "shop" } }, "spec": pod },
             },
         })
     };

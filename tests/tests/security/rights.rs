@@ -60,7 +60,7 @@ const CONTROLLER: &[&str] = &[
     "persistentvolumeclaims: get",
     "poddisruptionbudgets.policy: list watch",
     "pods/status: patch",
-    "pods: get list watch",
+    "pods: get list watch patch",
     "podtemplates: get list watch",
     "previews.byway.dev: list watch delete",
     "previews/status.byway.dev: patch",

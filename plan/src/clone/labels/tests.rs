@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use proptest::prelude::*;
 
-use super::{Selecting, inescapable, of_workload, own, turned};
+use super::{Selecting, escaping, inescapable, of_workload, own, turned};
 use crate::clone::testing::{key, yaml};
 use crate::selectors::{Labels, matches, required};
 
@@ -95,6 +97,26 @@ fn who_selects_everything_is_named() {
 }
 
 #[test]
+fn a_pod_that_runs_loses_only_what_it_is_selected_by() {
+    let pod: Labels = yaml(
+        "{app: byway-redesign-1, tier: front, team: shop, pod-template-hash: 5d4f, byway.dev/preview: redesign, byway.dev/key: key-1}",
+    );
+    let changes = |selectors: &[&str]| escaping(&pod, &selecting(selectors), OWN);
+    let service = "{matchLabels: {tier: front}}";
+    let none = BTreeMap::new();
+    assert_eq!(changes(&["{matchLabels: {app: web}}", "{matchLabels: {tier: back}}"]), none);
+    assert_eq!(changes(&[service]), BTreeMap::from([("tier".to_owned(), Some(OWN.to_owned()))]));
+    assert_eq!(
+        changes(&[service, "{matchExpressions: [{key: team, operator: Exists}]}"]),
+        BTreeMap::from([("team".to_owned(), None), ("tier".to_owned(), Some(OWN.to_owned()))])
+    );
+    // Nothing helps against these, and a pod must not lose what its ReplicaSet knows it by.
+    let unable =
+        ["{}", "{matchLabels: {pod-template-hash: 5d4f}}", "{matchLabels: {byway.dev/preview: redesign}}"];
+    assert_eq!(changes(&unable), none);
+}
+
+#[test]
 fn a_deployment_has_its_targets_labels_as_its_pods_have_them() {
     let template = yaml("{app: web, tier: front}");
     let turned = yaml("{app: byway-redesign-1, tier: front}");
@@ -136,5 +158,23 @@ proptest! {
             }
         }
         prop_assert!(turned.keys().all(|key| template.contains_key(key)));
+        // And so it is with a pod that was made before any of them.
+        let changes = escaping(&clone_of(&template), &selecting, OWN);
+        let mut pod = clone_of(&template);
+        for (key, value) in changes {
+            match value {
+                Some(value) => drop(pod.insert(key, value)),
+                None => drop(pod.remove(&key)),
+            }
+        }
+        for selector in &selectors {
+            prop_assert!(!matches(selector, &pod) || required(selector).next().is_none());
+        }
     }
+}
+
+/// The labels of a preview's pod, with nobody who selects.
+fn clone_of(template: &Labels) -> Labels {
+    let own = own("redesign", &key());
+    turned(template, &own, &[], OWN).into_iter().chain(own).collect()
 }
