@@ -62,8 +62,16 @@ export function wordsOf(page) {
 }
 
 function failure({ error }) {
-  return error === "unreachable" ? "the preview could not be reached" : `Byway refused a request (${error})`;
+  return FAILURES.get(error) ?? `Byway refused a request (${error})`;
 }
+
+/** What an agent says in the place of a preview. */
+const FAILURES = new Map([
+  ["unreachable", "the preview could not be reached"],
+  ["no-answer", "the preview did not answer"],
+  ["not-http1", "the preview does not speak HTTP/1"],
+  ["not-http2", "the preview does not speak HTTP/2"],
+]);
 
 function nobody({ silent }) {
   return silent === 0 ? "nothing has been asked yet" : "no preview answered the browser itself";

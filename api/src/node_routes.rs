@@ -133,7 +133,7 @@ pub struct RequestCounts {
     /// Requests that went to the preview.
     #[serde(default, skip_serializing_if = "is_default")]
     pub requests: u64,
-    /// Of these, answered 502, or by the app instead, since no pod of the preview could be reached.
+    /// Of these, answered 502, or by the app instead, since no pod of the preview could be reached or answered.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unreachable: u64,
     /// Requests that matched, but went to another preview that comes first.

@@ -170,10 +170,10 @@ fn of_the_traffic(preview: &Preview, status: &PreviewStatus) -> Vec<Finding> {
             OnUnreachable::Stable => "got an answer of the app",
         };
         let requests = count(unreachable, "request");
-        let message = format!("{requests} {who}, since none of its pods could be reached");
+        let message = format!("{requests} {who}, since none of its pods could be reached or answered");
         let place = words::place(preview);
         let fix = format!(
-            "see `kubectl preview status {place}` and `kubectl preview logs {place}`: do its pods serve these ports, and do NetworkPolicies let agents in?"
+            "see `kubectl preview status {place}` and `kubectl preview logs {place}`: do its pods serve these ports, and do NetworkPolicies let agents in? The text of a 502 says what was wrong"
         );
         found.push(Finding::new(Weight::Some, "Unreached", message).fix(fix));
     }

@@ -39,6 +39,9 @@ impl fmt::Display for Failure<'_> {
         match self {
             Self::Unreachable(error) => write!(f, "could not be reached: {error}"),
             Self::OnlyHttp2 => f.write_str("speaks HTTP/2 only, and the request is HTTP/1"),
+            Self::NotHttp([TLS_ALERT, 3, ..]) => {
+                f.write_str("speaks TLS only, and the request has come to it in plain text")
+            }
             Self::NotHttp(bytes) => {
                 let shown = &bytes[..bytes.len().min(MOST_SHOWN)];
                 write!(f, "did not answer in HTTP: what it sent begins with \"{}\"", shown.escape_ascii())
@@ -51,6 +54,8 @@ impl fmt::Display for Failure<'_> {
     }
 }
 
+/// First byte of a TLS record with an alert (RFC 8446, 5.1). The major version follows it.
+const TLS_ALERT: u8 = 21;
 /// Most bytes that are shown of what is no answer.
 const MOST_SHOWN: usize = 32;
 

@@ -122,7 +122,10 @@ fn what_has_come_is_told_with_what_became_of_it() {
     assert_eq!(reasons(Weight::Some, &said(&it, &[])), ["Overlapped", "Unreached"]);
     let found = findings(&it, None, TIME.parse().unwrap());
     assert_eq!(found[0].message, "1 request matched it, but went to another preview, which comes first");
-    assert_eq!(found[1].message, "2 requests got the answer 502, since none of its pods could be reached");
+    assert_eq!(
+        found[1].message,
+        "2 requests got the answer 502, since none of its pods could be reached or answered"
+    );
     let look = "see `kubectl preview status a -n demo` and `kubectl preview logs a -n demo`";
     assert!(found[1].fix.as_ref().unwrap().starts_with(look));
 }

@@ -2,6 +2,7 @@
 //! it reads without an agent.
 
 mod clients;
+mod requests;
 mod servers;
 
 use std::sync::Mutex;
@@ -150,6 +151,9 @@ fn behaves(start: &dyn Fn(&Pod) -> Running, answers: &[&str]) {
                 }
             });
         }
+        for request in requests::REQUESTS {
+            wrong.lock().unwrap().extend(stage.refuses(request));
+        }
         let [without, app, preview] = [without, app, preview].map(|it| it.join().unwrap());
         assert!(without.len() == answers.len() && without.contains(&"200 hello".to_owned()), "{without:?}");
         assert_eq!((&app, &preview), (&without, &without), "what Python makes of {answers:?}");
@@ -164,6 +168,22 @@ impl Stage {
         let way = |to: &Pod, key| Asked { from: &self.client, to: (to.ipv4, PORT).into(), key };
         // The preview's pod is no target: whoever calls it meets no agent.
         [way(&self.preview, ""), way(&self.app, ""), way(&self.app, KEY)]
+    }
+
+    /// How a request is not taken as it is without an agent, in words.
+    fn refuses(&self, request: requests::Request) -> Option<String> {
+        let [without, app, _] = self.ways();
+        let wanted = requests::taken(without, request, "");
+        let mut through = requests::taken(app, request, NAME);
+        // As below.
+        for _ in 0..10 {
+            if through == wanted {
+                return None;
+            }
+            through = requests::taken(app, request, NAME);
+        }
+        let request = [request.0, request.1].map(<[u8]>::escape_ascii);
+        Some(format!("{} {}\n  without {wanted:?}\n  through {through:?}", request[0], request[1]))
     }
 
     /// Where an answer is read otherwise than it is without an agent, in words.

@@ -115,6 +115,8 @@ test("what is said of a page", () => {
   );
   answered(page, [{ name: "x-byway-error", value: "BadChunk" }]);
   assert.deepEqual([badgeOf(page, now).text, wordsOf(page)[0]], ["!", "Byway refused a request (BadChunk)."]);
+  answered(page, [{ name: "x-byway-error", value: "no-answer" }]);
+  assert.equal(wordsOf(page)[0], "The preview did not answer.");
   assert.equal(badgeOf(page, { ...now, on: false }).text, "");
   assert.equal(badgeOf(opened("https://a.example/?byway-key=pr-2", "pr-1"), now).text, "key");
   assert.equal(badgeOf(undefined, now).text, "");

@@ -196,6 +196,7 @@ fn what_is_no_answer_is_said_to_be_none() {
     let Some(told) = Told::new() else { return };
     let cases = [
         ("SSH-2.0-OpenSSH_9.2\r\n", false, "not-http1", r#"begins with "SSH-2.0-OpenSSH_9.2\r\n""#),
+        ("\x15\x03\x01\0\x02\x02\x46", false, "not-http1", "speaks TLS only"),
         ("<html>", false, "not-http1", r#"begins with "<html>""#),
         ("\0\0\0\x04\0\0\0\0\0", false, "not-http1", "speaks HTTP/2 only"),
         ("", true, "no-answer", "closed the connection without an answer"),
