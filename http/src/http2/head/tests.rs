@@ -1,4 +1,3 @@
-use http::{Method, Request, Uri};
 use proptest::prelude::*;
 
 use super::*;
@@ -7,19 +6,21 @@ use crate::{
     decide::tests::{ask, key, table},
 };
 
-fn parts(method: &str, uri: &str, headers: &[(&str, &str)]) -> Parts {
-    let mut request = Request::builder().method(method).uri(uri);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    request.body(()).unwrap().into_parts().0
+fn request(method: &str, authority: Option<&str>, path: &str, headers: &[(&str, &str)]) -> Fields {
+    let mut fields = Fields::default();
+    fields.push(b":method", method.as_bytes());
+    fields.push(b":path", path.as_bytes());
+    authority.into_iter().for_each(|it| fields.push(b":authority", it.as_bytes()));
+    headers.iter().for_each(|(name, value)| fields.push(name.as_bytes(), value.as_bytes()));
+    fields
 }
 
 #[test]
 fn a_cookie_in_pieces_is_one_cookie() {
     let table = table(&[("pr-1", r#"{"header": {"name": "cookie", "regex": "^a=b; x={{ key }}; c=d$"}}"#)]);
-    let whole = parts("GET", "http://app/", &[("cookie", "a=b; x=pr-1; c=d")]);
-    let pieces = parts("GET", "http://app/", &[("cookie", "a=b"), ("cookie", "x=pr-1"), ("cookie", "c=d")]);
+    let whole = request("GET", Some("app"), "/", &[("cookie", "a=b; x=pr-1; c=d")]);
+    let pieces = [("cookie", "a=b"), ("cookie", "x=pr-1"), ("cookie", "c=d")];
+    let pieces = request("GET", Some("app"), "/", &pieces);
     for request in [whole, pieces] {
         let verdict = with_http2_head(&request, |head| table.decide(head, None));
         assert_eq!(verdict.decision, Decision::Preview(0, PreviewReason::Match));
@@ -29,23 +30,26 @@ fn a_cookie_in_pieces_is_one_cookie() {
 #[test]
 fn the_authority_is_the_host() {
     let table = table(&[("pr-1", r#"{"header": {"name": "host", "regex": "^{{ key }}:80$"}}"#)]);
-    let hit = |uri, headers: &[(&str, &str)]| {
-        let verdict = with_http2_head(&parts("GET", uri, headers), |head| table.decide(head, None));
+    let hit = |authority, headers: &[(&str, &str)]| {
+        let request = request("GET", authority, "/", headers);
+        let verdict = with_http2_head(&request, |head| table.decide(head, None));
         matches!(verdict.decision, Decision::Preview(..))
     };
-    assert!(hit("http://pr-1:80/", &[]));
-    assert!(hit("/", &[("host", "pr-1:80")]));
-    assert!(hit("http://pr-1:80/", &[("host", "other")]));
-    assert!(!hit("http://other/", &[("host", "pr-1:80")]), "the app looks at the authority");
+    assert!(hit(Some("pr-1:80"), &[]));
+    assert!(hit(None, &[("host", "pr-1:80")]));
+    assert!(hit(Some("pr-1:80"), &[("host", "other")]));
+    assert!(!hit(Some("other"), &[("host", "pr-1:80")]), "the app looks at the authority");
 }
 
 #[test]
-fn what_connect_names_is_no_path() {
-    let path = |request: &Parts| with_http2_head(request, |head| head.path().to_vec());
-    let mut connect = parts("CONNECT", "app:80", &[]);
-    assert_eq!(path(&connect), b"");
-    connect.uri = Uri::from_static("http://app/chat?room=1");
-    assert_eq!((path(&connect), connect.method), (b"/chat".to_vec(), Method::CONNECT));
+fn what_cannot_be_read_hides_nothing_else() {
+    let mut odd = request("GET", Some("extension/auth/authz"), "/a\"b` c#d?e", &[]);
+    odd.push(b"\xff\xfe", b"x");
+    odd.push(b"x-byway-key", b"pr-1");
+    with_http2_head(&odd, |head| {
+        assert_eq!((head.method, head.path()), ("GET", &b"/a\"b` c"[..]));
+        assert!(head.headers.iter().any(|it| it.name == "x-byway-key" && it.value == b"pr-1"));
+    });
 }
 
 proptest! {
@@ -72,7 +76,7 @@ proptest! {
         let mut lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         lines.insert(0, "host: app");
         let one = ask(&format!("{method} {path}"), &lines, |head| table.decide(head, origin.as_ref()));
-        let request = parts(method, &format!("http://app{path}"), &headers);
+        let request = request(method, Some("app"), path, &headers);
         let two = with_http2_head(&request, |head| table.decide(head, origin.as_ref()));
         prop_assert_eq!(one, two);
     }

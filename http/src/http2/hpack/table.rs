@@ -1,0 +1,139 @@
+//! The dynamic table (RFC 7541, 2.3.2), which can tell how it was before the block under way.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::statics;
+
+/// What an entry counts beside its bytes (RFC 7541, 4.1).
+const OVERHEAD: usize = 32;
+/// The size of a table that nobody has spoken of (RFC 9113, 6.5.2).
+pub(crate) const USUAL: usize = 4096;
+
+/// A field. Two tables may share it, and know it by that.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    bytes: Arc<[u8]>,
+    name: usize,
+}
+
+impl Entry {
+    pub(super) fn new(name: &[u8], value: &[u8]) -> Self {
+        Self { bytes: [name, value].concat().into(), name: name.len() }
+    }
+
+    pub(super) fn name(&self) -> &[u8] {
+        &self.bytes[..self.name]
+    }
+
+    pub(super) fn value(&self) -> &[u8] {
+        &self.bytes[self.name..]
+    }
+
+    fn size(&self) -> usize {
+        self.bytes.len() + OVERHEAD
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.bytes, &other.bytes)
+    }
+}
+
+/// Sizes that were asked for, one after another: the smallest, and the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sizes {
+    pub(super) least: usize,
+    pub(super) last: usize,
+}
+
+impl Sizes {
+    pub(super) fn then(before: Option<Self>, size: usize) -> Self {
+        Self { least: before.map_or(size, |it| it.least.min(size)), last: size }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Table {
+    /// The newest comes first.
+    entries: VecDeque<Entry>,
+    size: usize,
+    most: usize,
+    /// What the block under way has done.
+    since: Since,
+}
+
+#[derive(Debug, Default)]
+struct Since {
+    most: usize,
+    inserted: usize,
+    /// In order.
+    evicted: Vec<Entry>,
+    sizes: Option<Sizes>,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self { entries: VecDeque::new(), size: 0, most: USUAL, since: Since::default() }
+    }
+}
+
+impl Table {
+    /// A block begins.
+    pub(super) fn begin(&mut self) {
+        self.since.most = self.most;
+        self.since.inserted = 0;
+        self.since.evicted.clear();
+        self.since.sizes = None;
+    }
+
+    /// As it was before the block under way.
+    pub(super) fn before(&self) -> Self {
+        let kept = self.since.inserted.min(self.entries.len());
+        let evicted = self.since.evicted.len() - (self.since.inserted - kept);
+        let old = self.entries.iter().skip(kept);
+        let entries: VecDeque<Entry> =
+            old.chain(self.since.evicted[..evicted].iter().rev()).cloned().collect();
+        let size = entries.iter().map(Entry::size).sum();
+        Self { entries, size, most: self.since.most, since: Since::default() }
+    }
+
+    /// The sizes that the block under way has asked for.
+    pub(super) fn sizes(&self) -> Option<Sizes> {
+        self.since.sizes
+    }
+
+    pub(super) fn resize(&mut self, most: usize) {
+        self.since.sizes = Some(Sizes::then(self.since.sizes, most));
+        self.most = most;
+        self.evict(most);
+    }
+
+    /// An entry that does not fit empties the table (RFC 7541, 4.4).
+    pub(super) fn insert(&mut self, entry: Entry) {
+        let size = entry.size();
+        self.evict(self.most.saturating_sub(size));
+        if size <= self.most {
+            self.size += size;
+            self.since.inserted += 1;
+            self.entries.push_front(entry);
+        }
+    }
+
+    fn evict(&mut self, most: usize) {
+        while self.size > most
+            && let Some(entry) = self.entries.pop_back()
+        {
+            self.size -= entry.size();
+            self.since.evicted.push(entry);
+        }
+    }
+
+    /// The entry of an index behind the static table's.
+    pub(super) fn get(&self, index: usize) -> Option<&Entry> {
+        self.entries.get(index.checked_sub(statics::LEN + 1)?)
+    }
+
+    /// The index of an entry, if it is here.
+    pub(super) fn index(&self, entry: &Entry) -> Option<usize> {
+        self.entries.iter().position(|it| it.is(entry)).map(|at| at + statics::LEN + 1)
+    }
+}
