@@ -28,6 +28,7 @@ mod policies;
 mod ports;
 mod refuse;
 pub mod registries;
+mod sidecars;
 mod source;
 mod spread;
 mod targetless;

@@ -11,6 +11,15 @@ pub fn tcp<'a>(ports: impl Iterator<Item = &'a ContainerPort>) -> impl Iterator<
     ports.filter(|port| protocol(port) == "TCP").filter_map(|port| number(port.container_port))
 }
 
+/// How Dapr's operator names the ports of the Service that it makes for a workload: they are its sidecar's, which the app
+/// itself calls, with the key of the request that it serves.
+const OF_DAPR: [&str; 4] = ["dapr-grpc", "dapr-http", "dapr-internal", "dapr-metrics"];
+
+/// Whether a Service's port is sent to an app, and not to a sidecar of it.
+pub(crate) fn is_apps(port: &ServicePort) -> bool {
+    !port.name.as_deref().is_some_and(|name| OF_DAPR.contains(&name))
+}
+
 /// Whether a Service's port is of this protocol.
 pub(crate) fn is(port: &ServicePort, wanted: &str) -> bool {
     port.protocol.as_deref().unwrap_or("TCP") == wanted

@@ -8,7 +8,7 @@ use super::labels::{self, Selecting};
 use super::pod::containers_mut;
 use super::{
     Children, Refusal, Source, Surroundings, annotations, check, chosen, container, deployment, devices,
-    downward, duplicates, injected, mesh, ordinal, policies, ports, spread, volumes, warn,
+    downward, duplicates, injected, mesh, ordinal, policies, ports, sidecars, spread, volumes, warn,
 };
 use crate::rows::ServiceRow;
 use crate::selectors::{self, Labels};
@@ -69,7 +69,7 @@ pub fn of_target(
     chosen::linger(&mut spec, preview);
     let consul = mesh::Consul {
         has_service: around.services.iter().any(|service| means(service, &labels)),
-        has_proxy: source.injected.iter().any(|name| name == mesh::CONSUL_PROXY),
+        has_proxy: source.injected.iter().any(|name| name == sidecars::CONSUL_PROXY),
     };
     let mut annotations = meta.annotations.unwrap_or_default();
     warnings.extend(annotations::turn(&mut annotations, preview, &ports, consul));

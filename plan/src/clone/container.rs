@@ -7,7 +7,7 @@
 use byway_api::Preview;
 use k8s_openapi::api::core::v1::Container;
 
-use super::{Refusal, Source, Surroundings, mesh, ports, source::target_text};
+use super::{Refusal, Source, Surroundings, ports, sidecars, source::target_text};
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +36,7 @@ pub(super) fn choose(
     if let [only] = all.as_slice() {
         return Ok(only.name.clone());
     }
-    let candidates: Vec<&Container> = all.iter().filter(|c| !mesh::is_sidecar(&c.name)).collect();
+    let candidates: Vec<&Container> = all.iter().filter(|c| !sidecars::is_sidecar(&c.name)).collect();
     if let [only] = candidates.as_slice() {
         return Ok(only.name.clone());
     }

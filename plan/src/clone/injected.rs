@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
 
-use super::mesh::CONSUL_PROXY;
 use super::pod::{containers, containers_mut, is_native_sidecar};
+use super::sidecars::CONSUL_PROXY;
 
 #[cfg(test)]
 mod tests;

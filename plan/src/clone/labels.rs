@@ -83,11 +83,12 @@ pub(super) fn turned(template: &Labels, own: &Labels, selecting: &[Selecting], v
 /// Changes labels until none of `selecting` selects a pod that has them beside the `others`, which it keeps. With another
 /// value, or without a label, one can select that did not before, e.g. `!canary`: so until nothing changes.
 fn escape(labels: &mut Labels, others: &Labels, selecting: &[Selecting], value: &str) {
-    let can_escape = |one: &&Selecting, labels: &Labels| {
+    loop {
         let both: Labels = labels.clone().into_iter().chain(others.clone()).collect();
-        matches(&one.selector, &both) && required(&one.selector).any(|key| labels.contains_key(key))
-    };
-    while let Some(one) = unaware(selecting).find(|one| can_escape(one, labels)) {
+        let finds = |one: &&Selecting| {
+            matches(&one.selector, &both) && required(&one.selector).any(|key| labels.contains_key(key))
+        };
+        let Some(one) = unaware(selecting).find(finds) else { return };
         if !one.change(labels, value) {
             one.remove(labels);
         }

@@ -1,11 +1,11 @@
-//! What is known of service meshes: their sidecars, and how a clone's ports stay out of their way.
+//! How a clone's ports stay out of the way of service meshes.
 //!
 //! A keyed request reaches the clone from the agent in its own pod, as plain TCP. A sidecar that captured it would
 //! ask for mutual TLS. So the steered ports are excluded from the capture of inbound connections; what the clone calls
 //! still goes through the mesh. The annotations are written always: whether a namespace injects sidecars is not to be
 //! seen here, and without a mesh nobody reads them.
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::collections::BTreeMap;
 
 use super::registries::{Fate, of_fate};
 use super::{Warning, warn};
@@ -15,43 +15,6 @@ mod tests;
 
 const CONSUL: &str = "consul.hashicorp.com/";
 const CONSUL_INJECT: &str = "consul.hashicorp.com/connect-inject";
-/// Consul's proxy, beside the app's containers.
-pub(super) const CONSUL_PROXY: &str = "consul-dataplane";
-
-/// Containers that stand before or beside an app, and that nobody means who does not name them.
-const SIDECARS: &[&str] = &[
-    "cloud-sql-proxy",
-    "cloudsql-proxy",
-    CONSUL_PROXY,
-    "daprd",
-    "envoy-sidecar",
-    "istio-proxy",
-    "kuma-sidecar",
-    "linkerd-proxy",
-    "oauth2-proxy",
-    "queue-proxy",
-    "vault-agent",
-];
-
-/// Ports of proxies that have nothing to do with the app.
-const PROXIES: [(&str, RangeInclusive<u16>); 6] = [
-    (CONSUL_PROXY, 19000..=20600),
-    ("daprd", 3500..=3501),
-    ("daprd", 50001..=50002),
-    ("istio-proxy", 15000..=15090),
-    ("kuma-sidecar", 15000..=15090),
-    ("linkerd-proxy", 4140..=4191),
-];
-
-pub(super) fn is_sidecar(container: &str) -> bool {
-    SIDECARS.contains(&container)
-}
-
-/// The ports of proxies that are among these containers.
-pub(super) fn proxy_ports(containers: &[&str]) -> Vec<RangeInclusive<u16>> {
-    let there = PROXIES.into_iter().filter(|(name, _)| containers.contains(name));
-    there.map(|(_, ports)| ports).collect()
-}
 
 /// Excludes `ports` from the capture of inbound connections.
 pub(super) fn exclude(annotations: &mut BTreeMap<String, String>, ports: &[u16]) {

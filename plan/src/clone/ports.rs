@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::{Container, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::pod::is_native_sidecar;
-use super::{Refusal, Source, Surroundings, Warning, mesh, source::target_text, warn};
-use crate::ports::{MOST, is, number, protocol, sent_by_number, tcp};
+use super::{Refusal, Source, Surroundings, Warning, sidecars, source::target_text, warn};
+use crate::ports::{MOST, is, is_apps, number, protocol, sent_by_number, tcp};
 use crate::selectors::{exactly, may_match};
 
 #[cfg(test)]
@@ -31,7 +31,7 @@ pub(super) fn steered(
         ports.extend(container.flat_map(of_container));
         ports.extend(of_services(source, around));
         let all: Vec<&str> = names(source).collect();
-        let proxys = mesh::proxy_ports(&all);
+        let proxys = sidecars::proxy_ports(&all);
         ports.retain(|port| !proxys.iter().any(|range| range.contains(port)));
     }
     if ports.is_empty() {
@@ -83,7 +83,7 @@ fn service_ports<'a>(source: &'a Source, around: &Surroundings<'a>) -> impl Iter
     let services = around.services.iter().filter(move |service| {
         !service.selector.is_empty() && may_match(&exactly(&service.selector), &labels)
     });
-    services.flat_map(|service| &service.ports)
+    services.flat_map(|service| &service.ports).filter(|port| is_apps(port))
 }
 
 /// The port of the pod; of a name that no container has, none, as in Kubernetes.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::node::Node;
 use super::planned::Plan;
-use crate::ports::{MOST, is, sent_by_number};
+use crate::ports::{MOST, is, is_apps, sent_by_number};
 use crate::rows::{Name, Ref, ServiceRow, TemplateRow};
 use crate::world::World;
 
@@ -44,7 +44,10 @@ fn ports<'a>(template: &TemplateRow, services: impl Iterator<Item = &'a ServiceR
         !service.selector.is_empty() && wanted.all(|(key, value)| template.labels.get(key) == Some(value))
     };
     // One that a Service names is a container's, and so known already.
-    let sent = services.filter(selects).flat_map(|service| &service.ports).filter(|port| is(port, "TCP"));
+    let sent = services
+        .filter(selects)
+        .flat_map(|service| &service.ports)
+        .filter(|port| is(port, "TCP") && is_apps(port));
     ports.extend(sent.filter_map(sent_by_number));
     ports
 }

@@ -301,8 +301,8 @@ fn an_armed_target_serves_what_services_send_to_it() {
     let plan = plan_of(&world);
     assert!(plan.nodes.is_empty(), "nobody knows its ports");
     assert_eq!(plan.unarmed.into_iter().collect::<Vec<_>>(), [((TargetKind::Deployment, name("app")), 0)]);
-    let ports =
-        json!([{ "port": 80, "targetPort": 3000 }, { "port": 81 }, { "port": 53, "protocol": "UDP" }]);
+    let ports = json!([{ "port": 80, "targetPort": 3000 }, { "port": 81 }, { "port": 53, "protocol": "UDP" },
+            { "port": 80, "targetPort": 3500, "name": "dapr-http" }]);
     service(&mut world, "app", "app", ports);
     let plan = plan_of(&world);
     assert_eq!(table_of(&plan, "n1").targets[0].ports, [81, 3000]);

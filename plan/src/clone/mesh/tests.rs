@@ -1,9 +1,7 @@
 use std::collections::BTreeMap;
 
-use byway_api::TargetKind;
-
-use super::{exclude, proxy_ports};
-use crate::clone::testing::{alone, key, plain, pods, preview, reasons, said, service, source, yaml};
+use super::exclude;
+use crate::clone::testing::{alone, key, plain, pods, preview, reasons, said, service, yaml};
 use crate::clone::{Children, Surroundings, of_target};
 use crate::rows::ServiceRow;
 
@@ -81,33 +79,6 @@ fn a_clone_has_the_annotations_and_keeps_the_others() {
     let (_, meta) = pods(&alone("{incoming: {mode: 'off'}}", &source).unwrap());
     // An injected pod that Consul does not register never starts, whether or not anything is steered.
     assert_eq!(meta["annotations"], serde_json::json!({ "consul.hashicorp.com/connect-inject": "false" }));
-}
-
-#[test]
-fn a_proxys_ports_are_known_where_it_is() {
-    assert!(proxy_ports(&["app"]).is_empty());
-    assert!(proxy_ports(&["app", "istio-proxy"])[0].contains(&15021));
-    assert!(proxy_ports(&["app", "linkerd-proxy"])[0].contains(&4143));
-    assert!(proxy_ports(&["app", "kuma-sidecar"])[0].contains(&15006));
-    assert!(proxy_ports(&["app", "consul-dataplane"])[0].contains(&20000));
-}
-
-#[test]
-fn no_proxy_of_a_mesh_is_taken_for_the_app() {
-    for proxy in
-        ["istio-proxy", "linkerd-proxy", "kuma-sidecar", "consul-dataplane", "daprd", "envoy-sidecar"]
-    {
-        let target = source(
-            TargetKind::Deployment,
-            &format!(
-                "spec: {{containers: [{{name: {proxy}, image: proxy, ports: [{{containerPort: 20000}}]}}, \
-                   {{name: web, image: 'web:1', ports: [{{containerPort: 8080}}]}}]}}"
-            ),
-        );
-        let (spec, _) = pods(&alone("{}", &target).unwrap());
-        assert_eq!(spec["containers"][1]["image"], "registry.example.com/my-app:feature", "{proxy}");
-        assert_eq!(spec["containers"][0]["image"], "proxy");
-    }
 }
 
 fn in_consul(annotations: &str, services: &[ServiceRow]) -> Children {

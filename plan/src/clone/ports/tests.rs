@@ -46,6 +46,18 @@ fn ports_of_the_container_and_of_services_are_found() {
     assert_eq!(reasons(&alone(spec, &target).unwrap()), ["InitContainers", "NotSteered"]);
 }
 
+/// The app calls its own sidecar, with the key of the request that it serves: that is no request for the preview.
+#[test]
+fn ports_of_daprs_sidecar_are_left_alone() {
+    let dapr = "[{name: dapr-http, port: 80, targetPort: 3500}, {name: dapr-grpc, port: 50001}, {name: dapr-internal, port: 50002}, \
+                 {name: dapr-metrics, port: 9090}]";
+    let app = "[{name: http, port: 80, targetPort: 8081}]";
+    let services = [("{app: my-app}", dapr), ("{app: my-app}", app)];
+    assert_eq!(steered(&plain("{}"), "{}", &services).unwrap(), [8080, 8081]);
+    // Who names one means it.
+    assert_eq!(steered(&plain("{}"), "{incoming: {ports: [3500]}}", &services).unwrap(), [3500]);
+}
+
 #[test]
 fn nothing_to_steer_is_refused() {
     let target = source(TargetKind::Deployment, "spec: {containers: [{name: worker}]}");
