@@ -7,8 +7,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod direct;
+
 /// Raised with every change of a layout or of the meaning of a field. Readers skip maps of another layout.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 
 /// Most worker threads of one agent; each has a heartbeat and a listener per target.
 pub const MAX_WORKERS: u32 = 8;
@@ -30,7 +32,7 @@ pub mod maps {
     pub const AGENT: &str = "BYWAY_AGENT";
     /// `SockMap`: slot × [`MAX_WORKERS`](crate::MAX_WORKERS) + worker -> the agent's listener.
     pub const LISTENERS: &str = "LISTENERS";
-    /// Hash: [`PortKey`](crate::PortKey) -> slot: which ports are steered.
+    /// Hash: [`PortKey`](crate::PortKey) -> slot, with [`DIRECT`](crate::DIRECT): which ports are steered.
     pub const PORTS: &str = "PORTS";
     /// Hash: [`DialKey`](crate::DialKey) -> [`Origin`](crate::Origin): connections that an agent makes itself.
     pub const DIALS: &str = "DIALS";
@@ -38,7 +40,7 @@ pub mod maps {
     pub const LISTENING: &str = "LISTENING";
     /// Hash: namespace cookie -> number of changes seen: the namespaces whose listeners are recorded.
     pub const NAMESPACES: &str = "NAMESPACES";
-    /// Array of `u64`, one per worker: `CLOCK_MONOTONIC` nanoseconds, with [`CLOSED`](crate::CLOSED) while the
+    /// Array of `u64`, one per worker and [one more](crate::direct::BEAT): `CLOCK_MONOTONIC` nanoseconds, with [`CLOSED`](crate::CLOSED) while the
     /// worker takes no more; 0 before the first beat.
     pub const HEARTBEAT: &str = "HEARTBEAT";
     /// Per-CPU array of `u64`: slot × [`Steer::COUNT`](crate::Steer::COUNT) + [`Steer`](crate::Steer).
@@ -57,12 +59,32 @@ pub mod maps {
     pub const PACKETS: &str = "PACKETS";
     /// Per-CPU array of one [`Packet`](crate::Packet), where the next one is put together.
     pub const PACKET: &str = "PACKET";
+    /// Hash: [`DialKey`](crate::DialKey) -> [`Conn`](crate::direct::Conn): connections that go straight to the app, and
+    /// those taken over. `remote` is the client.
+    pub const CONNS: &str = "CONNS";
+    /// Hash: [`DialKey`](crate::DialKey) -> [`Answer`](crate::direct::Answer): how the app's last answer begins.
+    pub const ANSWERS: &str = "ANSWERS";
+    /// Hash: [`direct::hash`](crate::direct::hash) of a key, mixed with its namespace -> 1.
+    pub const KEYS: &str = "KEYS";
+    /// Hash: [`Addr`](crate::Addr) -> 1: whose connections are decided by where they come from, and so never direct.
+    pub const ORIGINS: &str = "ORIGINS";
+    /// Array of one [`Filter`](crate::direct::Filter); memory shared with userspace.
+    pub const FILTER: &str = "FILTER";
+    /// Ring buffer of [`Event`](crate::direct::Event), each followed by what was copied of the packet.
+    pub const EVENTS: &str = "EVENTS";
+    /// Programs that the ones at an interface jump to.
+    pub const STEPS: &str = "STEPS";
+    /// Per-CPU scratch of the programs of direct connections.
+    pub const SCRATCH: &str = "SCRATCH";
     /// Socket storage: the app's accepted socket -> [`Origin`](crate::Origin).
     pub const ORIGIN: &str = "ORIGIN";
 }
 
 /// In a heartbeat: the worker lives, and takes no more connections for now.
 pub const CLOSED: u64 = 1 << 63;
+
+/// In [`maps::PORTS`]: connections to this port go straight to the app until they are keyed.
+pub const DIRECT: u32 = 1 << 31;
 
 /// An address of 16 bytes in network order; IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2), so that the
 /// family is part of the address.
@@ -186,13 +208,15 @@ pub enum Steer {
     AssignFailed = 7,
     /// For the agent's own listening port: dropped.
     OwnPort = 8,
+    /// Goes straight to the app, and is followed there.
+    Direct = 9,
 }
 
 impl Steer {
     /// Counters per slot, with room to grow.
     pub const COUNT: u32 = 16;
     /// All, in the order of their values.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Steered,
         Self::Dial,
         Self::NotListening,
@@ -202,6 +226,7 @@ impl Steer {
         Self::Backlog,
         Self::AssignFailed,
         Self::OwnPort,
+        Self::Direct,
     ];
 
     /// The stable code, as in metrics and in `debug routes`.
@@ -217,6 +242,7 @@ impl Steer {
             Self::Backlog => "Backlog",
             Self::AssignFailed => "AssignFailed",
             Self::OwnPort => "OwnPort",
+            Self::Direct => "Direct",
         }
     }
 }
@@ -268,14 +294,14 @@ pub struct AgentInfo {
     /// Heartbeats older than this, in milliseconds, pass connections on.
     pub max_age_ms: u32,
     /// Kernel ids of the maps, in the order of [`AgentInfo::MAPS`].
-    pub map_ids: [u32; 10],
+    pub map_ids: [u32; 12],
     /// The node's name: nodes made of containers share one kernel.
     pub node: Text<256>,
 }
 
 impl AgentInfo {
     /// Which map each of [`AgentInfo::map_ids`] names.
-    pub const MAPS: [&'static str; 10] = [
+    pub const MAPS: [&'static str; 12] = [
         maps::LISTENERS,
         maps::PORTS,
         maps::DIALS,
@@ -286,6 +312,8 @@ impl AgentInfo {
         maps::ROUTES,
         maps::ROUTE_COUNTERS,
         maps::TGT_COUNTERS,
+        maps::CONNS,
+        maps::ANSWERS,
     ];
 }
 
@@ -377,8 +405,16 @@ pub struct TargetCounters {
     pub old_lost: u64,
     /// Such connections that were closed while idle, since a preview wants it.
     pub old_drained: u64,
+    /// Direct connections that were taken over.
+    pub direct_taken: u64,
+    /// Direct connections with a request that a preview would have got, and that could not be taken over.
+    pub direct_missed: u64,
+    /// Direct connections that were left to the app for good because the agent did not answer for it just then.
+    pub direct_unheld: u64,
+    /// Direct connections that were left to the app for good because a packet was missing for too long.
+    pub direct_lost: u64,
     /// Always 0.
-    pub reserved: [u64; 5],
+    pub reserved: [u64; 1],
     /// Connections that turned opaque, by reason.
     pub opaque: [u64; 48],
 }
@@ -390,7 +426,7 @@ const _: () = {
     assert!(size_of::<ListenKey>() == 32);
     assert!(size_of::<Listeners>() == 16);
     assert!(size_of::<PortKey>() == 16);
-    assert!(size_of::<AgentInfo>() == 328);
+    assert!(size_of::<AgentInfo>() == 336);
     assert!(size_of::<TargetRecord>() == 416);
     assert!(size_of::<RouteRecord>() == 848);
     assert!(size_of::<RouteCounters>() == 64);

@@ -1,4 +1,5 @@
-//! `tp_btf/inet_sock_set_state` (kernel 5.5, with BTF): keeps count of the listening sockets of the target namespaces.
+//! `tp_btf/inet_sock_set_state` (kernel 5.5, with BTF): keeps count of the listening sockets of the target namespaces, and
+//! forgets direct connections whose socket has gone.
 //!
 //! So that a port whose app is not listening refuses as it does without the agent. The agent seeds the counts by
 //! `sock_diag` when it attaches. Rust has no CO-RE: offsets of fields come from the running kernel's BTF, at load.
@@ -10,11 +11,14 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use aya_log_ebpf::error;
-use byway_abi::{ListenKey, Listeners, MAPPED};
+use byway_abi::{
+    DialKey, ListenKey, Listeners, MAPPED,
+    direct::{flag, state},
+};
 
 use crate::{
     add,
-    maps::{LISTENING, NAMESPACES},
+    maps::{ANSWERS, CONNS, LISTENING, NAMESPACES},
 };
 
 #[unsafe(no_mangle)]
@@ -37,7 +41,15 @@ static OFF_SK_V6ONLY: Global<u64> = Global::new(0);
 static OFF_SK_UID: Global<u64> = Global::new(0);
 #[unsafe(no_mangle)]
 static MASK_SK_V6ONLY: Global<u32> = Global::new(0);
+#[unsafe(no_mangle)]
+static OFF_SK_DADDR4: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+static OFF_SK_DADDR6: Global<u64> = Global::new(0);
+#[unsafe(no_mangle)]
+static OFF_SK_DPORT: Global<u64> = Global::new(0);
 
+const TCP_ESTABLISHED: i32 = 1;
+const TCP_SYN_RECV: i32 = 3;
 const TCP_CLOSE: i32 = 7;
 const TCP_LISTEN: i32 = 10;
 const AF_INET: u16 = 2;
@@ -52,6 +64,12 @@ fn listening(ctx: BtfTracePointContext) -> i32 {
     } else if old == TCP_LISTEN && new == TCP_CLOSE {
         // SAFETY: as above.
         unsafe { record(&ctx, -1) };
+    } else if old == TCP_SYN_RECV && new == TCP_ESTABLISHED {
+        // SAFETY: as above.
+        unsafe { follow(&ctx, true) };
+    } else if new == TCP_CLOSE {
+        // SAFETY: as above.
+        unsafe { follow(&ctx, false) };
     }
     0
 }
@@ -89,6 +107,55 @@ unsafe fn record(ctx: &BtfTracePointContext, change: i64) {
         }
         add(changes.cast(), 1); // last: who read the counts before knows that they are old
     }
+}
+
+/// A direct connection stands as long as its socket does, be it the app's or a clone: no packet is believed that says
+/// otherwise.
+#[inline(always)]
+unsafe fn follow(ctx: &BtfTracePointContext, begins: bool) -> Option<()> {
+    let sk: *const u8 = ctx.arg(0);
+    // SAFETY: as in `record`; values of maps.
+    unsafe {
+        if read(sk.add(OFF_SK_PROTOCOL.load() as usize).cast::<u16>()) != IPPROTO_TCP {
+            return None;
+        }
+        let net = read(sk.add(OFF_SK_NET.load() as usize).cast::<*const u8>());
+        let ns = read(net.add(OFF_NET_COOKIE.load() as usize).cast::<u64>());
+        NAMESPACES.get_ptr(ns)?;
+        let sport = bpf_probe_read_kernel(sk.add(OFF_INET_SPORT.load() as usize).cast::<u16>());
+        let dport = read(sk.add(OFF_SK_DPORT.load() as usize).cast::<u16>());
+        let (local_port, remote_port) = (u16::from_be(sport.unwrap_or(0)), u16::from_be(dport));
+        let is_v4 = read(sk.add(OFF_SK_FAMILY.load() as usize).cast::<u16>()) == AF_INET;
+        let addr = |v4: &Global<u64>, v6: &Global<u64>| {
+            if is_v4 {
+                [0, 0, MAPPED, read(sk.add(v4.load() as usize).cast::<u32>())]
+            } else {
+                let a = sk.add(v6.load() as usize).cast::<u32>();
+                [read(a), read(a.add(1)), read(a.add(2)), read(a.add(3))]
+            }
+        };
+        let (remote, local) = (addr(&OFF_SK_DADDR4, &OFF_SK_DADDR6), addr(&OFF_SK_SADDR4, &OFF_SK_SADDR6));
+        let key =
+            DialKey { ns, remote, local, remote_port: remote_port.into(), local_port: local_port.into() };
+        let conn = CONNS.get_ptr_mut(key)?;
+        if begins {
+            (*conn).flags = read(&raw const (*conn).flags) | flag::ALIVE;
+            return Some(());
+        }
+        match read(&raw const (*conn).state) {
+            state::TAKEN => {} // the app's socket, which was told that the client has ended
+            state::CLONE => {
+                let of = DialKey { local_port: read(&raw const (*conn).port), ..key };
+                let conn = CONNS.get_ptr_mut(of)?;
+                (*conn).flags = read(&raw const (*conn).flags) | flag::GONE;
+            }
+            _ => {
+                let _ = CONNS.remove(key);
+                let _ = ANSWERS.remove(key);
+            }
+        }
+    }
+    Some(())
 }
 
 #[inline(always)]

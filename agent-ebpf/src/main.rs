@@ -3,6 +3,8 @@
 //! - [`listening`]: which ports have a listener (`tp_btf/inet_sock_set_state`, once per node);
 //! - [`steer`]: hands a new connection to the agent, or passes it on to the app (`sk_lookup`, once per target);
 //! - [`origin`]: tells the app who really called (`sock_ops` and `getpeername`, once per node);
+//! - [`direct`]: follows connections that go straight to the app, and holds what is keyed (`classifier`, at both ways of
+//!   each interface);
 //! - [`observe`]: copies what comes on connections that were open before (`classifier`, per interface, while there
 //!   are such connections).
 //!
@@ -13,6 +15,7 @@
 // core's atomics have no fetch_add on the BPF target: one line of assembly in `add`.
 #![feature(asm_experimental_arch)]
 
+mod direct;
 mod listening;
 mod maps;
 mod observe;

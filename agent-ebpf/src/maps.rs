@@ -6,12 +6,15 @@ use aya_ebpf::{
     bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     btf_maps::SkStorage,
     macros::{btf_map, map},
-    maps::{Array, HashMap, PerCpuArray, RingBuf, SockMap},
+    maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf, SockMap},
 };
 use byway_abi::{
-    AgentInfo, DialKey, ListenKey, Listeners, MAX_DIALS, MAX_OLD, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS,
+    Addr, AgentInfo, DialKey, ListenKey, Listeners, MAX_DIALS, MAX_OLD, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS,
     Origin, Packet, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord,
+    direct::{Answer, Conn, Filter, MAX_CONNS, MAX_KEYS, MAX_ORIGINS},
 };
+
+use crate::direct::Scratch;
 
 #[map]
 pub(crate) static BYWAY_AGENT: Array<AgentInfo> = Array::with_max_entries(1, 0);
@@ -29,7 +32,7 @@ pub(crate) static LISTENING: HashMap<ListenKey, Listeners> =
 #[map]
 pub(crate) static NAMESPACES: HashMap<u64, u64> = HashMap::with_max_entries(MAX_TARGETS, BPF_F_NO_PREALLOC);
 #[map]
-pub(crate) static HEARTBEAT: Array<u64> = Array::with_max_entries(MAX_WORKERS, BPF_F_MMAPABLE);
+pub(crate) static HEARTBEAT: Array<u64> = Array::with_max_entries(MAX_WORKERS + 1, BPF_F_MMAPABLE);
 /// Per slot, how many connections were handed out: workers take turns.
 #[map]
 pub(crate) static TURNS: Array<u32> = Array::with_max_entries(MAX_TARGETS, 0);
@@ -51,5 +54,22 @@ pub(crate) static OLD: HashMap<DialKey, u32> = HashMap::with_max_entries(MAX_OLD
 pub(crate) static PACKETS: RingBuf = RingBuf::with_byte_size(512 << 10, 0);
 #[map]
 pub(crate) static PACKET: PerCpuArray<Packet> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub(crate) static CONNS: HashMap<DialKey, Conn> = HashMap::with_max_entries(MAX_CONNS, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static ANSWERS: HashMap<DialKey, Answer> = HashMap::with_max_entries(MAX_CONNS, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static KEYS: HashMap<u64, u32> = HashMap::with_max_entries(MAX_KEYS, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static ORIGINS: HashMap<Addr, u32> = HashMap::with_max_entries(MAX_ORIGINS, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static FILTER: Array<Filter> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+/// Some 200 full packets; what does not fit goes on to the app.
+#[map]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
+#[map]
+pub(crate) static STEPS: ProgramArray = ProgramArray::with_max_entries(4, 0);
+#[map]
+pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 #[btf_map]
 pub(crate) static ORIGIN: SkStorage<Origin> = SkStorage::new();

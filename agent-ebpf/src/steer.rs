@@ -16,9 +16,9 @@ use aya_ebpf::{
     programs::SkLookupContext,
 };
 use aya_log_ebpf::warn;
-use byway_abi::{Addr, CLOSED, DialKey, ListenKey, MAPPED, MAX_WORKERS, PortKey, Steer};
+use byway_abi::{Addr, CLOSED, DIRECT, DialKey, ListenKey, MAPPED, MAX_WORKERS, PortKey, Steer};
 
-use crate::maps::{DIALS, HEARTBEAT, LISTENERS, LISTENING, PORTS, STEERED, TURNS};
+use crate::maps::{CONNS, DIALS, HEARTBEAT, LISTENERS, LISTENING, PORTS, STEERED, TURNS};
 
 // Constants of the target. They lie in frozen .rodata, so the verifier knows them and prunes dead branches.
 #[unsafe(no_mangle)]
@@ -66,10 +66,15 @@ unsafe fn decide(ctx: &SkLookupContext) -> Option<Steer> {
             return Some(Steer::OwnPort);
         }
         let ns = NS.load();
-        PORTS.get(PortKey { ns, port: local_port, pad: 0 })?;
+        let is_direct = read(PORTS.get(PortKey { ns, port: local_port, pad: 0 })?) & DIRECT != 0;
         let (remote, local, any) = addresses(lookup);
         let remote_port = u32::from(u16::from_be(read(&raw const (*lookup).remote_port)));
-        if DIALS.get(DialKey { ns, remote, local, remote_port, local_port }).is_some() {
+        let key = DialKey { ns, remote, local, remote_port, local_port };
+        // What could not be followed from its SYN on is the agent's, as if there were nothing but this program.
+        if is_direct && CONNS.get(key).is_some() {
+            return Some(Steer::Direct);
+        }
+        if DIALS.get(key).is_some() {
             return Some(Steer::Dial);
         }
         if !listening(ns, local, local_port) && !listening(ns, any, local_port) {

@@ -1,5 +1,5 @@
 //! Where a connection enters: accepted on the agent's listener in the pod's namespace, with the address that the
-//! client wanted as its own local address.
+//! client wanted as its own local address; or taken over from the app. From here on both are one.
 
 use std::{
     io,
@@ -10,12 +10,14 @@ use std::{
 
 use tokio::{
     net::{TcpListener, TcpStream},
+    sync::mpsc::UnboundedReceiver,
     task::JoinSet,
     time::sleep,
 };
 
 use crate::{
-    admission::{Admission, is_exhausted},
+    admission::{Admission, Ticket, is_exhausted},
+    direct::Taken,
     forward::{self, Connection},
     target::{Counter, Phase, Target},
 };
@@ -27,6 +29,7 @@ pub(crate) async fn serve(
     worker: u32,
     target: Arc<Target>,
     listener: std::net::TcpListener,
+    mut taken: UnboundedReceiver<Taken>,
     admission: Arc<Admission>,
 ) {
     let mut listener = match TcpListener::from_std(listener) {
@@ -38,10 +41,12 @@ pub(crate) async fn serve(
     };
     let mut phase = target.phase();
     let mut connections = JoinSet::new();
+    // While somebody may take one over there may be more.
+    let mut is_taken_from = true;
     loop {
         match *phase.borrow_and_update() {
             Phase::Accepting => {}
-            Phase::Closed if connections.is_empty() => return,
+            Phase::Closed if connections.is_empty() && !is_taken_from => return,
             Phase::Closed => listener = None,
             Phase::Gone => return,
         }
@@ -50,16 +55,22 @@ pub(crate) async fn serve(
                 Ok((client, peer)) => {
                     let ticket = admission.admit(&client);
                     match prepare(worker, &target, client, peer, &admission) {
-                        Ok(connection) => {
-                            connections.spawn(async move {
-                                forward::forward(connection).await;
-                                drop(ticket);
-                            });
-                        }
+                        Ok(connection) => drop(connections.spawn(serve_one(connection, ticket))),
                         Err(error) => tracing::debug!(%error, "a connection ended before it was looked at"),
                     }
                 }
                 Err(error) => refused(&admission, &error).await,
+            },
+            one = taken.recv(), if is_taken_from => match one.map(|it| (TcpStream::from_std(it.client), it.peer, it.local)) {
+                Some((Ok(client), peer, local)) => {
+                    let ticket = admission.admit(&client);
+                    let connection = connection(worker, &target, client, [peer, local], &admission);
+                    connections.spawn(serve_one(connection, ticket));
+                }
+                Some((Err(error), ..)) => {
+                    tracing::error!(%error, "cannot watch a connection that was taken over");
+                }
+                None => is_taken_from = false,
             },
             _ = phase.changed() => {}
             Some(ended) = connections.join_next() => {
@@ -69,6 +80,11 @@ pub(crate) async fn serve(
             }
         }
     }
+}
+
+async fn serve_one(connection: Connection, ticket: Ticket) {
+    forward::forward(connection).await;
+    drop(ticket);
 }
 
 async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
@@ -102,16 +118,26 @@ fn prepare(
         local.set_scope_id(target.netns.scope_of(*local.ip())?);
     }
     target.own(&client, local);
+    Ok(connection(worker, target, client, [peer, local], admission))
+}
+
+fn connection(
+    worker: u32,
+    target: &Arc<Target>,
+    client: TcpStream,
+    [peer, local]: [SocketAddr; 2],
+    admission: &Arc<Admission>,
+) -> Connection {
     target.count(Counter::Accepted);
     target.count(Counter::Open);
-    Ok(Connection {
+    Connection {
         worker,
         target: target.clone(),
         client: Some(client),
         peer,
         local,
         admission: admission.clone(),
-    })
+    }
 }
 
 impl Drop for Connection {

@@ -77,6 +77,12 @@ pub struct ServeArgs {
     /// When stopped, how long tunnels and idle connections live on, in seconds.
     #[arg(long, default_value = "600", value_parser = seconds, value_name = "SECONDS")]
     pub drain_deadline: Duration,
+    /// How connections reach their apps: straight until they are keyed (kernel 6.6), or through the agent.
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    pub mode: crate::direct::mode::Wanted,
+    /// End the process there: to test what is left of a connection whose agent dies in the midst of taking it over.
+    #[arg(long, hide = true, value_enum, value_name = "STEP")]
+    pub die_at: Option<crate::direct::Step>,
     /// Observe by filters of clsact although the kernel has TCX: to test what kernels before 6.6 do.
     #[arg(long, hide = true)]
     pub clsact: bool,

@@ -117,6 +117,7 @@ impl Control {
         let gone = self.let_go();
         if !self.stops {
             self.look_at_old();
+            self.choose_modes();
         }
         let expired = self.snapshot.next_expiry.is_some_and(|at| at <= Timestamp::now());
         if gone || expired {
@@ -128,6 +129,15 @@ impl Control {
             return false;
         }
         true
+    }
+
+    /// What is spoken on a port may have been heard by now.
+    fn choose_modes(&mut self) {
+        for attached in self.attached.values_mut() {
+            if let Err(error) = attached.attachment.choose_modes() {
+                tracing::warn!(%error, target = attached.wanted.name, "cannot change how connections reach the app");
+            }
+        }
     }
 
     /// Looks at connections that were open before the routes of their targets.
@@ -314,6 +324,9 @@ impl Control {
         let previews: Vec<Arc<Preview>> =
             previews.iter().map(|i| self.snapshot.previews[*i].clone()).collect();
         let (tables, requests) = (&self.attacher.tables, &mut self.requests);
+        if self.attacher.direct.is_ok() {
+            tables.set_origins(&self.snapshot.origins)?;
+        }
         attached.set_routes(tables, requests, &previews, &self.snapshot.origins)?;
         if attached.attachment.begin()? {
             let netns = attached.attachment.target.netns.id.ino;
@@ -337,6 +350,9 @@ impl Control {
 
     /// Forgets ports that nobody listens on any more: an app may have had thousands.
     pub(crate) fn tidy(&self) {
+        if let Err(error) = self.attacher.tables.sweep_conns() {
+            tracing::debug!(%error, "cannot look for handshakes that never ended");
+        }
         for attached in self.attached.values() {
             if let Err(error) = self.attacher.recount(&attached.attachment) {
                 tracing::debug!(%error, target = attached.wanted.name, "cannot count the listeners anew");

@@ -72,7 +72,8 @@ impl Agent {
         AgentInfo::MAPS.iter().position(|m| *m == name).map(|i| self.info.map_ids[i])
     }
 
-    fn map<K: Copy, V: Copy>(&self, name: &str) -> io::Result<RawMap<K, V>> {
+    /// One of its maps.
+    pub(crate) fn map<K: Copy, V: Copy>(&self, name: &str) -> io::Result<RawMap<K, V>> {
         let id = self.map_id(name).ok_or_else(|| io::Error::other(format!("no map {name}")))?;
         RawMap::new(descriptor(id)?)
     }

@@ -9,9 +9,11 @@ mod node;
 pub(crate) mod sys;
 mod template;
 
-pub(crate) use btf::Offsets;
-pub(crate) use hook::{Hook, HookError, Sight};
+pub(crate) use btf::{Offsets, OptionBits};
+pub(crate) use hook::{Hook, HookError, Sight, follow_all};
 pub(crate) use node::{Node, NodeError};
+#[cfg(test)]
+pub(crate) use template::Way;
 pub(crate) use template::{SteerConstants, Template, TemplateError};
 
 /// The programs, built by `cargo xtask ebpf`.

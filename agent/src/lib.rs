@@ -16,6 +16,7 @@ mod backend;
 mod contact;
 mod control;
 mod dial;
+mod direct;
 #[doc(hidden)]
 pub mod foreign;
 mod forward;

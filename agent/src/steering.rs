@@ -11,6 +11,10 @@ use crate::{
     admission::{Admission, Memory},
     args::ServeArgs,
     control::Control,
+    direct::{
+        self, Direct,
+        mode::{Wanted, Why},
+    },
     inspect,
     kernel::{Node, NodeError, Template},
     observer::Observer,
@@ -60,7 +64,8 @@ impl Steering {
         // Whoever may not look at BPF maps may not load programs either.
         let look = |e: anyhow::Error| NodeError::Refused(format!("{e:#}"));
         let predecessors = inspect::agents_of(node).map_err(look)?;
-        let mut programs = Node::load(predecessors.iter().find_map(inspect::Agent::dials))?;
+        let mut programs =
+            Node::load(predecessors.iter().find_map(inspect::Agent::dials), args.mode != Wanted::Proxy)?;
         let shared = programs.maps()?;
         let tables = Arc::new(Tables::open(&shared)?);
         let living: Vec<u64> = predecessors.iter().map(inspect::Agent::instance).collect();
@@ -77,8 +82,26 @@ impl Steering {
             bail!("agent {} of this node started at the same time: start again", other.pid());
         }
         let peers = Peers { node: node.to_owned(), tables: tables.clone(), seen: living };
+        let direct = match args.mode {
+            Wanted::Proxy => Err(Why::Told),
+            Wanted::Auto | Wanted::Direct => {
+                match start_direct(args, &mut programs, &template, &tables, &admission) {
+                    Ok(direct) => Ok(direct),
+                    Err(error) if args.mode == Wanted::Direct => {
+                        return Err(error.context(
+                            "connections cannot go straight to their apps; start with --mode auto",
+                        ));
+                    }
+                    Err(error) => {
+                        tracing::warn!("all connections go through the agent: {error:#}");
+                        Err(Why::Kernel)
+                    }
+                }
+            }
+        };
         let attacher = Attacher {
             tables,
+            direct,
             template,
             workers: workers_started,
             max_age: MAX_AGE,
@@ -92,6 +115,19 @@ impl Steering {
             .ok();
         Ok(Self { control, admission, peers, log, _programs: programs })
     }
+}
+
+fn start_direct(
+    args: &ServeArgs,
+    programs: &mut Node,
+    template: &Template,
+    tables: &Arc<Tables>,
+    admission: &Arc<Admission>,
+) -> Result<Arc<Direct>> {
+    programs.load_direct()?;
+    let direct = Direct::new(tables.clone(), template.control()?, programs.offsets.tcp.bits, args.die_at);
+    direct::start(&direct, programs.events()?, admission.clone())?;
+    Ok(direct)
 }
 
 /// The stable code of an error of [`Steering::start`].

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
 };
 
 use nix::sys::signal::{SigSet, Signal};
@@ -40,4 +40,75 @@ pub(crate) fn descriptor_of(pid: u32, fd: RawFd) -> io::Result<OwnedFd> {
     let process = own(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
     // SAFETY: as above.
     own(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })
+}
+
+/// A socket that sends frames as they are, in the calling thread's namespace (packet(7)). It receives nothing.
+pub(crate) fn packet_socket() -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: plain numbers; the descriptor that comes back is ours alone.
+    unsafe {
+        match libc::socket(libc::AF_PACKET, kind, 0) {
+            -1 => Err(io::Error::last_os_error()),
+            fd => Ok(OwnedFd::from_raw_fd(fd)),
+        }
+    }
+}
+
+/// Sends a frame out of an interface, with a mark.
+pub(crate) fn send_frame(
+    socket: BorrowedFd<'_>,
+    frame: &[u8],
+    interface: u32,
+    protocol: u16,
+    mark: u32,
+) -> io::Result<()> {
+    // SAFETY: all zero is a valid address, and a valid message.
+    let (mut to, mut message): (libc::sockaddr_ll, libc::msghdr) = unsafe { std::mem::zeroed() };
+    to.sll_family = libc::AF_PACKET as u16;
+    to.sll_protocol = protocol.to_be();
+    to.sll_ifindex = interface.cast_signed();
+    let mut part = libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() };
+    // Room for one header and four bytes, aligned as a header is.
+    let mut control = [0_u64; 4];
+    message.msg_name = (&raw mut to).cast();
+    message.msg_namelen = size_of_val(&to) as u32;
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    // SAFETY: the header fits into `control`, and everything outlives the call, which reads only.
+    let sent = unsafe {
+        message.msg_controllen = libc::CMSG_SPACE(size_of::<u32>() as u32) as usize;
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SO_MARK;
+        (*header).cmsg_len = libc::CMSG_LEN(size_of::<u32>() as u32) as usize;
+        libc::CMSG_DATA(header).cast::<u32>().write_unaligned(mark);
+        libc::sendmsg(socket.as_raw_fd(), &raw const message, 0)
+    };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Sets an option of TCP (tcp(7)) that no crate knows: `TCP_REPAIR` and its kin.
+pub(crate) fn set_tcp<T: Copy>(socket: impl AsFd, option: libc::c_int, value: &[T]) -> io::Result<()> {
+    // SAFETY: the kernel reads as many bytes as are said, all of which are there.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            option,
+            value.as_ptr().cast(),
+            size_of_val(value) as u32,
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The same file under a descriptor that is not below `lowest`.
+pub(crate) fn move_up(file: OwnedFd, lowest: RawFd) -> OwnedFd {
+    // SAFETY: plain numbers; the descriptor that comes back is ours alone.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, lowest) } {
+        -1 => file,
+        // SAFETY: as above.
+        fd => unsafe { OwnedFd::from_raw_fd(fd) },
+    }
 }

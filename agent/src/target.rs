@@ -9,10 +9,11 @@ mod netns;
 mod processes;
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     os::fd::AsFd,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -42,6 +43,8 @@ pub(crate) struct Target {
     pub(crate) routes: ArcSwap<Routes>,
     pub(crate) tables: Arc<Tables>,
     phase: watch::Sender<Phase>,
+    /// Ports on which HTTP/2 was heard.
+    http2: Mutex<BTreeSet<u16>>,
 }
 
 /// How far a target has come. It only goes forward.
@@ -80,6 +83,22 @@ impl Target {
         }
     }
 
+    /// HTTP/2 is spoken on this port.
+    pub(crate) fn learn_http2(&self, port: u16) {
+        if self.http2.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+            tracing::info!(
+                target = self.name,
+                port,
+                "HTTP/2 is spoken here: new connections go through the agent"
+            );
+        }
+    }
+
+    /// Whether it is, as far as was heard.
+    pub(crate) fn speaks_http2(&self, port: u16) -> bool {
+        self.http2.lock().unwrap_or_else(PoisonError::into_inner).contains(&port)
+    }
+
     /// Adds one to a counter.
     pub(crate) fn count(&self, what: Counter) {
         self.counter(what).fetch_add(1, Relaxed);
@@ -104,6 +123,8 @@ pub(crate) enum Counter {
     OldMissed,
     OldLost,
     OldDrained,
+    DirectTaken,
+    DirectMissed,
     Opaque(byway_http::Doubt),
 }
 
@@ -125,6 +146,8 @@ impl Counter {
             Self::OldMissed => offset_of!(T, old_missed),
             Self::OldLost => offset_of!(T, old_lost),
             Self::OldDrained => offset_of!(T, old_drained),
+            Self::DirectTaken => offset_of!(T, direct_taken),
+            Self::DirectMissed => offset_of!(T, direct_missed),
             Self::Opaque(doubt) => offset_of!(T, opaque) + 8 * doubt as usize,
         };
         offset / 8

@@ -4,25 +4,32 @@
 use std::{io, net::TcpListener, sync::Arc, thread, time::Duration};
 
 use tokio::{
-    sync::mpsc::{UnboundedSender, unbounded_channel},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{accept, admission::Admission, tables::Tables, target::Target};
+use crate::{accept, admission::Admission, direct::Taken, tables::Tables, target::Target};
 
 /// A heartbeat older than 250 ms passes connections on: five beats may be late before that.
 const BEAT: Duration = Duration::from_millis(50);
 
 /// All workers.
 pub(crate) struct Workers {
-    senders: Vec<UnboundedSender<(Arc<Target>, TcpListener)>>,
+    senders: Vec<UnboundedSender<Order>>,
+}
+
+/// A target to serve.
+struct Order {
+    target: Arc<Target>,
+    listener: TcpListener,
+    taken: UnboundedReceiver<Taken>,
 }
 
 impl Workers {
     /// Starts `count` threads.
     pub(crate) fn start(count: u32, tables: &Arc<Tables>, admission: &Arc<Admission>) -> io::Result<Self> {
         let senders = (0..count).map(|id| {
-            let (sender, mut orders) = unbounded_channel::<(Arc<Target>, TcpListener)>();
+            let (sender, mut orders) = unbounded_channel::<Order>();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (tables, admission) = (tables.clone(), admission.clone());
             let work = async move {
@@ -31,8 +38,8 @@ impl Workers {
                 loop {
                     tokio::select! {
                         order = orders.recv() => match order {
-                            Some((target, listener)) => {
-                                tokio::spawn(accept::serve(id, target, listener, admission.clone()));
+                            Some(Order { target, listener, taken }) => {
+                                tokio::spawn(accept::serve(id, target, listener, taken, admission.clone()));
                             }
                             None => return,
                         },
@@ -52,11 +59,18 @@ impl Workers {
         self.senders.len() as u32
     }
 
-    /// Hands each worker its listener of a target.
-    pub(crate) fn serve(&self, target: &Arc<Target>, listeners: Vec<TcpListener>) {
-        for (worker, listener) in self.senders.iter().zip(listeners) {
+    /// Hands each worker its listener of a target. What comes back takes connections that were taken over.
+    pub(crate) fn serve(
+        &self,
+        target: &Arc<Target>,
+        listeners: Vec<TcpListener>,
+    ) -> Vec<UnboundedSender<Taken>> {
+        let orders = self.senders.iter().zip(listeners).map(|(worker, listener)| {
+            let (sender, taken) = unbounded_channel();
             // A worker ends only with the process.
-            let _ = worker.send((target.clone(), listener));
-        }
+            let _ = worker.send(Order { target: target.clone(), listener, taken });
+            sender
+        });
+        orders.collect()
     }
 }

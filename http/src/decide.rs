@@ -214,6 +214,28 @@ impl RouteTable {
         near_miss::find(self, head)
     }
 
+    /// All keys.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.by_key.keys().map(|key| &**key)
+    }
+
+    /// The headers, beside the default carriers, that some match looks for its key in; in lower case.
+    pub fn key_headers(&self) -> impl Iterator<Item = &[u8]> {
+        self.sources.names()
+    }
+
+    /// Whether some match looks for its key in any header.
+    #[must_use]
+    pub fn looks_at_any_header(&self) -> bool {
+        self.sources.is_any()
+    }
+
+    /// Whether some route is hit without a key.
+    #[must_use]
+    pub fn has_keyless(&self) -> bool {
+        !self.keyless.is_empty()
+    }
+
     pub(crate) fn of_key(&self, key: &[u8]) -> &[usize] {
         self.by_key.get(key).map_or(&[], Vec::as_slice)
     }

@@ -281,6 +281,12 @@ impl AgentBuilder<'_> {
             }
         };
         command.args(source).args(["--node-name", self.net.node_name()]).args(&self.args).envs(self.env);
+        // So that every test can be run in every mode; one that is about a mode has it in its arguments.
+        if let Some(mode) =
+            std::env::var_os("BYWAY_TEST_MODE").filter(|_| !self.args.iter().any(|it| it == "--mode"))
+        {
+            command.arg("--mode").arg(mode);
+        }
         if let Some(limit) = self.open_files {
             spawn::with_open_files(&mut command, limit);
         }

@@ -2,42 +2,40 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
-use std::sync::Once;
 use std::time::Duration;
 
-use byway_tests::{Agent, Http, Plan, Pod, Running, Stage, dials, eventually, needs_root};
+use byway_tests::{Agent, Http, Plan, Pod, Running, Server, Stage, dials, eventually, needs_root};
 
 const KEYED: [(&str, &str); 1] = [("x-byway-key", Stage::KEY)];
-const APPS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/apps");
 
 #[test]
 fn nginx() {
-    behaves(&|pod, listen| nginx_at(pod, listen), "/echo");
+    behaves(Server::Nginx);
 }
 
 #[test]
 fn node() {
-    behaves(&|pod, listen| script("node", "server.js", pod, listen, &[]), "/");
+    behaves(Server::Node);
 }
 
 #[test]
 fn python_with_blocking_sockets() {
-    behaves(&|pod, listen| script("python3", "server.py", pod, listen, &[]), "/");
+    behaves(Server::Python);
 }
 
 #[test]
 fn go_with_its_mptcp_listener() {
-    behaves(&go_at, "/");
+    behaves(Server::Go);
 }
 
 type Start<'a> = &'a dyn Fn(&Pod, SocketAddr) -> Running;
 
-fn behaves(start: Start<'_>, echo: &str) {
+fn behaves(server: Server) {
     if needs_root() {
         return;
     }
+    let (start, echo) =
+        (&|pod: &Pod, listen| server.start(pod, "STABLE", listen, &[]).unwrap(), server.echo());
     let stage = Stage::new().unwrap();
     let binds: [SocketAddr; 3] = [
         "[::]:8080".parse().unwrap(),
@@ -181,7 +179,8 @@ fn workers_that_share_a_port_come_and_go_as_another_user() {
         let stage = Stage::new().unwrap();
         let worker = || {
             let listen = "[::]:8080".parse().unwrap();
-            script("python3", "server.py", &stage.app, listen, &["reuseport", &format!("uid={uid}")])
+            let flags = ["reuseport", &format!("uid={uid}")];
+            Server::Python.start(&stage.app, "STABLE", listen, &flags).unwrap()
         };
         let mut workers = vec![worker()];
         workers[0].wait_listening(Stage::PORT).unwrap();
@@ -226,7 +225,8 @@ fn an_app_without_reuseaddr_starts_again_as_it_would_without_an_agent() {
         return;
     }
     let stage = Stage::new().unwrap();
-    let start = || script("python3", "server.py", &stage.app, "[::]:8080".parse().unwrap(), &["plain"]);
+    let listen = "[::]:8080".parse().unwrap();
+    let start = || Server::Python.start(&stage.app, "STABLE", listen, &["plain"]).unwrap();
     let mut app = start();
     app.wait_listening(Stage::PORT).unwrap();
     let _agent = stage.start_agent().unwrap();
@@ -247,35 +247,4 @@ fn listeners(pod: &Pod, port: u16) -> usize {
     let table = pod.run(|| fs::read_to_string("/proc/thread-self/net/tcp6")).unwrap();
     let columns = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     columns.filter(|c| c.len() > 3 && c[1].ends_with(&local) && c[3] == "0A").count()
-}
-
-fn script(with: &str, file: &str, pod: &Pod, listen: SocketAddr, flags: &[&str]) -> Running {
-    let mut command = pod.command(with);
-    let (host, port) = (listen.ip().to_string(), listen.port().to_string());
-    command.arg(Path::new(APPS).join(file)).args(["STABLE", &host, &port]).args(flags);
-    Running::spawn("app", &mut command).unwrap()
-}
-
-fn nginx_at(pod: &Pod, listen: SocketAddr) -> Running {
-    let config = fs::read_to_string(Path::new(APPS).join("nginx.conf")).unwrap();
-    let any = if listen.ip().is_unspecified() && listen.is_ipv6() { " ipv6only=off" } else { "" };
-    let config = config.replace("@LISTEN@", &format!("{listen}{any}")).replace("@NAME@", "STABLE");
-    let mut command = pod.command("nginx");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("nginx");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("nginx.conf"), config).unwrap();
-    command.arg("-p").arg(&folder).args(["-c", "nginx.conf"]);
-    Running::spawn("nginx", &mut command).unwrap()
-}
-
-fn go_at(pod: &Pod, listen: SocketAddr) -> Running {
-    static BUILT: Once = Once::new();
-    let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("server-go");
-    BUILT.call_once(|| {
-        let mut build = Command::new("go");
-        build.args(["build", "-o"]).arg(&binary).arg("server.go").current_dir(APPS);
-        let output = build.output().expect("`cargo xtask setup` installs Go");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    });
-    Running::spawn("go", pod.command(binary).args(["STABLE", &listen.to_string()])).unwrap()
 }

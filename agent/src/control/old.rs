@@ -15,11 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use byway_abi::{DialKey, maps};
+use byway_abi::{DialKey, direct::Conn, maps};
 
 use crate::{
     inspect,
-    kernel::{Hook, HookError, Sight},
+    kernel::{Hook, HookError, Sight, sys::RawMap},
     observer::Observer,
     tables::Tables,
     target::{
@@ -149,7 +149,9 @@ impl Old {
         new: &[&Established],
     ) -> io::Result<()> {
         let own = sockets_of(std::process::id())?;
-        let served = |it: &Established, key: &DialKey| own.contains(&it.inode) || tables.is_dial(key);
+        let served = |it: &Established, key: &DialKey| {
+            own.contains(&it.inode) || tables.is_dial(key) || tables.is_followed(key)
+        };
         let unknown: Vec<(u32, DialKey)> = new
             .iter()
             .map(|it| (*it, it.key(target.ns)))
@@ -164,9 +166,14 @@ impl Old {
             .collect();
         // Another agent of the node, which an upgrade has not ended yet, may have accepted the rest.
         let of_others = if unknown.is_empty() { HashSet::new() } else { sockets_of_others(tables)? };
+        // Or it follows them straight to the app, and takes them over, until it ends.
+        let followed = if unknown.is_empty() { Vec::new() } else { followed_by_others(tables)? };
+        let is_followed =
+            |key: &DialKey| followed.iter().any(|it| it.lookup(key).is_ok_and(|it| it.is_some()));
         for (inode, key) in unknown {
             let socket = match self.sockets.get(&inode) {
                 _ if of_others.contains(&inode) => Socket::Served,
+                _ if is_followed(&key) => Socket::SeenOnce,
                 None => Socket::SeenOnce,
                 Some(_) => {
                     if let Err(error) = tables.add_old(&key, target.slot.index()) {
@@ -292,6 +299,15 @@ fn sockets_of_others(tables: &Tables) -> io::Result<HashSet<u32>> {
         }
     }
     Ok(sockets)
+}
+
+/// What other agents of the node know of direct connections.
+fn followed_by_others(tables: &Tables) -> io::Result<Vec<RawMap<DialKey, Conn>>> {
+    let dials = tables.id(maps::DIALS);
+    let agents = inspect::agents().map_err(io::Error::other)?;
+    let others = agents.iter().filter(|it| it.map_id(maps::DIALS) == dials && it.pid() != std::process::id());
+    // One that ends meanwhile follows nothing.
+    Ok(others.filter_map(|it| it.map(maps::CONNS).ok()).collect())
 }
 
 /// The inodes of the sockets that a process has open; none if it has ended.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context as _, Result};
 use aya::maps::{Map, MapData, PerCpuArray};
 use byway_abi::{
-    Addr, ListenKey, Listeners, MAPPED, MAX_TARGETS, PortKey, RouteCounters, RouteRecord, Steer,
+    Addr, DIRECT, ListenKey, Listeners, MAPPED, MAX_TARGETS, PortKey, RouteCounters, RouteRecord, Steer,
     TargetCounters, TargetRecord, maps,
 };
 use byway_http::Doubt;
@@ -74,6 +74,8 @@ pub(super) struct OldReport {
 pub(super) struct PortReport {
     pub(super) port: u32,
     pub(super) app_listening: bool,
+    /// How new connections reach the app: `direct`, or `proxy`.
+    pub(super) mode: &'static str,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -161,6 +163,10 @@ fn target_report(
     let mut steered_ports: Vec<u32> =
         ports.keys()?.iter().filter(|k| k.ns == record.ns).map(|k| k.port).collect();
     steered_ports.sort_unstable();
+    let mode = |port: u32| {
+        let slot = ports.lookup(&PortKey { ns: record.ns, port, pad: 0 }).ok().flatten();
+        if slot.is_some_and(|slot| slot & DIRECT != 0) { "direct" } else { "proxy" }
+    };
     let keys = listening.keys()?;
     let app_listening = |port: u32| {
         let here = keys.iter().filter(|k| k.ns == record.ns && k.port == port);
@@ -178,13 +184,17 @@ fn target_report(
         listener_alive: listening.lookup(&own)?.is_some_and(|l| l.count > 0),
         ports: steered_ports
             .into_iter()
-            .map(|port| PortReport { port, app_listening: app_listening(port) })
+            .map(|port| PortReport { port, app_listening: app_listening(port), mode: mode(port) })
             .collect(),
         steered: steered(agent, slot)?,
         counters: BTreeMap::from([
             ("accepted", c.accepted),
             ("open", c.open),
             ("appRequests", c.app_requests),
+            ("directTaken", c.direct_taken),
+            ("directMissed", c.direct_missed),
+            ("directUnheld", c.direct_unheld),
+            ("directLost", c.direct_lost),
             ("previewRequests", c.preview_requests),
             ("unknownKey", c.unknown_key),
             ("dialFailed", c.dial_failed),

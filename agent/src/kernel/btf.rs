@@ -32,6 +32,41 @@ pub(crate) struct Offsets {
     pub(crate) sk_v6only: u64,
     /// The bit of the byte at `sk_v6only`.
     pub(crate) mask_v6only: u32,
+    pub(crate) sk_daddr4: u64,
+    pub(crate) sk_daddr6: u64,
+    pub(crate) sk_dport: u64,
+    pub(crate) tcp: TcpOffsets,
+}
+
+/// Of what a clone has to know of the app's socket, in `struct tcp_sock`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TcpOffsets {
+    pub(crate) state: u64,
+    pub(crate) snd_nxt: u64,
+    pub(crate) snd_una: u64,
+    pub(crate) write_seq: u64,
+    pub(crate) rcv_nxt: u64,
+    pub(crate) copied_seq: u64,
+    pub(crate) rcv_wnd: u64,
+    pub(crate) rcv_wup: u64,
+    pub(crate) snd_wnd: u64,
+    pub(crate) max_window: u64,
+    pub(crate) mss_clamp: u64,
+    pub(crate) tsoffset: u64,
+    /// The two bytes with the bits below.
+    pub(crate) options: u64,
+    pub(crate) bits: OptionBits,
+}
+
+/// Where in the two bytes of options what was negotiated lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OptionBits {
+    pub(crate) timestamps: u32,
+    pub(crate) window_scale: u32,
+    pub(crate) sack: u32,
+    /// Four bits each.
+    pub(crate) send_scale: u32,
+    pub(crate) receive_scale: u32,
 }
 
 impl Offsets {
@@ -57,6 +92,35 @@ impl Offsets {
             sk_uid: bytes("sock", "sk_uid")?,
             sk_v6only: u64::from(v6only / 8),
             mask_v6only: 1 << (v6only % 8), // the kernels served are little endian
+            sk_daddr4: bytes("sock", "__sk_common.skc_daddr")?,
+            sk_daddr6: bytes("sock", "__sk_common.skc_v6_daddr")?,
+            sk_dport: bytes("sock", "__sk_common.skc_dport")?,
+            tcp: TcpOffsets {
+                state: bytes("sock", "__sk_common.skc_state")?,
+                snd_nxt: bytes("tcp_sock", "snd_nxt")?,
+                snd_una: bytes("tcp_sock", "snd_una")?,
+                write_seq: bytes("tcp_sock", "write_seq")?,
+                rcv_nxt: bytes("tcp_sock", "rcv_nxt")?,
+                copied_seq: bytes("tcp_sock", "copied_seq")?,
+                rcv_wnd: bytes("tcp_sock", "rcv_wnd")?,
+                rcv_wup: bytes("tcp_sock", "rcv_wup")?,
+                snd_wnd: bytes("tcp_sock", "snd_wnd")?,
+                max_window: bytes("tcp_sock", "max_window")?,
+                mss_clamp: bytes("tcp_sock", "rx_opt.mss_clamp")?,
+                tsoffset: bytes("tcp_sock", "tsoffset")?,
+                options: bytes("tcp_sock", "rx_opt.tstamp_ok")?,
+                bits: {
+                    let first = bits("tcp_sock", "rx_opt.tstamp_ok")? / 8 * 8;
+                    let bit = |name: &str| bits("tcp_sock", name).map(|bit| bit - first);
+                    OptionBits {
+                        timestamps: bit("rx_opt.tstamp_ok")?,
+                        window_scale: bit("rx_opt.wscale_ok")?,
+                        sack: bit("rx_opt.sack_ok")?,
+                        send_scale: bit("rx_opt.snd_wscale")?,
+                        receive_scale: bit("rx_opt.rcv_wscale")?,
+                    }
+                },
+            },
         })
     }
 }

@@ -18,7 +18,7 @@ use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use super::{
     chain,
     sys::{self, PrivateBpffs},
-    template::{ANSWERS, OBSERVE, Template, TemplateError},
+    template::{ANSWERS, OBSERVE, Template, TemplateError, Way as Side},
 };
 
 /// Why an interface is not observed.
@@ -123,6 +123,25 @@ impl Hook {
             }
         }
     }
+}
+
+/// Attaches the programs of direct connections to all interfaces of the calling thread's namespace but the loopback one,
+/// both ways. Closing the links detaches them.
+pub(crate) fn follow_all(
+    template: &Template,
+    ns: u64,
+    slot: u32,
+) -> Result<Vec<OwnedFd>, crate::direct::HooksError> {
+    let mut links = Vec::new();
+    for interface in interfaces()?.iter().filter(|it| !it.is_loopback) {
+        let index = if_nametoindex(interface.name.as_str()).map_err(io::Error::from)?;
+        // What comes in last: it must not be followed before what goes out is.
+        for way in [Side::Out, Side::In] {
+            let program = template.direct(way, ns, slot, interface.link_header)?;
+            links.push(sys::tcx_link_create(program.as_fd(), index, way == Side::Out)?);
+        }
+    }
+    Ok(links)
 }
 
 fn filter(

@@ -10,8 +10,8 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{Map, MapData, RingBuf},
-    programs::{BtfTracePoint, CgroupAttachMode, CgroupSockAddr, SockOps},
+    maps::{Map, MapData, ProgramArray, RingBuf},
+    programs::{BtfTracePoint, CgroupAttachMode, CgroupSockAddr, SchedClassifier, SockOps},
 };
 use byway_abi::maps;
 
@@ -52,17 +52,18 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Loads and attaches. `dials` is the map of a predecessor that still runs on this node.
-    pub(crate) fn load(dials: Option<MapData>) -> Result<Self, NodeError> {
+    /// Loads and attaches. `dials` is the map of a predecessor that still runs on this node. `direct`: connections may go
+    /// straight to their apps.
+    pub(crate) fn load(dials: Option<MapData>, direct: bool) -> Result<Self, NodeError> {
         let cgroup = File::open(cgroup2_root()?).map_err(refused)?;
         let vmlinux = Btf::from_sys_fs().map_err(|e| NoBtf(e.to_string()))?;
-        let mut node = Self::open(dials, &vmlinux)?;
+        let mut node = Self::open(dials, direct, &vmlinux)?;
         node.attach(&cgroup, &vmlinux)?;
         Ok(node)
     }
 
     /// Makes the maps and loads nothing else.
-    pub(crate) fn open(dials: Option<MapData>, vmlinux: &Btf) -> Result<Self, NodeError> {
+    pub(crate) fn open(dials: Option<MapData>, direct: bool, vmlinux: &Btf) -> Result<Self, NodeError> {
         let offsets = Offsets::read()?;
         let mut loader = EbpfLoader::new();
         loader
@@ -76,7 +77,30 @@ impl Node {
             .override_global("OFF_SK_SADDR6", &offsets.sk_saddr6, true)
             .override_global("OFF_SK_UID", &offsets.sk_uid, true)
             .override_global("OFF_SK_V6ONLY", &offsets.sk_v6only, true)
-            .override_global("MASK_SK_V6ONLY", &offsets.mask_v6only, true);
+            .override_global("MASK_SK_V6ONLY", &offsets.mask_v6only, true)
+            .override_global("OFF_SK_DADDR4", &offsets.sk_daddr4, true)
+            .override_global("OFF_SK_DADDR6", &offsets.sk_daddr6, true)
+            .override_global("OFF_SK_DPORT", &offsets.sk_dport, true)
+            .override_global("OFF_TP_STATE", &offsets.tcp.state, true)
+            .override_global("OFF_TP_SND_NXT", &offsets.tcp.snd_nxt, true)
+            .override_global("OFF_TP_SND_UNA", &offsets.tcp.snd_una, true)
+            .override_global("OFF_TP_WRITE_SEQ", &offsets.tcp.write_seq, true)
+            .override_global("OFF_TP_RCV_NXT", &offsets.tcp.rcv_nxt, true)
+            .override_global("OFF_TP_COPIED", &offsets.tcp.copied_seq, true)
+            .override_global("OFF_TP_RCV_WND", &offsets.tcp.rcv_wnd, true)
+            .override_global("OFF_TP_RCV_WUP", &offsets.tcp.rcv_wup, true)
+            .override_global("OFF_TP_SND_WND", &offsets.tcp.snd_wnd, true)
+            .override_global("OFF_TP_MAX_WIN", &offsets.tcp.max_window, true)
+            .override_global("OFF_TP_MSS_CLAMP", &offsets.tcp.mss_clamp, true)
+            .override_global("OFF_TP_TSOFFSET", &offsets.tcp.tsoffset, true)
+            .override_global("OFF_TP_OPTIONS", &offsets.tcp.options, true);
+        if !direct {
+            // They would take 10 MiB.
+            for map in [maps::CONNS, maps::ANSWERS, maps::KEYS, maps::ORIGINS] {
+                loader.map_max_entries(map, 1);
+            }
+            loader.map_max_entries(maps::EVENTS, 4096);
+        }
         let ebpf = match dials {
             None => loader.load(OBJECT).map_err(refused)?,
             Some(dials) => {
@@ -106,6 +130,23 @@ impl Node {
         Ok(())
     }
 
+    /// Loads the programs that those at a target's interfaces jump to. Takes the verifier a while.
+    pub(crate) fn load_direct(&mut self) -> Result<(), NodeError> {
+        for (index, name) in (0..).zip(["byway_judge", "byway_turn"]) {
+            let step: &mut SchedClassifier = program(&mut self.ebpf, name)?;
+            step.load().map_err(refused)?;
+            let step = step.fd().map_err(refused)?.try_clone().map_err(refused)?;
+            let steps = self.ebpf.map_mut(maps::STEPS).ok_or_else(|| missing(maps::STEPS))?;
+            ProgramArray::try_from(steps).map_err(refused)?.set(index, &step, 0).map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    /// What the programs tell of connections. To be taken once.
+    pub(crate) fn events(&mut self) -> Result<RingBuf<MapData>, NodeError> {
+        self.ring(maps::EVENTS)
+    }
+
     /// Descriptors of all maps that programs share, by name.
     pub(crate) fn maps(&self) -> std::io::Result<HashMap<String, OwnedFd>> {
         self.ebpf
@@ -117,14 +158,21 @@ impl Node {
 
     /// What the observers copy. To be taken once.
     pub(crate) fn packets(&mut self) -> Result<RingBuf<MapData>, NodeError> {
-        let missing = || NodeError::Refused(format!("no map {}", maps::PACKETS));
-        self.ebpf.take_map(maps::PACKETS).ok_or_else(missing)?.try_into().map_err(refused)
+        self.ring(maps::PACKETS)
+    }
+
+    fn ring(&mut self, name: &str) -> Result<RingBuf<MapData>, NodeError> {
+        self.ebpf.take_map(name).ok_or_else(|| missing(name))?.try_into().map_err(refused)
     }
 
     /// For the programs' log.
     pub(crate) fn ebpf_mut(&mut self) -> &mut Ebpf {
         &mut self.ebpf
     }
+}
+
+fn missing(map: &str) -> NodeError {
+    NodeError::Refused(format!("no map {map}"))
 }
 
 fn program<'a, T>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut T, NodeError>
@@ -141,6 +189,7 @@ fn descriptor(map: &Map) -> Option<BorrowedFd<'_>> {
     | Map::PerCpuArray(data)
     | Map::SockMap(data)
     | Map::RingBuf(data)
+    | Map::ProgramArray(data)
     | Map::SkStorage(data)
     | Map::Unsupported(data)) = map
     else {

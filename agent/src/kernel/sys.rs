@@ -87,6 +87,8 @@ pub(crate) struct Program<'a> {
     pub(crate) name: &'a str,
     pub(crate) kind: u32,
     pub(crate) attach_type: u32,
+    /// As programs of some types have to be allowed to.
+    pub(crate) sleeps: bool,
     /// Instructions of eight bytes each.
     pub(crate) instructions: &'a [aya_obj::generated::bpf_insn],
     pub(crate) license: &'a std::ffi::CStr,
@@ -106,6 +108,10 @@ pub(crate) fn prog_load(program: &Program<'_>) -> Result<OwnedFd, (io::Error, St
             put(&mut attr, 28, (log.len() as u32).to_ne_bytes());
             put_ptr(&mut attr, 32, log.as_mut_ptr());
         }
+        if program.sleeps {
+            const BPF_F_SLEEPABLE: u32 = 1 << 4;
+            put(&mut attr, 44, BPF_F_SLEEPABLE.to_ne_bytes());
+        }
         let name = &program.name.as_bytes()[..program.name.len().min(15)];
         attr[48..48 + name.len()].copy_from_slice(name);
         put(&mut attr, 68, program.attach_type.to_ne_bytes());
@@ -117,6 +123,39 @@ pub(crate) fn prog_load(program: &Program<'_>) -> Result<OwnedFd, (io::Error, St
             Err(e) => return Err((e, String::from_utf8_lossy(&log).trim_end_matches('\0').to_owned())),
         }
     }
+}
+
+/// Runs a program of type SYSCALL once, on `argument`, which it may change (`BPF_PROG_TEST_RUN`, kernel 5.14).
+pub(crate) fn prog_run<T: Copy>(program: BorrowedFd<'_>, argument: &mut T) -> io::Result<()> {
+    const BPF_PROG_TEST_RUN: u32 = 10;
+    let mut attr = [0; 128];
+    put_fd(&mut attr, 0, program.as_raw_fd());
+    put(&mut attr, 40, (size_of::<T>() as u32).to_ne_bytes());
+    put_ptr(&mut attr, 48, std::ptr::from_mut(argument));
+    // SAFETY: the argument outlives the call, and the kernel writes back as many bytes as it reads.
+    unsafe { bpf(BPF_PROG_TEST_RUN, &mut attr).map(drop) }
+}
+
+/// Runs a program of packets on one, as if it came in at the loopback interface; says what it returned.
+#[cfg(test)]
+pub(crate) fn run_on_packet(program: BorrowedFd<'_>, packet: &[u8]) -> io::Result<u32> {
+    const BPF_PROG_TEST_RUN: u32 = 10;
+    let mut attr = [0; 128];
+    put_fd(&mut attr, 0, program.as_raw_fd());
+    put(&mut attr, 8, (packet.len() as u32).to_ne_bytes());
+    put_ptr(&mut attr, 16, packet.as_ptr());
+    put(&mut attr, 32, 1_u32.to_ne_bytes());
+    // SAFETY: the packet outlives the call, which only reads it.
+    unsafe { bpf(BPF_PROG_TEST_RUN, &mut attr)? };
+    Ok(u32::from_ne_bytes([attr[4], attr[5], attr[6], attr[7]]))
+}
+
+/// A value that a program has put at the start of a record of a ring buffer, and what follows. `T` is plain `repr(C)` data
+/// of `byway-abi`, as for [`RawMap`].
+pub(crate) fn plain<T: Copy>(bytes: &[u8]) -> Option<(T, &[u8])> {
+    let (head, rest) = bytes.split_at_checked(size_of::<T>())?;
+    // SAFETY: as many bytes as the value has, any of which make one.
+    Some((unsafe { head.as_ptr().cast::<T>().read_unaligned() }, rest))
 }
 
 /// A map whose keys and values are plain `repr(C)` data of `byway-abi`.

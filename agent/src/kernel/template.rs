@@ -19,6 +19,8 @@ const BPF_PROG_TYPE_SK_LOOKUP: u32 = 30;
 const BPF_SK_LOOKUP: u32 = 36;
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 const STEER: &str = "steer";
+const BPF_PROG_TYPE_SYSCALL: u32 = 31;
+const CONTROL: &str = "byway_control";
 /// Of what comes, and of what goes: also the names of the filters where there is no TCX.
 pub(super) const OBSERVE: &str = "byway_observe";
 pub(super) const ANSWERS: &str = "byway_answers";
@@ -36,6 +38,13 @@ pub(crate) enum TemplateError {
 
 fn damaged(e: impl std::fmt::Display) -> TemplateError {
     TemplateError::Object(e.to_string())
+}
+
+/// Of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    In,
+    Out,
 }
 
 /// What one target's program is told.
@@ -75,6 +84,32 @@ impl Template {
     pub(super) fn observer(&self, name: &str, ns: u64, link_header: u32) -> Result<OwnedFd, TemplateError> {
         let globals = [("NS", &ns.to_ne_bytes()[..]), ("LINK_HEADER", &link_header.to_ne_bytes()[..])];
         self.load(name, BPF_PROG_TYPE_SCHED_CLS, 0, &globals)
+    }
+
+    /// Loads the program that follows direct connections one way of interfaces whose frames have so many bytes before the
+    /// IP header.
+    pub(crate) fn direct(
+        &self,
+        way: Way,
+        ns: u64,
+        slot: u32,
+        link_header: u32,
+    ) -> Result<OwnedFd, TemplateError> {
+        let globals = [
+            ("NS", &ns.to_ne_bytes()[..]),
+            ("OWN_SLOT", &slot.to_ne_bytes()),
+            ("LINK_LEN", &link_header.to_ne_bytes()),
+        ];
+        let name = match way {
+            Way::In => "byway_ingress",
+            Way::Out => "byway_egress",
+        };
+        self.load(name, BPF_PROG_TYPE_SCHED_CLS, 0, &globals)
+    }
+
+    /// Loads the program that changes connections on the agent's behalf.
+    pub(crate) fn control(&self) -> Result<OwnedFd, TemplateError> {
+        self.load(CONTROL, BPF_PROG_TYPE_SYSCALL, 0, &[])
     }
 
     /// Loads the program of one target.
@@ -125,6 +160,7 @@ impl Template {
             name,
             kind,
             attach_type,
+            sleeps: kind == BPF_PROG_TYPE_SYSCALL,
             instructions: &function.instructions,
             license: &object.license,
         })

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aya_obj::{Object, btf::Btf};
 use byway_abi::{
     AgentInfo, DialKey, ListenKey, Listeners, Origin, Packet, PortKey, RouteCounters, RouteRecord,
-    TargetCounters, TargetRecord, maps,
+    TargetCounters, TargetRecord, direct, maps,
 };
 
 use super::OBJECT;
@@ -60,11 +60,38 @@ fn the_maps_of_the_object_are_those_of_the_abi() {
         (maps::ROUTE_COUNTERS, (4, size_of::<RouteCounters>())),
         (maps::TGT_COUNTERS, (4, size_of::<TargetCounters>())),
         (maps::ORIGIN, (4, size_of::<Origin>())),
+        (maps::CONNS, (size_of::<DialKey>(), size_of::<direct::Conn>())),
+        (maps::ANSWERS, (size_of::<DialKey>(), size_of::<direct::Answer>())),
+        (maps::KEYS, (8, 4)),
+        (maps::ORIGINS, (16, 4)),
+        (maps::FILTER, (4, size_of::<direct::Filter>())),
     ];
     for (name, sizes) in expected {
         assert_eq!(size(name), sizes, "{name}");
         assert!(name.len() <= 15, "the kernel would cut {name}");
     }
+}
+
+#[test]
+fn the_verifier_takes_the_programs_of_direct_connections() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: needs root");
+        return;
+    }
+    let vmlinux = Btf::from_sys_fs().unwrap();
+    let mut node = super::Node::open(None, true, &vmlinux).unwrap();
+    let template = super::Template::new(node.maps().unwrap(), &node.offsets).unwrap();
+    template.control().unwrap();
+    for way in [super::template::Way::In, super::template::Way::Out] {
+        for link in [0, 14] {
+            let begun = std::time::Instant::now();
+            template.direct(way, 1, 0, link).unwrap_or_else(|e| panic!("{way:?}: {e}"));
+            eprintln!("{way:?} {link}: {:?}", begun.elapsed());
+        }
+    }
+    let begun = std::time::Instant::now();
+    node.load_direct().unwrap();
+    eprintln!("once per node: {:?}", begun.elapsed());
 }
 
 /// Names and sizes of all structs, read from the bytes: the kernel's Documentation/bpf/btf.rst.

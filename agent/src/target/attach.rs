@@ -2,10 +2,11 @@
 //! listeners, what listens already, ports, the workers' accepting, and only then the link.
 
 use std::{
+    collections::BTreeMap,
     io,
     net::TcpListener,
     os::fd::{AsFd, OwnedFd},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -19,6 +20,10 @@ use super::{
     netns::{NetnsError, NetnsId},
 };
 use crate::{
+    direct::{
+        Direct, Hooks,
+        mode::{self, Mode, Why},
+    },
     inspect,
     kernel::{Hook, SteerConstants, Template, TemplateError, sys::netns_cookie},
     tables::{Slot, Tables},
@@ -81,6 +86,8 @@ pub(crate) struct Attacher {
     pub(crate) max_backlog: u32,
     /// Whether observers are filters of clsact although the kernel has TCX.
     pub(crate) clsact: bool,
+    /// None where all connections go through the agent: because it was told so, or for want of something in the kernel.
+    pub(crate) direct: Result<Arc<Direct>, Why>,
     /// Whether a document may name a network namespace by its path: a local file may.
     pub(crate) takes_paths: bool,
 }
@@ -93,16 +100,60 @@ pub(crate) struct Attachment {
     pub(super) program: Option<OwnedFd>,
     /// Closing it detaches the program.
     pub(super) link: Option<OwnedFd>,
+    /// Who takes over connections that go straight to the app; why none do.
+    direct: Result<Arc<Direct>, Why>,
+    modes: BTreeMap<u16, Mode>,
 }
 
 impl Attachment {
     /// Attaches the program, if it is not: new connections are the agent's from here on, so the routes must be there.
     /// Whether that was now.
     pub(crate) fn begin(&mut self) -> io::Result<bool> {
+        if let Ok(direct) = &self.direct
+            && let Err(error) = direct.scan_for(&self.target, &self.target.routes.load())
+        {
+            tracing::warn!(%error, target = self.target.name, "no room for the keys: connections go through the agent");
+            direct.remove(&self.target);
+            self.direct = Err(Why::Kernel);
+        }
+        self.choose_modes()?;
         let Some(program) = &self.program else { return Ok(false) };
         self.link = Some(Template::attach(program, &self.target.netns)?);
         self.program = None;
         Ok(true)
+    }
+
+    /// Says for each port how its connections reach the app, as of the routes that are in force.
+    pub(crate) fn choose_modes(&mut self) -> io::Result<()> {
+        let (target, routes) = (&self.target, self.target.routes.load());
+        let possible = self.direct.as_ref().map(drop).map_err(|why| *why);
+        let choose = |port: &u16| (*port, mode::choose(possible, &routes, *port, target.speaks_http2(*port)));
+        let modes: BTreeMap<u16, Mode> = self.ports.iter().map(choose).collect();
+        for (port, mode) in &modes {
+            if self.modes.get(port) != Some(mode) {
+                tracing::info!(target = target.name, port, %mode, "how connections reach the app");
+                let tables = &target.tables;
+                tables.set_direct(target.slot.index(), target.ns, *port, *mode == Mode::Direct)?;
+            }
+        }
+        self.modes = modes;
+        Ok(())
+    }
+
+    /// New connections go straight to the app, and are not followed.
+    pub(super) fn stop_following(&mut self) -> io::Result<()> {
+        let target = &self.target;
+        let direct = self.modes.iter().filter(|(_, mode)| **mode == Mode::Direct);
+        let mut ports = direct.map(|(port, _)| *port);
+        ports.try_for_each(|port| target.tables.set_direct(target.slot.index(), target.ns, port, false))
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        if let Ok(direct) = &self.direct {
+            direct.remove(&self.target);
+        }
     }
 }
 
@@ -167,6 +218,7 @@ impl Attacher {
             max_backlog: self.backlog_of_a_worker(workers),
         };
         let program = self.template.steer(constants)?;
+        let slot_index = slot.index();
         let target = Arc::new(Target {
             name: wanted.name.clone(),
             slot,
@@ -176,9 +228,25 @@ impl Attacher {
             routes: ArcSwap::default(),
             tables: self.tables.clone(),
             phase: watch::Sender::new(Phase::Accepting),
+            http2: Mutex::default(),
         });
-        self.workers.serve(&target, listeners);
-        Ok(Attachment { target, ports: wanted.ports.clone(), program: Some(program), link: None })
+        let taken = self.workers.serve(&target, listeners);
+        let direct = self.direct.as_ref().map_err(|why| *why).and_then(|direct| {
+            let hooks = Hooks::attach(&self.template, &target.netns, ns, slot_index).map_err(|error| {
+                tracing::warn!(%error, target = target.name, "connections cannot go straight to the app");
+                Why::Kernel
+            })?;
+            direct.add(&target, Arc::new(hooks), taken);
+            Ok(direct.clone())
+        });
+        Ok(Attachment {
+            target,
+            ports: wanted.ports.clone(),
+            program: Some(program),
+            link: None,
+            direct,
+            modes: BTreeMap::new(),
+        })
     }
 
     /// Counts the listeners of the namespace anew, where many have come and gone.

@@ -18,6 +18,9 @@ impl Attachment {
     /// listeners. Connections that were accepted go on.
     pub(crate) fn detach(&mut self) -> impl Future<Output = ()> + use<> {
         (self.program, self.link) = (None, None);
+        if let Err(error) = self.stop_following() {
+            tracing::warn!(%error, target = self.target.name, "new connections are followed on");
+        }
         let (target, ports) = (self.target.clone(), self.ports.clone());
         let begun = Instant::now();
         async move {

@@ -58,6 +58,14 @@ impl Sources {
         !self.any && self.names.is_empty()
     }
 
+    pub(super) fn is_any(&self) -> bool {
+        self.any
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.names.keys().map(|name| &**name)
+    }
+
     pub(super) fn place(&self, name: &str) -> Option<Place> {
         self.named(name).or(self.any.then_some(Place::Within))
     }

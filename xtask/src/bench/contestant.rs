@@ -9,6 +9,8 @@ pub(super) enum Contestant {
     Direct,
     /// The agent, with this many routes on the target.
     Byway { routes: u32 },
+    /// The agent, with connections that go straight to the app until they are keyed.
+    Straight,
     /// The agent, with the target steered ahead of any route.
     Armed,
     /// haproxy, steered to by the agent's program.
@@ -32,10 +34,10 @@ impl Protocol {
 
     /// Who takes part in a comparison.
     pub(super) fn contestants(self) -> Vec<Contestant> {
-        use Contestant::{Direct, Envoy, Haproxy, Nginx};
+        use Contestant::{Direct, Envoy, Haproxy, Nginx, Straight};
         let byway = Contestant::BYWAY;
         match self {
-            Self::Http1 => vec![Direct, byway, Haproxy, Nginx],
+            Self::Http1 => vec![Direct, Straight, byway, Haproxy, Nginx],
             Self::Http2 => vec![Direct, byway, Haproxy, Nginx, Envoy],
         }
     }
@@ -55,6 +57,7 @@ impl fmt::Display for Contestant {
             Self::Direct => f.pad("direct"),
             Self::BYWAY => f.pad("byway"),
             Self::Byway { routes } => f.pad(&format!("byway, {routes} routes")),
+            Self::Straight => f.pad("byway, straight"),
             Self::Armed => f.pad("byway, armed"),
             Self::Haproxy => f.pad("haproxy"),
             Self::Nginx => f.pad("nginx"),

@@ -124,8 +124,12 @@ impl<'a> Stage<'a> {
     /// Has a contestant take its place, and proves that it is there.
     pub(super) fn ready(&self, contestant: Contestant) -> Result<Ready<'_>> {
         let agent = match contestant {
-            Contestant::Byway { routes } => Some(self.agent(routes)?),
-            Contestant::Armed => Some(self.start(&Routes::new().armed(&self.app(contestant).pod, &PORTS))?),
+            Contestant::Byway { routes } => Some(self.agent(contestant, routes)?),
+            Contestant::Straight => Some(self.agent(contestant, 1)?),
+            Contestant::Armed => {
+                let armed = Routes::new().armed(&self.app(contestant).pod, &PORTS);
+                Some(self.start(contestant, &armed)?)
+            }
             _ => None,
         };
         let ready = Ready { stage: self, contestant, agent };
@@ -134,7 +138,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Starts the agent. The preview has the last of the routes, so that finding it is no luck.
-    fn agent(&self, routes: u32) -> Result<Agent> {
+    fn agent(&self, contestant: Contestant, routes: u32) -> Result<Agent> {
         let names: Vec<String> = (1..=routes).map(|n| format!("bench/preview-{n}")).collect();
         let mut document = Routes::new();
         for (n, name) in (1..).zip(&names) {
@@ -142,13 +146,15 @@ impl<'a> Stage<'a> {
             document = document.preview(Preview::new(name, &key).backend(&self.preview.pod));
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let target = &self.app(Contestant::BYWAY).pod;
-        self.start(&document.target(target, &PORTS, &names))
+        let target = &self.app(contestant).pod;
+        self.start(contestant, &document.target(target, &PORTS, &names))
     }
 
-    fn start(&self, document: &Routes) -> Result<Agent> {
+    fn start(&self, contestant: Contestant, document: &Routes) -> Result<Agent> {
+        let mode = if contestant == Contestant::Straight { "direct" } else { "proxy" };
         // No connection of a burst may pass the agent by: it would make it look fast.
-        let agent = Agent::builder(&self.net).args(["--max-backlog", "4096"]).start(document)?;
+        let args = ["--max-backlog", "4096", "--mode", mode];
+        let agent = Agent::builder(&self.net).args(args).start(document)?;
         thread::sleep(SETTLE);
         Ok(agent)
     }
@@ -213,7 +219,7 @@ impl Ready<'_> {
             Contestant::Byway { routes: 0 } => {
                 ensure!(seen == 0.0, "the agent saw {seen} requests without a route");
             }
-            Contestant::Byway { .. } | Contestant::Armed => {
+            Contestant::Byway { .. } | Contestant::Straight | Contestant::Armed => {
                 ensure!(seen >= asked * 0.99, "the agent saw only {seen} of {asked} requests");
             }
             _ => {}
@@ -239,7 +245,7 @@ impl Ready<'_> {
         let preview = format!("preview {port}");
         let (stable, keyed) = match self.contestant {
             Contestant::Direct | Contestant::Armed | Contestant::Byway { routes: 0 } => (app.clone(), app),
-            Contestant::Byway { .. } => (app, preview),
+            Contestant::Byway { .. } | Contestant::Straight => (app, preview),
             _ => (format!("app {direct}"), preview),
         };
         for (key, wanted) in [(None, stable), (Some(KEY), keyed)] {

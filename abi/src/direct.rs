@@ -1,0 +1,347 @@
+//! Connections that go straight from the client to the app, and how one is taken over when it is keyed.
+//!
+//! The programs at a pod's interfaces follow each connection from its SYN on. They know where the next request head
+//! begins, look through it there, and hold what is keyed or in doubt: the packet is dropped, and a copy of it goes to the
+//! agent. The agent decides. It lets go, and the copies go on to the app; or it takes over, with a socket of its own that
+//! stands in for the app's (the *clone*), and from then on the programs change the app's port for the clone's.
+
+/// Most connections that are followed on one node.
+pub const MAX_CONNS: u32 = 131_072;
+/// Most (target, key) pairs on one node.
+pub const MAX_KEYS: u32 = 65_536;
+/// Most addresses whose connections are decided by their origin.
+pub const MAX_ORIGINS: u32 = 16_384;
+/// Bytes of an answer's beginning that are kept.
+pub const MAX_ANSWER: usize = 760;
+/// Most bytes of one packet that an event carries. What is beyond comes again, by retransmission.
+pub const MAX_FRAME: usize = 16_384;
+/// Most bytes of a head that the program in the kernel looks at.
+pub const MAX_SCAN: usize = 4096;
+/// Where in the heartbeats that of the thread is which takes connections over.
+pub const BEAT: u32 = crate::MAX_WORKERS;
+
+/// The ports of clones: below 1024, so that they never collide with what the app's own `connect` draws, and of one prefix,
+/// so that one comparison tells. That the app listens on one of them does no harm: a clone is an established socket.
+pub const CLONE_PORTS: core::ops::Range<u16> = 896..904;
+
+/// Marks of injected packets (`SO_MARK`): for the app's socket, as if they had not been held.
+pub const MARK_APP: u32 = 0xb1a9_0001;
+/// For the clone, or for whom the connection belongs to by now.
+pub const MARK_CLONE: u32 = 0xb1a9_0002;
+/// For nobody: asks for an [`Event::SOCKET`].
+pub const MARK_ASK: u32 = 0xb1a9_0003;
+
+/// In what hands a connection is: [`Conn::state`].
+pub mod state {
+    /// The app's. Its heads are looked through.
+    pub const DIRECT: u64 = 1;
+    /// The app's for good: it cannot be read, or nobody was there to read it.
+    pub const OPAQUE: u64 = 2;
+    /// The agent decides. What the client sends meanwhile is copied and dropped.
+    pub const HELD: u64 = 3;
+    /// The clone's.
+    pub const TAKEN: u64 = 4;
+    /// The entry under a clone's port: what the clone sends goes out from the app's.
+    pub const CLONE: u64 = 5;
+}
+
+/// Bits of [`Conn::flags`].
+pub mod flag {
+    /// The app's socket stands.
+    pub const ALIVE: u32 = 1;
+    /// The last request was a HEAD.
+    pub const HEAD: u32 = 2;
+    /// A request came before the one before was answered: what is answered cannot be told any more.
+    pub const PIPELINED: u32 = 4;
+    /// The app's socket has been told that the client has ended, so it is not asked any more to take anything.
+    pub const ENDED: u32 = 8;
+    /// ... and has said something since.
+    pub const SAID: u32 = 16;
+    /// A request came, and no byte of its answer yet.
+    pub const ASKED: u32 = 32;
+    /// The clone can take packets.
+    pub const READY: u32 = 64;
+    /// The clone has gone.
+    pub const GONE: u32 = 128;
+    /// It cannot go back to the app.
+    pub const COMMITTED: u32 = 256;
+}
+
+/// A connection.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Conn {
+    /// See [`state`]. Changed by compare-and-swap where the agent changes it.
+    pub state: u64,
+    /// Monotonic nanoseconds: of the SYN; of a gap; of the hold, by which the agent tells one hold from another.
+    pub at: u64,
+    /// See [`flag`].
+    pub flags: u32,
+    /// Slot of the target.
+    pub slot: u32,
+    /// Sequence number at which the client's next head begins.
+    pub next: u32,
+    /// Behind the last byte that was held.
+    pub held: u32,
+    /// Requests so far.
+    pub requests: u32,
+    /// What the client has acknowledged, when it was looked at last.
+    pub acked: u32,
+    /// Behind the last byte that the app has sent.
+    pub app_end: u32,
+    /// Where the answer to the last request begins.
+    pub answer: u32,
+    /// The last bytes that the app has sent.
+    pub tail: [u8; 8],
+    /// The other port: the clone's where it is taken, the app's in the clone's entry.
+    pub port: u32,
+    /// [`Reason`] that it is held for.
+    pub reason: u32,
+}
+
+/// How the app's last answer begins.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Answer {
+    /// Sequence number of the first byte.
+    pub seq: u32,
+    /// Bytes here.
+    pub len: u32,
+    /// The bytes.
+    pub bytes: [u8; MAX_ANSWER],
+}
+
+/// Why a packet is held.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Something in it may be a key.
+    Key = 1,
+    /// The head is not complete, or too long to be looked at.
+    Incomplete = 2,
+    /// The body ends where only its own framing tells.
+    Chunked = 3,
+    /// The client asks for another protocol.
+    Upgrade = 4,
+    /// There is more behind the request.
+    Second = 5,
+    /// The lengths are not beyond doubt.
+    Framing = 6,
+    /// The packet begins before the head.
+    Straddles = 7,
+    /// A client of HTTP/2.
+    Http2 = 8,
+    /// The line is not of the grammar that is known here.
+    Line = 9,
+}
+
+impl Reason {
+    /// All, in the order of their values.
+    pub const ALL: [Self; 9] = [
+        Self::Key,
+        Self::Incomplete,
+        Self::Chunked,
+        Self::Upgrade,
+        Self::Second,
+        Self::Framing,
+        Self::Straddles,
+        Self::Http2,
+        Self::Line,
+    ];
+}
+
+/// What a head is scanned for: one for all targets of the node, so what it lets through for one may be held up for
+/// another, never the other way round.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Filter {
+    /// Bit n: there is a key of n bytes.
+    pub lengths: u64,
+    /// Bits of [`look`] for all headers.
+    pub all: u64,
+    /// Bits of [`look`] by [`name_hash`] of the first four letters of a header's name.
+    pub names: [u8; 256],
+    /// 1: the byte can be part of a key.
+    pub token: [u8; 256],
+    /// Bit n: there is a key with these bits in its hash, see [`bloom_bit`].
+    pub bloom: [u8; 8192],
+}
+
+/// Bits of [`Filter::names`]: what to look for in a header.
+pub mod look {
+    /// It may be one that says how long the body is.
+    pub const FRAMING: u8 = 1;
+    /// Keys.
+    pub const KEYS: u8 = 2;
+    /// Keys, if the letters `by` occur.
+    pub const MEMBERS: u8 = 4;
+}
+
+/// Which entry of [`Filter::names`] the first four letters of a header's name (in any case) have.
+#[must_use]
+pub const fn name_hash(first_four: u32) -> u32 {
+    (first_four | 0x2020_2020).wrapping_mul(0x9e37_79b1) >> 24
+}
+
+/// One more byte of a token.
+#[must_use]
+pub const fn hash_byte(hash: u64, byte: u8) -> u64 {
+    let hash = (hash ^ byte as u64).wrapping_mul(MULTIPLIER);
+    hash ^ hash >> 29
+}
+
+/// What the tokens of one namespace are mixed with.
+#[must_use]
+pub const fn salt(ns: u64) -> u64 {
+    let salt = (ns ^ 0x5bd1_e995).wrapping_mul(MULTIPLIER);
+    salt ^ salt >> 31
+}
+
+/// Of a whole key, for one namespace.
+#[must_use]
+pub fn hash(key: &[u8], ns: u64) -> u64 {
+    key.iter().fold(0, |hash, byte| hash_byte(hash, *byte)) ^ salt(ns)
+}
+
+/// The bit of [`Filter::bloom`] of a hash.
+#[must_use]
+pub const fn bloom_bit(hash: u64) -> u32 {
+    (hash >> 40) as u32 & 0xffff
+}
+
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// What a program tells the agent. The first [`Event::frame`] bytes of the packet follow, from its link header on.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Event {
+    /// The connection.
+    pub key: crate::DialKey,
+    /// Of the values below.
+    pub kind: u32,
+    /// Interface.
+    pub interface: u32,
+    /// TCP sequence number of the packet.
+    pub seq: u32,
+    /// What it acknowledges.
+    pub ack: u32,
+    /// Bytes of payload.
+    pub len: u32,
+    /// Where the IP header begins.
+    pub ip: u32,
+    /// Where the TCP header begins.
+    pub tcp: u32,
+    /// Where the payload begins.
+    pub payload: u32,
+    /// Bytes of the packet that follow.
+    pub frame: u32,
+    /// Always 0.
+    pub pad: u32,
+    /// Monotonic nanoseconds.
+    pub at: u64,
+    /// The connection as it was then.
+    pub conn: Conn,
+    /// The app's socket as it was then.
+    pub socket: Socket,
+}
+
+impl Event {
+    /// A connection is held from this packet on.
+    pub const HOLD: u32 = 1;
+    /// One more packet of a held connection.
+    pub const MORE: u32 = 2;
+    /// How the app's socket stands.
+    pub const SOCKET: u32 = 3;
+    /// The app has ended a held connection.
+    pub const APP_ENDED: u32 = 4;
+    /// A server of HTTP/2 spoke first.
+    pub const HTTP2: u32 = 5;
+}
+
+/// What a clone needs to know of the app's socket (`struct tcp_sock`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Socket {
+    /// 1: there is one.
+    pub found: u32,
+    /// TCP state (`skc_state`).
+    pub state: u32,
+    /// Behind the last byte that was sent.
+    pub snd_nxt: u32,
+    /// The first byte that is not acknowledged.
+    pub snd_una: u32,
+    /// Behind the last byte that the app has written.
+    pub write_seq: u32,
+    /// Behind the last byte that has come.
+    pub rcv_nxt: u32,
+    /// Behind the last byte that the app has read.
+    pub copied_seq: u32,
+    /// What the client may send,
+    pub rcv_wnd: u32,
+    /// from here on.
+    pub rcv_wup: u32,
+    /// What the client lets be sent.
+    pub snd_wnd: u32,
+    /// The most it ever did.
+    pub max_window: u32,
+    /// The largest segment.
+    pub mss_clamp: u32,
+    /// What is added to the clock for timestamps.
+    pub tsoffset: u32,
+    /// Two bytes of `rx_opt`, with the bits of what was negotiated.
+    pub options: [u8; 2],
+    /// Always 0.
+    pub pad: [u8; 2],
+}
+
+/// An order to the program that changes connections, and its answer.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Order {
+    /// The connection.
+    pub key: crate::DialKey,
+    /// Of the values below.
+    pub what: u32,
+    /// 0 when it was done; else negative.
+    pub done: i32,
+    /// The hold that is meant: [`Conn::at`].
+    pub at: u64,
+    /// The state to go to.
+    pub state: u64,
+    /// Where the next head begins.
+    pub next: u32,
+    /// Where the answer begins.
+    pub answer: u32,
+    /// Bits of [`flag`] to set.
+    pub flags: u32,
+    /// The clone's port.
+    pub port: u32,
+    /// Requests that were let go.
+    pub requests: u32,
+    /// Always 0.
+    pub pad: u32,
+}
+
+impl Order {
+    /// The clone takes over. What comes is dropped until it can take packets.
+    pub const TAKE: u32 = 1;
+    /// The clone can take packets.
+    pub const READY: u32 = 2;
+    /// The app goes on, in [`Order::state`].
+    pub const RELEASE: u32 = 3;
+    /// Forget a connection whose clone has gone.
+    pub const FORGET: u32 = 4;
+    /// The app's socket will be ended before the clone is made, see [`flag::ENDED`].
+    pub const END_FIRST: u32 = 5;
+    /// From here on the connection cannot go back to the app.
+    pub const COMMIT: u32 = 6;
+}
+
+const _: () = {
+    assert!(size_of::<Conn>() == 64);
+    assert!(size_of::<Answer>() == 768);
+    assert!(size_of::<Filter>() == 8720);
+    assert!(size_of::<Socket>() == 56);
+    assert!(size_of::<Event>() == 48 + 48 + 64 + 56);
+    assert!(size_of::<Order>() == 96);
+};

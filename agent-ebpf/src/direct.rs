@@ -1,0 +1,63 @@
+//! Connections that go straight from the client to the app until they are keyed, in the order that packets meet the
+//! programs:
+//!
+//! - [`ingress`] and [`egress`]: small, loaded for each target; nearly every packet goes on from here;
+//! - [`judge`]: looks through a head, and holds what is keyed or in doubt; [`scan`] reads it;
+//! - [`turn`]: what is left to say to the app's socket of a connection that was taken over;
+//! - [`control`]: changes a connection on the agent's behalf, so that userspace never overwrites what the others write.
+//!
+//! `judge`, `turn` and `control` are loaded once per node, since the verifier takes long for them: the small ones jump.
+//! Whatever is not as it should be, the packet goes on to the app.
+
+mod control;
+mod egress;
+mod ingress;
+mod judge;
+mod packet;
+mod scan;
+mod turn;
+
+use core::ptr::read_volatile as read;
+
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use byway_abi::{
+    CLOSED,
+    direct::{BEAT, Event, MAX_FRAME},
+};
+
+use crate::maps::HEARTBEAT;
+use packet::Packet;
+use scan::Head;
+
+/// The next program, or the stack, decides (`TCX_NEXT`).
+const NEXT: i32 = -1;
+/// To the stack, past whoever follows (`TCX_PASS`).
+const PASS: i32 = 0;
+/// Dropped (`TCX_DROP`).
+const DROP: i32 = 2;
+
+/// Where the programs jump to.
+const JUDGE: u32 = 0;
+const TURN: u32 = 1;
+
+/// Where one packet is worked on: of this processor, and of nobody else before the programs end.
+#[repr(C)]
+pub(crate) struct Scratch {
+    packet: Packet,
+    head: Head,
+    event: Event,
+    frame: [u8; MAX_FRAME],
+}
+
+/// Twice what a new connection is given: whoever is passed by here is left to the app for good, and what is held when the
+/// agent hangs still reaches the app within a second.
+const MAX_AGE_NS: u64 = 500_000_000;
+
+/// Whether somebody takes what is held.
+#[inline(always)]
+fn is_taken_care_of() -> bool {
+    // SAFETY: a value of the map, read at once.
+    let beat = HEARTBEAT.get(BEAT).map_or(0, |beat| unsafe { read(beat) });
+    // SAFETY: no arguments.
+    beat & CLOSED == 0 && unsafe { bpf_ktime_get_ns() }.saturating_sub(beat) <= MAX_AGE_NS
+}

@@ -1,0 +1,141 @@
+//! Changes a connection on the agent's behalf (`BPF_PROG_TYPE_SYSCALL`, kernel 5.14). Loaded once per node.
+//!
+//! It is declared as a classifier, since aya knows no section of its type; the agent loads it as what it is.
+
+use core::ptr::read_volatile as read;
+
+use byway_abi::{
+    DialKey,
+    direct::{Conn, Order, flag, state},
+};
+
+use crate::maps::{ANSWERS, CONNS};
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "classifier")]
+extern "C" fn byway_control(order: *mut Order) -> i32 {
+    // SAFETY: the kernel hands a copy of the agent's order, which is of this size.
+    unsafe {
+        let done = carry_out(order);
+        (*order).done = if done.is_some() { 0 } else { -1 };
+    }
+    0
+}
+
+/// `None`: the connection has gone, or is another one by now.
+#[inline(always)]
+unsafe fn carry_out(order: *mut Order) -> Option<()> {
+    // SAFETY: the caller's; values of maps.
+    unsafe {
+        let key = key_of(order);
+        let what = read(&raw const (*order).what);
+        let conn = CONNS.get_ptr_mut(key)?;
+        if what == Order::FORGET {
+            let clone = DialKey { local_port: read(&raw const (*conn).port), ..key };
+            if read(&raw const (*conn).state) == state::TAKEN
+                && read(&raw const (*conn).at) == read(&raw const (*order).at)
+            {
+                let _ = CONNS.remove(clone);
+                let _ = CONNS.remove(key);
+                let _ = ANSWERS.remove(key);
+            }
+            return Some(());
+        }
+        if read(&raw const (*conn).at) != read(&raw const (*order).at) {
+            return None;
+        }
+        match what {
+            Order::TAKE => take(order, key, conn),
+            Order::READY => {
+                (*conn).flags |= flag::READY;
+                Some(())
+            }
+            Order::COMMIT => {
+                (*conn).flags |= flag::COMMITTED;
+                Some(())
+            }
+            Order::END_FIRST if read(&raw const (*conn).state) == state::HELD => {
+                (*conn).flags |= flag::ENDED;
+                Some(())
+            }
+            Order::RELEASE if read(&raw const (*conn).state) == state::HELD => {
+                let state = read(&raw const (*order).state);
+                if state == state::DIRECT {
+                    (*conn).next = read(&raw const (*order).next);
+                    (*conn).answer = read(&raw const (*order).answer);
+                    (*conn).acked = read(&raw const (*order).answer);
+                    (*conn).requests += read(&raw const (*order).requests);
+                    (*conn).flags =
+                        (read(&raw const (*conn).flags) & !flag::HEAD) | read(&raw const (*order).flags);
+                    (*conn).held = 0;
+                }
+                swap(conn, state)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Word by word, from the order itself: a copy made by LLVM reads through a pointer that was moved before, which the
+/// verifier refuses for a context.
+#[inline(always)]
+unsafe fn key_of(order: *mut Order) -> DialKey {
+    // SAFETY: fields of the order.
+    unsafe {
+        let word = |n: usize| read((&raw const (*order).key).cast::<u32>().add(n));
+        DialKey {
+            ns: u64::from(word(0)) | u64::from(word(1)) << 32,
+            remote: [word(2), word(3), word(4), word(5)],
+            local: [word(6), word(7), word(8), word(9)],
+            remote_port: word(10),
+            local_port: word(11),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn take(order: *mut Order, key: DialKey, conn: *mut Conn) -> Option<()> {
+    // SAFETY: as above.
+    unsafe {
+        let port = read(&raw const (*order).port);
+        let clone = DialKey { local_port: port, ..key };
+        let entry = Conn {
+            state: state::CLONE,
+            at: read(&raw const (*conn).at),
+            flags: flag::ALIVE,
+            slot: read(&raw const (*conn).slot),
+            next: 0,
+            held: 0,
+            requests: 0,
+            acked: 0,
+            app_end: 0,
+            answer: 0,
+            tail: [0; 8],
+            port: key.local_port,
+            reason: 0,
+        };
+        CONNS.insert(clone, entry, 0).ok()?;
+        (*conn).port = port;
+        let taken = swap(conn, state::TAKEN);
+        if taken.is_none() {
+            let _ = CONNS.remove(clone);
+        }
+        taken
+    }
+}
+
+/// From [`state::HELD`] on; `None` where a packet has changed it meanwhile.
+#[inline(always)]
+unsafe fn swap(conn: *mut Conn, to: u64) -> Option<()> {
+    let mut was = state::HELD;
+    // SAFETY: the state of a value of a map. core has no compare-and-swap on this target.
+    unsafe {
+        core::arch::asm!(
+            "r0 = cmpxchg_64({at} + 0, r0, {to})",
+            inout("r0") was,
+            at = in(reg) &raw mut (*conn).state,
+            to = in(reg) to,
+        );
+    }
+    (was == state::HELD).then_some(())
+}

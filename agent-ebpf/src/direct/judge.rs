@@ -1,0 +1,320 @@
+//! The packet at which a head begins, and all packets of connections that are held. Loaded once per node;
+//! [`ingress`](super::ingress) jumps here.
+
+use core::ptr::{addr_of_mut, read_volatile as read};
+
+use aya_ebpf::{
+    Global,
+    bindings::{BPF_F_CURRENT_NETNS, bpf_sock_tuple},
+    helpers::{
+        bpf_ktime_get_ns, bpf_sk_release, bpf_skb_load_bytes, bpf_skc_lookup_tcp, bpf_skc_to_tcp_sock,
+    },
+    macros::classifier,
+    programs::TcContext,
+};
+use byway_abi::direct::{Conn, Event, MARK_ASK, MAX_FRAME, MAX_SCAN, Reason, Socket, flag, state};
+
+use super::{
+    DROP, NEXT, Scratch, is_taken_care_of,
+    packet::{FIN, Packet, is_behind},
+    scan::{self, Found},
+};
+use crate::{
+    add,
+    maps::{CONNS, EVENTS, SCRATCH, TGT_COUNTERS},
+};
+
+macro_rules! offsets {
+    ($($name:ident)*) => { $(#[unsafe(no_mangle)] static $name: Global<u64> = Global::new(0);)* };
+}
+offsets! {
+    OFF_TP_STATE OFF_TP_SND_NXT OFF_TP_SND_UNA OFF_TP_WRITE_SEQ OFF_TP_RCV_NXT OFF_TP_COPIED OFF_TP_RCV_WND
+    OFF_TP_RCV_WUP OFF_TP_SND_WND OFF_TP_MAX_WIN OFF_TP_MSS_CLAMP OFF_TP_TSOFFSET OFF_TP_OPTIONS
+}
+
+/// So long a packet behind a missing head is dropped, to come again behind it.
+const GAP_NS: u64 = 1_000_000_000;
+/// So long a connection is held without a word from the agent.
+const HELD_NS: u64 = 8_000_000_000;
+/// Heads of this length are copied whole; longer ones are looked at again.
+const USUAL_HEAD: u32 = 1024;
+
+#[classifier]
+fn byway_judge(ctx: TcContext) -> i32 {
+    // SAFETY: the kernel hands a valid context.
+    unsafe { look(&ctx) }
+}
+
+#[inline(always)]
+unsafe fn look(ctx: &TcContext) -> i32 {
+    // SAFETY: values of maps; the packet is the one that `ingress` has put there.
+    unsafe {
+        let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return NEXT };
+        let packet = &(*scratch).packet;
+        let Some(conn) = CONNS.get_ptr_mut(packet.key) else { return NEXT };
+        if read(&raw const (*conn).state) == state::HELD {
+            return held(ctx, packet, conn);
+        }
+        let next = read(&raw const (*conn).next);
+        if packet.seq == next {
+            return judge(ctx, scratch, packet, conn);
+        }
+        if is_behind(packet.seq, next) {
+            return gap(conn);
+        }
+        hold(ctx, packet, conn, Reason::Straddles as u32)
+    }
+}
+
+/// What lies before it was lost, and a head may be in it. It comes again, and this one too.
+#[inline(always)]
+unsafe fn gap(conn: *mut Conn) -> i32 {
+    // SAFETY: a value of a map.
+    unsafe {
+        let (now, since) = (bpf_ktime_get_ns(), read(&raw const (*conn).at));
+        if read(&raw const (*conn).held) == 0 {
+            (*conn).held = 1;
+            (*conn).at = now;
+        } else if now.saturating_sub(since) > GAP_NS {
+            (*conn).state = state::OPAQUE;
+            if let Some(counters) = TGT_COUNTERS.get_ptr_mut(read(&raw const (*conn).slot)) {
+                add((&raw mut (*counters).direct_lost).cast(), 1);
+            }
+            return NEXT;
+        }
+    }
+    DROP
+}
+
+#[inline(always)]
+unsafe fn judge(ctx: &TcContext, scratch: *mut Scratch, packet: &Packet, conn: *mut Conn) -> i32 {
+    // SAFETY: values of maps.
+    unsafe {
+        let head = &raw mut (*scratch).head;
+        let mut found = scan::scan(copy(ctx, head, packet, USUAL_HEAD), packet.key.ns);
+        if found == Found::Incomplete as i32 && packet.len > USUAL_HEAD {
+            found = scan::scan(copy(ctx, head, packet, MAX_SCAN as u32), packet.key.ns);
+        }
+        let result = (*head).result;
+        let is_first = read(&raw const (*conn).requests) == 0;
+        if is_first {
+            if found == Found::NotHttp as i32 {
+                (*conn).state = state::OPAQUE;
+                return NEXT;
+            }
+            (*conn).app_end = packet.ack;
+            (*conn).answer = packet.ack;
+        }
+        if found != Found::Request as i32 {
+            return hold(ctx, packet, conn, result.reason);
+        }
+        let total = result.head + result.body;
+        if packet.len > total {
+            return hold(ctx, packet, conn, Reason::Second as u32);
+        }
+        let mut flags = read(&raw const (*conn).flags) & !flag::HEAD;
+        let owes = flags & flag::ASKED != 0 || is_behind(read(&raw const (*conn).app_end), packet.ack);
+        if !is_first && owes {
+            flags |= flag::PIPELINED;
+        }
+        if result.is_head == 1 {
+            flags |= flag::HEAD;
+        }
+        (*conn).flags = flags | flag::ASKED;
+        (*conn).held = 0;
+        (*conn).next = packet.seq.wrapping_add(total);
+        (*conn).requests += 1;
+        (*conn).answer = packet.ack;
+        (*conn).acked = packet.ack;
+        if let Some(counters) = TGT_COUNTERS.get_ptr_mut(read(&raw const (*conn).slot)) {
+            add((&raw mut (*counters).app_requests).cast(), 1);
+        }
+    }
+    NEXT
+}
+
+/// Copies the payload's beginning to where it is looked at; says how much.
+#[inline(always)]
+unsafe fn copy(ctx: &TcContext, head: *mut scan::Head, packet: &Packet, most: u32) -> u32 {
+    // SAFETY: a value of a map, of which `most` bytes at least may be written.
+    unsafe {
+        (*head).result = scan::Scanned { reason: Reason::Incomplete as u32, ..scan::Scanned::NOTHING };
+        (*head).len = if packet.len > most { most } else { packet.len };
+        let len = read(&raw const (*head).len); // as in `egress::begin`
+        if len == 0 || len > most {
+            return 0;
+        }
+        match bpf_skb_load_bytes(ctx.skb.skb.cast(), packet.payload, addr_of_mut!((*head).bytes).cast(), len)
+        {
+            0 => len,
+            _ => 0,
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn hold(ctx: &TcContext, packet: &Packet, conn: *mut Conn, reason: u32) -> i32 {
+    // SAFETY: a value of a map.
+    unsafe {
+        if !is_taken_care_of() {
+            return let_go(conn);
+        }
+        (*conn).reason = reason;
+        (*conn).acked = packet.ack;
+        (*conn).at = bpf_ktime_get_ns();
+        (*conn).held = held_until(packet);
+        (*conn).state = state::HELD;
+        if emit(ctx, packet, conn, Event::HOLD) {
+            return DROP;
+        }
+        let_go(conn)
+    }
+}
+
+/// Nobody is there to decide: the app's for good.
+#[inline(always)]
+unsafe fn let_go(conn: *mut Conn) -> i32 {
+    // SAFETY: a value of a map.
+    unsafe {
+        (*conn).state = state::OPAQUE;
+        if let Some(counters) = TGT_COUNTERS.get_ptr_mut(read(&raw const (*conn).slot)) {
+            add((&raw mut (*counters).direct_unheld).cast(), 1);
+        }
+    }
+    NEXT
+}
+
+/// Behind what of the packet is copied.
+#[inline(always)]
+fn held_until(packet: &Packet) -> u32 {
+    let most = MAX_FRAME as u32 - packet.payload;
+    if packet.len > most {
+        packet.seq.wrapping_add(most)
+    } else {
+        packet.end().wrapping_add(packet.flags & FIN)
+    }
+}
+
+#[inline(always)]
+unsafe fn held(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 {
+    // SAFETY: a value of a map; a field of the context.
+    unsafe {
+        let mark = read(&raw const (*ctx.skb.skb).mark);
+        if mark == MARK_ASK {
+            emit(ctx, packet, conn, Event::SOCKET);
+            return DROP;
+        }
+        let since = read(&raw const (*conn).at);
+        if !is_taken_care_of() || bpf_ktime_get_ns().saturating_sub(since) > HELD_NS {
+            return let_go(conn);
+        }
+        if is_behind(packet.ack, read(&raw const (*conn).acked)) {
+            (*conn).acked = packet.ack;
+            emit(ctx, packet, conn, Event::SOCKET);
+        }
+        if packet.len == 0 && packet.flags & FIN == 0 {
+            return NEXT;
+        }
+        // What is sent again may have grown.
+        let (until, end) = (read(&raw const (*conn).held), held_until(packet));
+        if !is_behind(packet.seq, until) && is_behind(end, until) {
+            (*conn).held = end;
+            emit(ctx, packet, conn, Event::MORE);
+            return DROP;
+        }
+        // The app may not have all that lies before the head.
+        if packet.len != 0 && !is_behind(packet.end(), read(&raw const (*conn).next)) { NEXT } else { DROP }
+    }
+}
+
+/// Tells the agent; whether there was room.
+#[inline(always)]
+pub(super) unsafe fn emit(ctx: &TcContext, packet: &Packet, conn: *mut Conn, kind: u32) -> bool {
+    let skb = ctx.skb.skb;
+    // SAFETY: values of maps; fields of the context.
+    unsafe {
+        let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return false };
+        let event = &raw mut (*scratch).event;
+        (*event).key = packet.key;
+        (*event).kind = kind;
+        (*event).interface = read(&raw const (*skb).ifindex);
+        (*event).seq = packet.seq;
+        (*event).ack = packet.ack;
+        (*event).len = packet.len;
+        (*event).ip = packet.ip;
+        (*event).tcp = packet.tcp;
+        (*event).payload = packet.payload;
+        (*event).pad = 0;
+        (*event).at = bpf_ktime_get_ns();
+        (*event).conn = *conn;
+        (*event).socket.found = 0;
+        if kind == Event::HOLD || kind == Event::SOCKET {
+            snapshot(ctx, packet, &raw mut (*event).socket);
+        }
+        let has_frame = kind == Event::HOLD || kind == Event::MORE;
+        (*event).frame = if has_frame { packet.payload + packet.len } else { 0 };
+        let mut len = read(&raw const (*event).frame) as usize; // as in `egress::begin`
+        if len > MAX_FRAME {
+            len = MAX_FRAME;
+        }
+        (*event).frame = len as u32;
+        let frame = addr_of_mut!((*scratch).frame);
+        if len > 0 && bpf_skb_load_bytes(skb.cast(), 0, frame.cast(), len as u32) != 0 {
+            return false;
+        }
+        let all = core::slice::from_raw_parts(event.cast::<u8>(), size_of::<Event>() + len);
+        const FORCE_WAKEUP: u64 = 2;
+        EVENTS.output::<[u8]>(all, FORCE_WAKEUP).is_ok()
+    }
+}
+
+/// Reads what a clone has to know.
+#[inline(always)]
+unsafe fn snapshot(ctx: &TcContext, packet: &Packet, to: *mut Socket) {
+    let key = &packet.key;
+    // SAFETY: offsets are those of the running kernel's BTF; the socket is referenced until it is released.
+    unsafe {
+        let mut tuple: bpf_sock_tuple = core::mem::zeroed();
+        let len = if packet.is_v4 == 1 {
+            let to = &mut tuple.__bindgen_anon_1.ipv4;
+            to.saddr = key.remote[3];
+            to.daddr = key.local[3];
+            to.sport = (key.remote_port as u16).to_be();
+            to.dport = (key.local_port as u16).to_be();
+            12
+        } else {
+            let to = &mut tuple.__bindgen_anon_1.ipv6;
+            to.saddr = key.remote;
+            to.daddr = key.local;
+            to.sport = (key.remote_port as u16).to_be();
+            to.dport = (key.local_port as u16).to_be();
+            36
+        };
+        let here = BPF_F_CURRENT_NETNS as i32 as u64;
+        let sk = bpf_skc_lookup_tcp(ctx.skb.skb.cast(), &raw mut tuple, len, here, 0);
+        if sk.is_null() {
+            return;
+        }
+        let tp = bpf_skc_to_tcp_sock(sk.cast()).cast::<u8>();
+        if !tp.is_null() {
+            let word = |offset: &Global<u64>| read(tp.add(offset.load() as usize).cast::<u32>());
+            (*to).state = u32::from(read(tp.add(OFF_TP_STATE.load() as usize)));
+            (*to).snd_nxt = word(&OFF_TP_SND_NXT);
+            (*to).snd_una = word(&OFF_TP_SND_UNA);
+            (*to).write_seq = word(&OFF_TP_WRITE_SEQ);
+            (*to).rcv_nxt = word(&OFF_TP_RCV_NXT);
+            (*to).copied_seq = word(&OFF_TP_COPIED);
+            (*to).rcv_wnd = word(&OFF_TP_RCV_WND);
+            (*to).rcv_wup = word(&OFF_TP_RCV_WUP);
+            (*to).snd_wnd = word(&OFF_TP_SND_WND);
+            (*to).max_window = word(&OFF_TP_MAX_WIN);
+            (*to).tsoffset = word(&OFF_TP_TSOFFSET);
+            (*to).mss_clamp = u32::from(read(tp.add(OFF_TP_MSS_CLAMP.load() as usize).cast::<u16>()));
+            let options = OFF_TP_OPTIONS.load() as usize;
+            (*to).options = [read(tp.add(options)), read(tp.add(options + 1))];
+            (*to).pad = [0; 2];
+            (*to).found = 1;
+        }
+        bpf_sk_release(sk.cast());
+    }
+}

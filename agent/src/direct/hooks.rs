@@ -1,0 +1,52 @@
+//! The programs at a pod's interfaces, and the socket that packets are injected by.
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+};
+
+use crate::{
+    kernel::{self, Template, TemplateError},
+    sys,
+    target::Netns,
+};
+
+/// Why connections to a target cannot be direct.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HooksError {
+    #[error(transparent)]
+    Program(#[from] TemplateError),
+    #[error("the pod has no interface but the loopback one")]
+    NoInterface,
+    #[error(
+        "the kernel refused a program at an interface, or a packet socket: {0}; that needs kernel 6.6, CAP_NET_ADMIN and CAP_NET_RAW"
+    )]
+    Io(#[from] io::Error),
+}
+
+/// Dropping it detaches the programs: held by the target, and by each connection that was taken over, whose packets they
+/// change.
+pub(crate) struct Hooks {
+    _links: Vec<OwnedFd>,
+    packets: OwnedFd,
+}
+
+impl Hooks {
+    /// Attaches to all interfaces of the namespace but the loopback one.
+    pub(crate) fn attach(template: &Template, netns: &Netns, ns: u64, slot: u32) -> Result<Self, HooksError> {
+        let made = netns.run(|| {
+            let links = kernel::follow_all(template, ns, slot);
+            Ok(links.and_then(|links| Ok((links, sys::packet_socket()?))))
+        })?;
+        let (links, packets) = made?;
+        if links.is_empty() {
+            return Err(HooksError::NoInterface);
+        }
+        Ok(Self { _links: links, packets })
+    }
+
+    /// Has a packet come in as if it came from outside.
+    pub(crate) fn inject(&self, frame: &[u8], interface: u32, protocol: u16, mark: u32) -> io::Result<()> {
+        sys::send_frame(self.packets.as_fd(), frame, interface, protocol, mark)
+    }
+}

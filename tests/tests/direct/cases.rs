@@ -1,0 +1,207 @@
+//! Requests that come in unusual ways. Each is answered by whom it is for, in order.
+
+use std::{
+    io::Write as _,
+    net::Shutdown,
+    thread,
+    time::{Duration, Instant},
+};
+
+use byway_tests::{Agent, App, Http, Raw, Stage, needs_root};
+
+use super::{KEYED, agent, counter, name};
+
+struct Case {
+    stage: Stage,
+    agent: Agent,
+    _app: App,
+}
+
+fn case() -> Option<Case> {
+    if needs_root() {
+        return None;
+    }
+    let stage = Stage::new().unwrap();
+    let app = stage.start_app().unwrap();
+    let agent = agent(&stage);
+    Some(Case { stage, agent, _app: app })
+}
+
+impl Case {
+    fn connect(&self) -> Http {
+        Http::new(self.stage.client.connect(self.stage.addresses()[0]).unwrap())
+    }
+
+    fn answers<const N: usize>(&self, http: &mut Http, wanted: [&str; N]) {
+        for (n, wanted) in wanted.into_iter().enumerate() {
+            let answer = http.response("GET").map(|it| it.text());
+            let answer = answer.unwrap_or_else(|e| panic!("answer {n}: {e:#}\n{}", self.agent.log()));
+            assert_eq!(name(&answer), wanted, "answer {n}\n{}\n{}", self.agent.log(), Agent::debug_routes());
+        }
+    }
+}
+
+fn head(keyed: bool) -> String {
+    let key = if keyed { format!("x-byway-key: {}\r\n", Stage::KEY) } else { String::new() };
+    format!("GET / HTTP/1.1\r\nhost: a\r\n{key}\r\n")
+}
+
+#[test]
+fn pipelined_in_one_segment() {
+    let Some(case) = case() else { return };
+    let mut http = case.connect();
+    http.send([head(false), head(true), head(false)].concat().as_bytes()).unwrap();
+    case.answers(&mut http, ["STABLE", "PREVIEW", "STABLE"]);
+    // None of them keyed: still straight, and a later one is read.
+    let mut http = case.connect();
+    http.send([head(false), head(false), head(false)].concat().as_bytes()).unwrap();
+    case.answers(&mut http, ["STABLE"; 3]);
+    http.send(head(false).as_bytes()).unwrap();
+    case.answers(&mut http, ["STABLE"]);
+    assert_eq!(counter(&case.stage, "directTaken"), 1, "{}", Agent::debug_routes());
+}
+
+#[test]
+fn behind_the_tail_of_a_body() {
+    let Some(case) = case() else { return };
+    let mut http = case.connect();
+    let post = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nSTABLE";
+    http.send(post.as_bytes()).unwrap();
+    thread::sleep(Duration::from_millis(20));
+    http.send(format!(" abc{}", &head(true)[..]).as_bytes()).unwrap();
+    let body = http.response("POST").unwrap().text();
+    assert_eq!(body, "STABLE abc");
+    case.answers(&mut http, ["PREVIEW"]);
+}
+
+#[test]
+fn bodies_full_of_what_looks_like_heads() {
+    let Some(case) = case() else { return };
+    let body = head(true).repeat(4 << 20 >> 5).into_bytes();
+    for keyed in [false, true] {
+        let mut http = case.connect();
+        let headers = if keyed { &KEYED[..] } else { &[] };
+        for _ in 0..2 {
+            let response = http.request("POST", "/", headers, &body).unwrap();
+            assert!(response.body == body, "keyed {keyed}: {} of {}", response.body.len(), body.len());
+        }
+        assert_eq!(name(&http.get("/", &KEYED).unwrap().text()), "PREVIEW", "{}", case.agent.log());
+        let response = http.request("POST", "/", &KEYED, &body).unwrap();
+        assert!(response.body == body);
+    }
+}
+
+#[test]
+fn with_a_half_close() {
+    let Some(case) = case() else { return };
+    for unkeyed in 0..2 {
+        let mut http = case.connect();
+        for _ in 0..unkeyed {
+            http.get("/", &[]).unwrap();
+        }
+        http.send(head(true).as_bytes()).unwrap();
+        http.stream().shutdown(Shutdown::Write).unwrap();
+        case.answers(&mut http, ["PREVIEW"]);
+    }
+    let mut http = case.connect();
+    http.send(head(false).as_bytes()).unwrap();
+    http.stream().shutdown(Shutdown::Write).unwrap();
+    case.answers(&mut http, ["STABLE"]);
+}
+
+#[test]
+fn byte_by_byte_and_long() {
+    let Some(case) = case() else { return };
+    let mut http = case.connect();
+    http.get("/", &[]).unwrap();
+    for byte in head(true).as_bytes() {
+        http.stream().write_all(&[*byte]).unwrap();
+        thread::sleep(Duration::from_micros(500));
+    }
+    case.answers(&mut http, ["PREVIEW"]);
+    for len in [1000, 3000, 4100, 20_000] {
+        for keyed in [true, false] {
+            let mut http = case.connect();
+            let long = "y".repeat(len);
+            let mut headers = vec![("x-long", long.as_str())];
+            headers.extend(KEYED.iter().filter(|_| keyed));
+            for _ in 0..2 {
+                let wanted = if keyed { "PREVIEW" } else { "STABLE" };
+                let answer = http
+                    .get("/", &headers)
+                    .unwrap_or_else(|e| panic!("{len}, {keyed}: {e:#}\n{}", case.agent.log()));
+                assert_eq!(name(&answer.text()), wanted, "{len}");
+            }
+        }
+    }
+}
+
+#[test]
+fn by_every_carrier_and_no_other_key() {
+    let Some(case) = case() else { return };
+    for (header, value, wanted) in [
+        ("x-byway-key", "pr-1", "PREVIEW"),
+        ("X-Byway-Key", "pr-1", "PREVIEW"),
+        ("x-byway-key", "pr-12", "STABLE"),
+        ("cookie", "a=b; byway-key=pr-1", "PREVIEW"),
+        ("cookie", "a=pr-1; baby=1", "STABLE"),
+        ("cookie", "byway-key=pr-12", "STABLE"),
+        ("baggage", "a=b,byway-key=pr-1", "PREVIEW"),
+        ("baggage", "byway-key=pr%2D1", "PREVIEW"),
+        ("baggage", "byway-key=pr%2D12", "STABLE"),
+        ("x-other", "pr-1", "STABLE"),
+    ] {
+        for unkeyed in 0..2 {
+            let mut http = case.connect();
+            for _ in 0..unkeyed {
+                assert_eq!(name(&http.get("/", &[("cookie", "c=d")]).unwrap().text()), "STABLE");
+            }
+            let answer = http.get("/", &[(header, value)]).unwrap().text();
+            assert_eq!(name(&answer), wanted, "{header}: {value}\n{}", case.agent.log());
+            assert_eq!(name(&http.get("/", &[]).unwrap().text()), "STABLE");
+        }
+    }
+    assert_eq!(counter(&case.stage, "directMissed"), 0);
+}
+
+#[test]
+fn what_is_not_http_goes_on_as_it_came() {
+    let Some(case) = case() else { return };
+    for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00\x01"[..], b"HELO x\r\n", b"get key\r\n"] {
+        let mut raw = Raw::new(case.stage.client.connect(case.stage.addresses()[0]).unwrap()).unwrap();
+        raw.send(bytes).unwrap();
+        raw.send(head(true)).unwrap();
+        // The app takes it for the rest of a head, and answers.
+        let received = raw.receive_until(Duration::from_secs(5), |it| it.windows(6).any(|w| w == b"STABLE"));
+        assert!(!received.bytes.is_empty(), "{}", case.agent.log());
+    }
+    assert_eq!(counter(&case.stage, "directTaken"), 0);
+}
+
+#[test]
+fn a_client_that_resets_while_it_is_held_is_gone() {
+    let Some(case) = case() else { return };
+    let http = case.connect();
+    http.stream().write_all(b"GET / HTTP/1.1\r\nhost: a\r\nx-byway-key: pr").unwrap();
+    thread::sleep(Duration::from_millis(50));
+    Raw::new(http.stream().try_clone().unwrap()).unwrap().reset().unwrap();
+    drop(http);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(1) {
+        assert_eq!(name(&case.connect().get("/", &KEYED).unwrap().text()), "PREVIEW");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn requests_are_counted_where_they_went() {
+    let Some(case) = case() else { return };
+    let mut http = case.connect();
+    for _ in 0..5 {
+        http.get("/", &[]).unwrap();
+    }
+    http.get("/", &KEYED).unwrap();
+    assert_eq!(counter(&case.stage, "appRequests"), 5, "{}", Agent::debug_routes());
+    assert_eq!(counter(&case.stage, "previewRequests"), 1);
+    assert_eq!(counter(&case.stage, "directTaken"), 1);
+}

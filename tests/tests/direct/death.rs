@@ -1,0 +1,133 @@
+//! The agent dies or hangs: direct connections see nothing of it, and one that is being taken over reaches the app or ends.
+
+use std::{
+    io::Write as _,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+use byway_tests::{Http, Stage, eventually, needs_root};
+
+use super::{KEYED, agent, any_address, name, steered};
+
+/// What a client sees whose connection is being taken over.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    /// The app answers.
+    App,
+    /// The connection ends.
+    Ends,
+}
+
+#[test]
+fn at_every_step_of_a_takeover() {
+    if needs_root() {
+        return;
+    }
+    let stage = Stage::new().unwrap();
+    let server = byway_tests::Server::Go;
+    let mut app = server.start(&stage.app, "STABLE", any_address(), &[]).unwrap();
+    app.wait_listening(Stage::PORT).unwrap();
+    for (step, fate) in [
+        ("held", Fate::App),
+        ("cloned", Fate::App),
+        ("taken", Fate::App),
+        ("ended", Fate::Ends),
+        ("ready", Fate::Ends),
+        ("given", Fate::Ends),
+    ] {
+        for to in stage.addresses() {
+            let args = ["--mode", "direct", "--die-at", step];
+            let mut agent = stage.agent().args(args).start(&stage.routes()).unwrap();
+            let mut http = Http::new(stage.client.connect(to).unwrap());
+            assert_eq!(name(&http.get("/", &[]).unwrap().text()), "STABLE");
+            let mut others: Vec<Http> =
+                (0..50).map(|_| Http::new(stage.client.connect(to).unwrap())).collect();
+            others.iter_mut().for_each(|it| drop(it.get("/", &[]).unwrap()));
+            let begun = Instant::now();
+            let answer = http.get("/", &KEYED).map(|it| name(&it.text()).to_owned());
+            let took = begun.elapsed();
+            match fate {
+                Fate::App => assert_eq!(answer.as_deref().unwrap(), "STABLE", "{step}, {to}"),
+                Fate::Ends => assert!(answer.is_err(), "{step}, {to}: {answer:?}"),
+            }
+            assert!(took < Duration::from_secs(1), "{step}, {to}: {took:?}");
+            let ended = eventually(Duration::from_secs(5), || agent.ended().unwrap());
+            assert!(ended.is_some_and(|it| !it.success()), "it did not die at {step}");
+            for other in &mut others {
+                assert_eq!(name(&other.get("/", &KEYED).unwrap().text()), "STABLE", "{step}, {to}");
+            }
+            eprintln!("{step}, {to}: {fate:?} after {took:?}");
+        }
+    }
+    assert_eq!(app.log(), "", "the app noticed something");
+}
+
+#[test]
+fn under_load_with_many_connections() {
+    if needs_root() {
+        return;
+    }
+    let stage = Stage::new().unwrap();
+    let mut app = byway_tests::Server::Nginx.start(&stage.app, "STABLE", any_address(), &[]).unwrap();
+    app.wait_listening(Stage::PORT).unwrap();
+    let open = |count: usize| -> Vec<Http> {
+        let connect = |n: usize| {
+            let mut http = Http::new(stage.client.connect(stage.addresses()[n % 2]).unwrap());
+            assert_eq!(name(&http.get("/", &[]).unwrap().text()), "STABLE");
+            http
+        };
+        (0..count).map(connect).collect()
+    };
+    for hangs in [false, true] {
+        // Those that a late agent took from their start would end with it.
+        let all_direct = || {
+            let (agent, direct) = (agent(&stage), open(1000));
+            (steered(&stage) == 0).then_some((agent, direct))
+        };
+        let (mut agent, mut direct) = eventually(Duration::from_secs(60), all_direct).unwrap();
+        let mut taken = open(20);
+        for http in &mut taken {
+            assert_eq!(name(&http.get("/", &KEYED).unwrap().text()), "PREVIEW");
+        }
+        let (stop, asked) = (AtomicBool::default(), AtomicU64::default());
+        thread::scope(|scope| {
+            let busy: Vec<Http> = direct.drain(..16).collect();
+            for mut http in busy {
+                let (stop, asked) = (&stop, &asked);
+                scope.spawn(move || {
+                    while !stop.load(Relaxed) {
+                        assert_eq!(name(&http.get("/", &[]).unwrap().text()), "STABLE");
+                        asked.fetch_add(1, Relaxed);
+                    }
+                });
+            }
+            thread::sleep(Duration::from_millis(300));
+            if hangs {
+                agent.sigstop().unwrap();
+                thread::sleep(Duration::from_millis(600));
+                // Its heartbeat is old: a key reaches the app at once.
+                let begun = Instant::now();
+                assert_eq!(name(&direct[0].get("/", &KEYED).unwrap().text()), "STABLE");
+                assert!(begun.elapsed() < Duration::from_millis(200), "{:?}", begun.elapsed());
+                agent.sigcont().unwrap();
+            }
+            agent.sigkill();
+            let before = asked.load(Relaxed);
+            let more = || (asked.load(Relaxed) > before + 200).then_some(());
+            let goes_on = eventually(Duration::from_secs(20), more);
+            stop.store(true, Relaxed);
+            assert!(goes_on.is_some(), "{before} requests and no more");
+        });
+        for http in &mut taken {
+            let begun = Instant::now();
+            let _ = http.stream().write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+            assert!(http.response("GET").is_err(), "its connection was the agent's");
+            assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        }
+        for http in &mut direct {
+            assert_eq!(name(&http.get("/", &KEYED).unwrap().text()), "STABLE");
+        }
+    }
+}
