@@ -204,3 +204,52 @@ fn whole_bodies_arrive_both_ways() {
         }
     });
 }
+
+#[test]
+fn an_idle_connection_and_an_open_stream_take_little() {
+    const CONNECTIONS: i64 = 500;
+    const STREAMS: i64 = 1000;
+    let Some(stage) = Stage::new() else { return };
+    run(async {
+        let listeners = [peer::listen(&stage.app), peer::listen(&stage.preview)];
+        let agent = stage.agent();
+        for listener in listeners {
+            tokio::spawn(async move {
+                loop {
+                    let mut connection = peer::accept(&listener).await;
+                    tokio::spawn(async move {
+                        let mut open = Vec::new();
+                        while let Some(Ok((request, mut respond))) = connection.accept().await {
+                            let ends = request.uri().path() == "/";
+                            open.push(respond.send_response(http::Response::new(()), ends).unwrap());
+                        }
+                    });
+                }
+            });
+        }
+        let warm = Client::connect(&stage).await;
+        warm.get("/", &[]).await.unwrap();
+        warm.get("/", &[KEY]).await.unwrap();
+        let before = agent.resident_kib().unwrap();
+        let mut idle = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let client = Client::connect(&stage).await;
+            client.get("/", &[]).await.unwrap();
+            idle.push(client);
+        }
+        let each = (agent.resident_kib().unwrap() - before) * 1024 / CONNECTIONS;
+        eprintln!("an idle connection takes {each} bytes");
+        assert!(each < 16 << 10, "an idle connection takes {each} bytes");
+        for headers in [&[][..], &[KEY]] {
+            let before = agent.resident_kib().unwrap();
+            let mut open = Vec::new();
+            for _ in 0..STREAMS {
+                let (response, to) = warm.begin("POST", "/open", headers, false).await;
+                open.push((response.await.unwrap(), to));
+            }
+            let each = (agent.resident_kib().unwrap() - before) * 1024 / STREAMS;
+            eprintln!("of {STREAMS} open streams, keyed {}, each takes {each} bytes", !headers.is_empty());
+            assert!(each < 2 << 10, "a stream takes {each} bytes");
+        }
+    });
+}

@@ -47,8 +47,9 @@ impl Multiplex<'_> {
             }
             self.home_ended = Ended::PassedOn;
         }
-        let done = self.client_ended == Ended::PassedOn && self.home_ended == Ended::PassedOn;
-        done.then_some(Stop::Done)
+        let both = self.client_ended == Ended::PassedOn && self.home_ended == Ended::PassedOn;
+        // Whoever has half-closed may still wait for answers.
+        (both && self.switch.away() == 0).then_some(Stop::Done)
     }
 
     /// A side that has half-closed may reset later, or turn out to have closed when something is sent to it.
