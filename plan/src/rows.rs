@@ -60,7 +60,12 @@ pub struct PodRow {
     pub ready: bool,
     /// It is being deleted.
     pub terminating: bool,
+    /// It has a proxy of Consul's.
+    pub in_consul: bool,
 }
+
+/// What Consul puts on a pod that it has injected its proxy into: a label and an annotation.
+pub const IN_CONSUL: &str = "consul.hashicorp.com/connect-inject-status";
 
 /// A pod of a preview.
 #[derive(Clone, Debug, PartialEq)]

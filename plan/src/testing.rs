@@ -179,6 +179,7 @@ fn pod(of: &str, ip: [u8; 4], node: Option<&str>) -> PodRow {
         ips: vec![ip.into()],
         ready: true,
         terminating: false,
+        in_consul: false,
     }
 }
 

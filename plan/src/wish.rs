@@ -34,6 +34,8 @@ pub struct Wish {
     pub agents_namespace: Name,
     /// `metadata.generation` of the NetworkPolicy that is there.
     pub network_policy: Option<i64>,
+    /// Pods of the target have a proxy of Consul's.
+    pub in_consul: bool,
     /// What of the namespace bears on it.
     pub around: Arc<Around>,
     /// `metadata.generation` of the Deployment after it was written or found as wanted last.
@@ -73,8 +75,9 @@ impl Wish {
         let mut hasher = DefaultHasher::new();
         let settled = (rules.allow_keyless, &child, network_policy);
         (&standing.uid, preview.metadata.generation, present, settled).hash(&mut hasher);
+        let in_consul = present && is_in_consul(world, standing);
         if present {
-            target_version(world, standing).hash(&mut hasher);
+            (target_version(world, standing), in_consul).hash(&mut hasher);
             around_hash.hash(&mut hasher);
         }
         Self {
@@ -85,6 +88,7 @@ impl Wish {
             allow_keyless: rules.allow_keyless,
             agents_namespace: rules.agents_namespace.clone(),
             network_policy,
+            in_consul,
             around: around.clone(),
             settled: world.clones.get(&standing.uid).and_then(CloneOutcome::settled),
             version: hasher.finish().max(1),
@@ -96,6 +100,14 @@ impl Wish {
     pub fn trusts(&self, meta: &ObjectMeta) -> bool {
         self.settled.is_none() || self.settled == meta.generation
     }
+}
+
+/// Whether Consul injects its proxy into pods of the target, asked to or by default.
+fn is_in_consul(world: &World, standing: &Standing) -> bool {
+    let target = standing.preview.spec.target.as_ref();
+    let scope = target.and_then(|target| world.scope_of(&standing.name.namespace, target));
+    let pods = scope.and_then(|scope| world.pods_of(&scope));
+    pods.is_some_and(|pods| pods.iter().any(|(_, pod)| pod.in_consul))
 }
 
 /// Changes with the target, and with the workload that it takes its template from.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use byway_api::{Key, NodeRoutes, Preview, PreviewTarget, TargetKind, names};
 use byway_plan::clone::{Children, Found, Refusal, Source, Surroundings, of_target, source_of};
-use byway_plan::rows::{PolicyRow, SelectorRow, ServiceRow};
+use byway_plan::rows::{IN_CONSUL, PolicyRow, SelectorRow, ServiceRow};
 use jiff::Timestamp;
 use k8s_openapi::api::{
     admissionregistration::v1::MutatingWebhookConfiguration,
@@ -182,6 +182,7 @@ impl TargetFacts {
             network_policies: &policies,
             // Only a NetworkPolicy that is made for the agents names it, and that is not looked at.
             agents_namespace: "byway",
+            in_consul: self.own_pods().iter().any(|pod| pod.annotations().contains_key(IN_CONSUL)),
             claims: claims.as_ref(),
         };
         Some(of_target(&self.preview, &self.key(), &source, &around))

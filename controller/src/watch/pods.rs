@@ -1,7 +1,7 @@
 //! Pods as rows: of targets, of previews, of agents.
 
 use byway_api::names;
-use byway_plan::rows::{AgentRow, Name, PodRow, PreviewPodRow, Ref};
+use byway_plan::rows::{AgentRow, IN_CONSUL, Name, PodRow, PreviewPodRow, Ref};
 
 use super::problem::{self, problem};
 use super::slim::Pod;
@@ -24,6 +24,7 @@ fn pod(pod: &Pod) -> Option<PodRow> {
         ips: pod.status.pod_ips.iter().filter_map(|ip| ip.ip.parse().ok()).collect(),
         ready: pod.is("Ready"),
         terminating: meta.deletion_timestamp.is_some(),
+        in_consul: meta.annotations.as_ref().is_some_and(|it| it.contains_key(IN_CONSUL)),
     })
 }
 

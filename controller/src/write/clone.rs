@@ -104,6 +104,7 @@ async fn build(client: &Client, wish: &Wish) -> Result<Children, Stop> {
         selectors: &wish.around.selectors,
         network_policies: &wish.around.policies,
         agents_namespace: &wish.agents_namespace,
+        in_consul: wish.in_consul,
         claims: Some(&claims),
     };
     Ok(of_target(preview, key, &source, &around)?)

@@ -30,7 +30,7 @@ pub(super) fn turn(
     ports: &[u16],
     consul: mesh::Consul,
 ) -> Vec<Warning> {
-    let mut warnings = Vec::new();
+    let mut warnings = Vec::from_iter(mesh::consul(annotations, consul));
     let mut addresses = Vec::new();
     annotations.retain(|name, value| match fate(name) {
         _ if labels::is_own(name) => false,
@@ -50,7 +50,6 @@ pub(super) fn turn(
     });
     warnings.extend((!addresses.is_empty()).then(|| warn::addresses(&addresses)));
     warnings.extend(dapr(annotations, preview));
-    warnings.extend(mesh::consul(annotations, consul));
     mesh::exclude(annotations, ports);
     warnings
 }

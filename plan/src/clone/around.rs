@@ -15,6 +15,8 @@ pub struct Surroundings<'a> {
     pub network_policies: &'a [PolicyRow],
     /// Where the agents run.
     pub agents_namespace: &'a str,
+    /// Pods of the target have a proxy of Consul's.
+    pub in_consul: bool,
     /// Access modes (`ReadWriteOnce`, ...) by name of the PersistentVolumeClaim. What is not in it does not exist.
     pub claims: Option<&'a BTreeMap<String, Vec<String>>>,
 }

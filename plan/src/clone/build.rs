@@ -69,7 +69,7 @@ pub fn of_target(
     chosen::linger(&mut spec, preview);
     let consul = mesh::Consul {
         has_service: around.services.iter().any(|service| means(service, &labels)),
-        has_proxy: source.injected.iter().any(|name| name == sidecars::CONSUL_PROXY),
+        has_proxy: around.in_consul || source.injected.iter().any(|name| name == sidecars::CONSUL_PROXY),
     };
     let mut annotations = meta.annotations.unwrap_or_default();
     warnings.extend(annotations::turn(&mut annotations, preview, &ports, consul));

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::pod::{containers, containers_mut, is_native_sidecar};
 use super::sidecars::CONSUL_PROXY;
+use crate::rows::IN_CONSUL;
 
 #[cfg(test)]
 mod tests;
@@ -32,12 +33,12 @@ const KUMA_PROBES: &str = "kuma.io/application-probe-proxy-port";
 
 const INJECTORS: &[Injector] = &[
     Injector {
-        mark: "consul.hashicorp.com/connect-inject-status",
+        mark: IN_CONSUL,
         containers: &[CONSUL_PROXY, "copy-consul-bin", "consul-connect-inject-init", "envoy-sidecar"],
         volumes: &["consul-connect-inject-data"],
         metadata: &[
             "consul.hashicorp.com/connect-inject-managed-by",
-            "consul.hashicorp.com/connect-inject-status",
+            IN_CONSUL,
             "consul.hashicorp.com/consul-k8s-version",
             CONSUL_ORIGINAL,
             "consul.hashicorp.com/redirect-traffic-config",

@@ -5,7 +5,7 @@ use super::*;
 use crate::rows::PodTemplateRow;
 use crate::standing::standings;
 use crate::table::Change;
-use crate::testing::{NAMESPACE, at, deployment, name, preview, world};
+use crate::testing::{NAMESPACE, at, deployment, name, preview, target, world};
 use crate::update::Update;
 
 fn version(world: &World) -> u64 {
@@ -74,4 +74,21 @@ fn a_rollout_selects_as_the_workload_does_that_has_its_template() {
         (rollout.name.as_str(), &rollout.selector.match_labels.as_ref().unwrap()["app"]),
         ("app", &"template".to_owned())
     );
+}
+
+/// Consul may inject by default: then nothing in the template tells.
+#[test]
+fn a_clone_knows_whether_consul_has_the_targets_pods() {
+    let mut world = world();
+    preview(&mut world, "pr", 0, json!({}));
+    target(&mut world, 1, "n1", |_| {});
+    let wish = |world: &World| {
+        let (around, hash) = Around::of(world, &NAMESPACE.into());
+        Wish::of(world, &standings(world, at(1))[0], &around, hash, &Rules::default())
+    };
+    let before = wish(&world);
+    target(&mut world, 2, "n1", |it| it.in_consul = true);
+    let after = wish(&world);
+    assert_eq!((before.in_consul, after.in_consul), (false, true));
+    assert_ne!(before.version, after.version);
 }

@@ -96,6 +96,7 @@ fn consul_keeps_out_of_a_preview_that_it_would_not_register() {
         ("{consul.hashicorp.com/connect-inject: 'true'}", true),
         ("{consul.hashicorp.com/connect-inject: 'T', consul.hashicorp.com/connect-service: my-app}", true),
         // It injects by default here, or it would not be told how.
+        ("{consul.hashicorp.com/connect-service: my-app}", true),
         ("{consul.hashicorp.com/connect-service-upstreams: 'db:5432'}", true),
         ("{consul.hashicorp.com/connect-inject: 'false', consul.hashicorp.com/service-tags: a}", false),
         ("{}", false),
@@ -105,6 +106,10 @@ fn consul_keeps_out_of_a_preview_that_it_would_not_register() {
         assert_eq!(reasons(&clone).contains(&"OutsideMesh"), said, "{annotations}");
         assert!(pods(&clone).1["annotations"].get("consul.hashicorp.com/connect-service").is_none());
     }
+    // Nothing in the template tells, but the target's pods do.
+    let around = Surroundings { in_consul: true, ..Surroundings::default() };
+    let clone = of_target(&preview("{}"), &key(), &plain("{}"), &around).unwrap();
+    assert_eq!((inject(&clone), reasons(&clone)), ("false".into(), vec!["OutsideMesh"]));
     let clone = in_consul("{consul.hashicorp.com/connect-inject: 'true'}", &[]);
     assert!(said(&clone, "OutsideMesh").contains("make a Service that selects its label byway.dev/preview"));
 }
