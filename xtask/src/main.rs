@@ -15,6 +15,7 @@ mod extension;
 mod generate;
 mod image;
 mod progress;
+mod record;
 mod setup;
 mod signals;
 mod test;
@@ -45,6 +46,8 @@ enum Command {
     Extension,
     /// See it work: a stable app, a preview and the real agent, each in a network namespace
     Demo(demo::Args),
+    /// Record the demo as the moving picture of the README
+    Record,
     /// Look into the live BPF maps of this machine
     Debug(debug::Args),
     /// Measure what the agent costs, beside nothing at all, haproxy and nginx
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Image(args) => image::run(&args),
         Command::Extension => extension::pack(),
         Command::Demo(args) => demo::run(&args),
+        Command::Record => record::run(),
         Command::Debug(args) => debug::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Generate(args) => generate::run(&args),

@@ -1,9 +1,9 @@
 //! The first screen: what a newcomer sees.
 
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, Result, ensure};
 use byway_tests::{Agent, Http, Response};
 
@@ -177,7 +177,7 @@ struct Paint(bool);
 
 impl Paint {
     fn new() -> Self {
-        Self(std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        Self(AutoStream::choice(&std::io::stdout()) != ColorChoice::Never)
     }
 
     fn title(&self, text: &str) {
