@@ -19,6 +19,7 @@ use crate::{
     admission::{Admission, Ticket, is_exhausted},
     direct::Taken,
     forward::{self, Connection},
+    stream::Stream,
     target::{Counter, Phase, Target},
 };
 
@@ -133,7 +134,7 @@ fn connection(
     Connection {
         worker,
         target: target.clone(),
-        client: Some(client),
+        client: Some(Stream::accepted(client)),
         peer,
         local,
         admission: admission.clone(),

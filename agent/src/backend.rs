@@ -10,7 +10,7 @@ use std::{
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::snapshot::Preview;
+use crate::{snapshot::Preview, stream::Stream};
 
 /// A pod that has gone does not answer at all.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -20,7 +20,7 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 const TRIES: usize = 4;
 
 /// Connects to the next backend that takes the connection, at the port that the client wanted.
-pub(crate) async fn connect(preview: Arc<Preview>, local: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
+pub(crate) async fn connect(preview: Arc<Preview>, local: SocketAddr) -> io::Result<(Stream, SocketAddr)> {
     let backends = &preview.route.backends;
     let first = preview.turn.fetch_add(1, Relaxed);
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the preview has no ready pod");
@@ -34,7 +34,7 @@ pub(crate) async fn connect(preview: Arc<Preview>, local: SocketAddr) -> io::Res
                 stream.set_nodelay(true)?;
                 let probes = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
                 SockRef::from(&stream).set_tcp_keepalive(&probes)?;
-                return Ok((stream, address));
+                return Ok((Stream::dialled(stream)?, address));
             }
             Ok(Err(e)) => last = e,
             Err(_) => last = io::ErrorKind::TimedOut.into(),

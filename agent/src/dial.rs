@@ -17,6 +17,7 @@ use tokio::{net::TcpStream, time::sleep};
 
 use crate::{
     admission::{Admission, is_exhausted},
+    stream::Stream,
     tables::mapped,
     target::Target,
 };
@@ -28,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection to the app, and its entry in the map.
 pub(crate) struct AppStream {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     _entry: Entry,
 }
 
@@ -65,7 +66,7 @@ pub(crate) async fn app(
                 tries = 0..TRIES;
             }
             Ok((socket, entry)) => {
-                let stream = TcpStream::from_std(socket.into())?;
+                let stream = Stream::dialled(TcpStream::from_std(socket.into())?)?;
                 // A connect within one namespace has come to its end when the call returns; only a full backlog
                 // of the app makes it wait.
                 if stream.peer_addr().is_err() {

@@ -23,13 +23,13 @@ use exchange::Exchange;
 
 /// Serves the connection to its end.
 pub(crate) async fn forward(mut connection: Connection) {
-    let Some(client) = connection.client.take() else { return };
+    let Some(mut client) = connection.client.take() else { return };
     let (place, home) = match connection.dial_home().await {
         Ok(home) => home,
         Err(error) => {
             tracing::debug!(%error, target = connection.target.name, "the dial was refused: passed on as a reset");
             connection.target.count(Counter::DialFailed);
-            ending::reset(&client);
+            client.reset();
             return;
         }
     };

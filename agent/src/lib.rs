@@ -27,6 +27,7 @@ mod serve;
 mod snapshot;
 mod source;
 mod steering;
+mod stream;
 mod sys;
 mod tables;
 mod target;

@@ -70,7 +70,8 @@ fn plain(text: &str) -> String {
 
 /// Each line of the drawing is hidden until its time.
 fn draw(lines: &[Line]) -> Result<String> {
-    let texts: Vec<&str> = [PROMPT, ""].into_iter().chain(lines.iter().map(|line| line.text.as_str())).collect();
+    let texts: Vec<&str> =
+        [PROMPT, ""].into_iter().chain(lines.iter().map(|line| line.text.as_str())).collect();
     let drawing = Term::new().render_svg(&texts.join("\n"));
     let (head, body) = drawing.split_once("  </style>\n").context("the drawing has no style")?;
     let mut out = format!(

@@ -9,10 +9,7 @@ use std::{
 
 use byway_http::{Body, RequestHead};
 
-use super::{
-    connection::{Connection, Place, Server},
-    ending,
-};
+use super::connection::{Connection, Place, Server};
 
 /// Most connections kept for one client connection, each to another place. Who has not been asked for longest goes.
 pub(super) const KEPT: usize = 8;
@@ -155,7 +152,7 @@ impl<'a> Away<'a> {
 
     pub(super) fn reset(&mut self) {
         if let Some(server) = &mut self.active {
-            ending::reset(server.stream());
+            server.stream().reset();
         }
     }
 }

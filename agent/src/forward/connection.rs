@@ -2,13 +2,12 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use tokio::net::TcpStream;
-
 use crate::{
     admission::Admission,
     backend,
     dial::{self, AppStream},
     snapshot::{Leg, Routes},
+    stream::Stream,
     target::Target,
 };
 
@@ -16,7 +15,7 @@ use crate::{
 pub(crate) struct Connection {
     pub(crate) worker: u32,
     pub(crate) target: Arc<Target>,
-    pub(crate) client: Option<TcpStream>,
+    pub(crate) client: Option<Stream>,
     /// Who called.
     pub(crate) peer: SocketAddr,
     /// Whom they called: the address and port of the app.
@@ -52,11 +51,11 @@ impl Place {
 /// An open connection to whoever answers.
 pub(super) enum Server {
     App(AppStream),
-    Preview(TcpStream, SocketAddr),
+    Preview(Stream, SocketAddr),
 }
 
 impl Server {
-    pub(super) fn stream(&mut self) -> &mut TcpStream {
+    pub(super) fn stream(&mut self) -> &mut Stream {
         match self {
             Self::App(app) => &mut app.stream,
             Self::Preview(stream, _) => stream,
@@ -66,7 +65,7 @@ impl Server {
 
 /// What is known of a connection when its client turns out to speak HTTP/2.
 pub(super) struct Http2Start {
-    pub(super) client: TcpStream,
+    pub(super) client: Stream,
     pub(super) place: Place,
     pub(super) home: Server,
     /// Of the client, its preface first.

@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use super::outbox::Scratch;
+use crate::stream::Stream;
 
 /// Longest wait for what was sent before a reset to leave the socket.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -68,13 +69,8 @@ impl Farewell {
     }
 }
 
-/// Has the close of `stream` send a reset.
-pub(super) fn reset(stream: &TcpStream) {
-    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-}
-
 /// Resets `stream` after what was sent to it before has been acknowledged: a reset throws away what waits.
-pub(super) async fn reset_after_flush(stream: &TcpStream) {
+pub(super) async fn reset_after_flush(stream: &mut Stream) {
     let mut wait = Duration::from_micros(50);
     let mut waited = Duration::ZERO;
     while waited < FLUSH && unsent(stream).is_ok_and(|bytes| bytes > 0) {
@@ -82,7 +78,7 @@ pub(super) async fn reset_after_flush(stream: &TcpStream) {
         waited += wait;
         wait *= 2;
     }
-    reset(stream);
+    stream.reset();
 }
 
 /// Waits for the reset of a side that has half-closed before, which reading does not tell any more: at the end of

@@ -17,10 +17,7 @@ use std::{
 };
 
 use byway_http::{BodyScan, Doubt, HeadScan, RequestKind};
-use tokio::{
-    net::TcpStream,
-    time::{Sleep, sleep},
-};
+use tokio::time::{Sleep, sleep};
 
 use super::{
     away::Away,
@@ -32,7 +29,7 @@ use super::{
     refuse::Refused,
     tunnel,
 };
-use crate::snapshot::Leg;
+use crate::{snapshot::Leg, stream::Stream};
 
 /// A head that takes longer goes to the app as it is.
 const SLOW_HEAD: Duration = Duration::from_secs(5);
@@ -86,7 +83,7 @@ pub(super) struct Asked {
 
 pub(super) struct Exchange<'a> {
     pub(super) connection: &'a Connection,
-    pub(super) client: TcpStream,
+    pub(super) client: Stream,
     pub(super) place: Place,
     pub(super) home: Server,
     pub(super) away: Away<'a>,
@@ -123,7 +120,7 @@ pub(super) struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    pub(super) fn new(connection: &'a Connection, client: TcpStream, place: Place, home: Server) -> Self {
+    pub(super) fn new(connection: &'a Connection, client: Stream, place: Place, home: Server) -> Self {
         Self {
             connection,
             client,
@@ -182,9 +179,9 @@ impl<'a> Exchange<'a> {
                 tunnel::run(client, server.stream(), up, down, used, heard).await;
             }
             Ok(Stop::Reset) | Err(_) => {
-                ending::reset(self.home.stream());
+                self.home.stream().reset();
                 self.away.reset();
-                ending::reset_after_flush(&self.client).await;
+                ending::reset_after_flush(&mut self.client).await;
             }
         }
         None
@@ -311,7 +308,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// The connection to who is asked now; none while it is dialled.
-    pub(super) fn active_server(&mut self) -> Option<&mut TcpStream> {
+    pub(super) fn active_server(&mut self) -> Option<&mut Stream> {
         if self.away.is_active() { self.away.server().map(Server::stream) } else { Some(self.home.stream()) }
     }
 }

@@ -32,7 +32,7 @@ use super::{
     outbox::{Outbox, Scratch},
     tunnel,
 };
-use crate::snapshot::Leg;
+use crate::{snapshot::Leg, stream::Stream};
 use greet::Greeting;
 use lines::Lines;
 
@@ -54,7 +54,7 @@ pub(super) async fn serve(connection: Connection, mut start: Http2Start) {
             tunnel::run(client, home.stream(), up, down, used, |_| {}).await;
         }
         Ok((Greeting::Http2, sent)) => Multiplex::new(&connection, start, sent).run().await,
-        Err(_) => ending::reset_after_flush(&start.client).await,
+        Err(_) => ending::reset_after_flush(&mut start.client).await,
     }
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn serve(connection: Connection, mut start: Http2Start) {
 struct Multiplex<'a> {
     connection: &'a Connection,
     switch: Switch,
-    client: TcpStream,
+    client: Stream,
     place: Place,
     home: Server,
     lines: Lines<'a>,
@@ -133,9 +133,9 @@ impl<'a> Multiplex<'a> {
                 poll_fn(|cx| farewell.poll(cx, &mut self.client)).await;
             }
             Ok(Stop::Reset) | Err(_) => {
-                ending::reset(self.home.stream());
+                self.home.stream().reset();
                 self.lines.reset();
-                ending::reset_after_flush(&self.client).await;
+                ending::reset_after_flush(&mut self.client).await;
             }
         }
     }
@@ -159,7 +159,7 @@ impl<'a> Multiplex<'a> {
     fn poll_up(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut moved = false;
         loop {
-            let home = Pin::new(self.home.stream());
+            let home = Pin::new(&mut **self.home.stream());
             match flush(cx, self.switch.to_home(), home) {
                 Ok(some) => moved |= some,
                 Err(_) => self.cannot_send(),
@@ -184,7 +184,7 @@ impl<'a> Multiplex<'a> {
     fn poll_down(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut moved = false;
         loop {
-            moved |= flush(cx, self.switch.to_client(), Pin::new(&mut self.client))?;
+            moved |= flush(cx, self.switch.to_client(), Pin::new(&mut *self.client))?;
             if self.home_ended != Ended::No || !self.switch.takes_home() {
                 return Ok(moved);
             }

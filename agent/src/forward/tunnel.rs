@@ -12,6 +12,7 @@ use super::{
     ending::{self, Ended, LateReset},
     outbox::{Outbox, SCRATCH, Scratch},
 };
+use crate::stream::Stream;
 
 /// One way, and how far it has come.
 pub(super) struct Way {
@@ -38,8 +39,8 @@ enum End {
 /// Copies until both ways have ended, or one side resets. `used` is called whenever bytes have come, and at the end;
 /// `heard` with what the client sends, as far as that is read.
 pub(super) async fn run(
-    mut client: TcpStream,
-    server: &mut TcpStream,
+    mut client: Stream,
+    server: &mut Stream,
     mut up: Way,
     mut down: Way,
     mut used: impl FnMut(),
@@ -64,8 +65,8 @@ pub(super) async fn run(
     .await;
     used();
     if !clean {
-        ending::reset(server);
-        ending::reset_after_flush(&client).await;
+        server.reset();
+        ending::reset_after_flush(&mut client).await;
     }
 }
 

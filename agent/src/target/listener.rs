@@ -9,6 +9,8 @@ use std::{
 
 use socket2::{Domain, Socket, TcpKeepalive, Type};
 
+use crate::stream::reset_at_death;
+
 /// Reserved (RFC 1112) and routed nowhere: nobody can reach the listener but through the steering program.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 1);
 const BACKLOG: i32 = 4096;
@@ -32,6 +34,7 @@ pub(crate) fn open(port: u16, uid: u32) -> io::Result<std::net::TcpListener> {
     // A client that vanished without a word must end some time: the app's own probes reach the agent only.
     let probes = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 2).with_retries(4);
     socket.set_tcp_keepalive(&probes)?;
+    reset_at_death(&socket)?; // this one, too
     own(&socket, uid);
     let address: Ipv6Addr = ADDRESS.to_ipv6_mapped();
     socket.bind(&SocketAddr::from((address, port)).into())?;

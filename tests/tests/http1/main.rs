@@ -2,6 +2,7 @@
 //! tells them.
 
 mod ends;
+mod killed;
 mod lifetime;
 mod lost;
 mod messages;

@@ -13,7 +13,8 @@ fn lines_come_at_their_times() {
 
 #[test]
 fn what_the_build_prints_is_left_out() {
-    let lines = read("   Compiling byway\n\n  \x1b[2mclient\x1b[0m  10.0.0.1\nthe rest\n".as_bytes()).unwrap();
+    let lines =
+        read("   Compiling byway\n\n  \x1b[2mclient\x1b[0m  10.0.0.1\nthe rest\n".as_bytes()).unwrap();
     let texts: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
     assert_eq!(texts, ["  \x1b[2mclient\x1b[0m  10.0.0.1", "the rest"]);
     assert!(read("nothing of ours\n".as_bytes()).is_err());

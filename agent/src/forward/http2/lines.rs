@@ -15,7 +15,6 @@ use super::{
         away::KEPT,
         connection::{Connection, Place, Server},
         count::Said,
-        ending,
         outbox::Scratch,
     },
     flush,
@@ -134,7 +133,7 @@ impl<'a> Lines<'a> {
     pub(super) fn reset(&mut self) {
         for line in &mut self.all {
             if let State::Greeted { server, .. } | State::Open(server) = &mut line.state {
-                ending::reset(server.stream());
+                server.stream().reset();
             }
         }
     }
