@@ -58,7 +58,7 @@ pub(crate) async fn connect(contact: &Arc<Contact>) -> Result<Api<DynamicObject>
     tcp.set_keepalive_interval(Some(DEAD / 3));
     tcp.set_tcp_user_timeout(Some(DEAD));
     tcp.set_connect_timeout(Some(DEAD));
-    let tls = config.rustls_https_connector_with_connector(tcp)?;
+    let tls = byway_trust::https(&config)?.enable_http1().wrap_connector(tcp);
     let http: legacy::Client<_, Body> = legacy::Client::builder(TokioExecutor::new()).build(tls);
     let client: Client = ClientBuilder::new(http, config.default_namespace.clone())
         .with_layer(&MapErrLayer::new(BoxError::from))

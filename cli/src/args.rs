@@ -6,10 +6,12 @@ use std::time::Duration;
 use byway_api::{ExistingConnections, OnUnreachable, PreviewTarget, PullPolicy, Ttl};
 use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
+mod names;
 mod values;
 
+pub(crate) use names::{container, image, namespace, object_name, target as named};
 pub use values::EnvVarArg;
-pub(crate) use values::target;
+pub(crate) use values::{kind, target};
 
 /// Preview environments in a shared Kubernetes cluster.
 ///
@@ -30,7 +32,7 @@ pub struct Cli {
 #[derive(Clone, Debug, Default, Args)]
 pub struct Global {
     /// The namespace; left out: that of the file, else of the context
-    #[arg(short, long, global = true, value_name = "NAME", help_heading = "Cluster")]
+    #[arg(short, long, global = true, value_name = "NAME", help_heading = "Cluster", value_parser = names::namespace)]
     pub namespace: Option<String>,
     /// The context of the kubeconfig
     #[arg(long, global = true, value_name = "NAME", help_heading = "Cluster")]

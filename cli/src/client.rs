@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use byway_api::Preview;
+use byway_trust::Refusal;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::Status;
 use kube::{Api, Client, Config, Error};
@@ -41,7 +42,7 @@ impl Cluster {
         config.connect_timeout = Some(CONNECT);
         let namespace = global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let name = name.unwrap_or_else(|| config.cluster_url.to_string());
-        let client = Client::try_from(config).map_err(|error| failure(&error))?;
+        let client = byway_trust::client(config).map_err(|error| failure(&error))?;
         Ok(Self { client, namespace, is_namespace_given: global.namespace.is_some(), name })
     }
 
@@ -119,6 +120,10 @@ pub fn failure(error: &Error) -> Failure {
                 .fix("log in to the cluster again, and try `kubectl get namespaces`")
         }
         Error::HyperError(_) | Error::Service(_) | Error::ReadEvents(_) => {
+            if let Some(Refusal { what, fix }) = byway_trust::refusal(error) {
+                let message = format!("the API server's certificate is not trusted: {what}");
+                return Failure::new(Exit::Unreachable, "Untrusted", message).fix(fix);
+            }
             let message = format!("the API server cannot be reached: {}", chain(error));
             Failure::new(Exit::Unreachable, "Unreachable", message)
                 .fix("is the cluster up, and is a VPN or proxy needed? `kubectl cluster-info` tells more")

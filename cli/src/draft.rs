@@ -9,7 +9,7 @@ use byway_api::{Key, PreviewTarget, Ttl};
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
-use crate::args::{Global, What};
+use crate::args::{self, Global, What};
 use crate::exit::Failure;
 use crate::unique::Unique;
 use crate::{fields, mirrord};
@@ -90,7 +90,9 @@ impl Draft {
     pub fn target(&self) -> Result<Option<PreviewTarget>, Failure> {
         let target = self.spec.get("target").filter(|it| !it.is_null());
         let read = target.map(PreviewTarget::deserialize);
-        read.transpose().map_err(|error| Failure::invalid(format!("target: {error}")))
+        let target = read.transpose().map_err(|error| Failure::invalid(format!("target: {error}")))?;
+        let named = target.map(args::named).transpose();
+        named.map_err(|message| Failure::invalid(format!("target: {message}")))
     }
 
     /// The image.
@@ -202,6 +204,10 @@ impl Draft {
     fn check(&self) -> Result<(), Failure> {
         if self.image().is_empty() {
             return Err(Failure::invalid("there is no image: give --image IMAGE, or -f FILE").fix(hint()));
+        }
+        args::image(self.image()).map_err(|message| Failure::invalid(format!("image: {message}")))?;
+        if let Some(namespace) = &self.namespace {
+            args::namespace(namespace).map_err(Failure::invalid)?;
         }
         let ports = self.spec.get("incoming").and_then(|it| it.get("ports")).and_then(Value::as_array);
         if self.target()?.is_none() && ports.is_none_or(Vec::is_empty) {

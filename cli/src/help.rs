@@ -13,7 +13,7 @@ pub fn page() -> String {
     // Filled in as by a call: global flags are then those of each command.
     root.build();
     let mut page = String::from(
-        "# Commands and flags\n\nMade by `cargo xtask generate` from the command line's definition; [cli.md](cli.md) tells how to use them.\n",
+        "# Commands and flags\n\nWhich commands are there, and what does each flag mean? Made by `cargo xtask generate` from the command line's\ndefinition; [cli.md](cli.md) tells how to use them.\n",
     );
     let globals: Vec<&Arg> = root.get_arguments().filter(|it| it.is_global_set()).collect();
     page.push_str("\n## All commands\n\n");

@@ -104,7 +104,7 @@ pub fn read_within(
     let whole = |message| Problems(vec![Problem { field: String::new(), message }]);
     let key_is_given = overrides.key.is_some() || outside.var("MIRRORD_KEY").is_some();
     let rendered = template::render(text, outside, key_is_given).map_err(whole)?;
-    let value = parse::parse(&rendered.text, path).map_err(whole)?;
+    let value = parse::parse(&rendered.text, path).map_err(|wrong| whole(rendered.explain(text, &wrong)))?;
     if !value.is_object() {
         return Err(whole(
             "the configuration is not an object: write { \"target\": ..., \"feature\": ... }".to_owned(),
@@ -115,7 +115,8 @@ pub fn read_within(
     if let Some(mark) = rendered.no_branch {
         walk::branchless(&value, mark, &mut said);
     }
-    let mut reader = Reader { mark: rendered.mark, key: None, outside, said };
+    let (mark, no_branch) = (rendered.mark, rendered.no_branch);
+    let mut reader = Reader { mark, no_branch, key: None, outside, said };
     let file = Section::root(&value);
     reader.key = reader.key(&file, overrides);
     let started = started(&mut reader, &file, overrides);
@@ -165,6 +166,8 @@ impl Said {
 struct Reader<'a> {
     /// Stands for the key in what was rendered.
     mark: char,
+    /// Stands for the branch, if there is none.
+    no_branch: Option<char>,
     /// If it is known by now.
     key: Option<Key>,
     outside: &'a Outside,
@@ -207,6 +210,10 @@ impl Reader<'_> {
     }
 
     fn filled(&mut self, text: &str, path: &str) -> Option<String> {
+        // That is said already.
+        if self.no_branch.is_some_and(|mark| text.contains(mark)) {
+            return None;
+        }
         if !text.contains(self.mark) {
             return Some(text.to_owned());
         }

@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use byway_trust::HttpsConnector;
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
-use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_timeout::TimeoutConnector;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -52,12 +52,8 @@ impl Connections {
     pub fn new(config: Config) -> anyhow::Result<Self> {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
-        let mut https =
-            HttpsConnectorBuilder::new().with_tls_config(config.rustls_client_config()?).https_or_http();
-        if let Some(name) = &config.tls_server_name {
-            https = https.with_server_name_resolver(FixedServerNameResolver::new(name.clone().try_into()?));
-        }
-        let mut connector = TimeoutConnector::new(https.enable_all_versions().wrap_connector(http));
+        let https = byway_trust::https(&config)?.enable_all_versions().wrap_connector(http);
+        let mut connector = TimeoutConnector::new(https);
         connector.set_connect_timeout(config.connect_timeout);
         connector.set_read_timeout(config.read_timeout);
         connector.set_write_timeout(config.write_timeout);

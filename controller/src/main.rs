@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<()> {
     let config = kube::Config::infer().await.context("cannot find the API server: is there a KUBECONFIG?")?;
-    let client = kube::Client::try_from(config.clone())?;
+    let client = byway_trust::client(config.clone())?;
     let namespace = &cli.settings.namespace;
     match cli.command {
         Some(Command::Uninstall { timeout }) => {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use log::Log;
+pub(crate) use log::Log;
 
 mod log;
 #[cfg(test)]

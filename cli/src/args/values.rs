@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use byway_api::{ExistingConnections, OnUnreachable, PreviewTarget, PullPolicy, TargetKind};
 
+use super::names;
+
 /// `NAME=VALUE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvVarArg {
@@ -36,18 +38,19 @@ pub(crate) fn target(text: &str) -> Result<PreviewTarget, String> {
     if name.is_empty() {
         return Err("the name after the / is missing, e.g. deployment/checkout".to_owned());
     }
+    names::target(PreviewTarget { kind: self::kind(kind)?, name: name.to_owned(), container })
+}
+
+/// The kind that a word means.
+pub(crate) fn kind(text: &str) -> Result<TargetKind, String> {
     // As `deployments.apps`, too.
-    let word = kind.to_ascii_lowercase();
+    let word = text.to_ascii_lowercase();
     let word = word.split('.').next().unwrap_or_default();
     let known = KINDS.iter().find(|(_, words)| words.contains(&word));
-    let Some((kind, _)) = known else {
+    known.map(|(kind, _)| *kind).ok_or_else(|| {
         let known: Vec<&str> = KINDS.iter().map(|(_, words)| words[0]).collect();
-        return Err(format!(
-            "`{kind}` is no kind of workload that can have a preview: use {}",
-            known.join(", ")
-        ));
-    };
-    Ok(PreviewTarget { kind: *kind, name: name.to_owned(), container })
+        format!("`{text}` is no kind of workload that can have a preview: use {}", known.join(", "))
+    })
 }
 
 pub(super) fn env(text: &str) -> Result<EnvVarArg, String> {

@@ -17,6 +17,8 @@ pub enum Fate {
         /// The alternative.
         instead: &'static str,
     },
+    /// Its name of older versions, and what to write today.
+    Renamed(&'static str),
     /// As refused, unless the command line has this flag, which then decides.
     Flag {
         /// The flag, with its dashes.
@@ -43,6 +45,10 @@ const fn refused(path: &'static str, why: &'static str, instead: &'static str) -
     Known { path, fate: Fate::Refused { why, instead } }
 }
 
+const fn renamed(path: &'static str, today: &'static str) -> Known {
+    Known { path, fate: Fate::Renamed(today) }
+}
+
 const fn ignored(path: &'static str, why: &'static str) -> Known {
     Known { path, fate: Fate::Ignored(why) }
 }
@@ -60,6 +66,13 @@ const KEYLESS: &str = "it lets requests through without the key";
 const KEYLESS_INSTEAD: &str = "use it in `all_of`, beside a `header` that names `{{ key }}`";
 const WHOLE_ENV: &str = "a clone has the whole environment of its target";
 
+const WORKLOAD: &str = "`spec.target`, as in `target.path`";
+const UNSERVED: &str = "it serves no requests that could be steered";
+const UNSERVED_INSTEAD: &str = "name the workload that serves";
+const NO_TEMPLATE: &str = "it has no pod template to clone";
+const NO_TEMPLATE_INSTEAD: &str = "name the workload whose pods it selects, e.g. `deployment/NAME`";
+const OLD_AGENT: &str = "it is of older versions, and about mirrord's own parts, which are not used";
+
 const BODY: &str = "only the head of a request is read";
 const BODY_INSTEAD: &str = "send the key in a header";
 const JQ: &str = "headers are compared one by one";
@@ -71,13 +84,25 @@ pub const KEYS: &[Known] = &[
     honoured("key", "`spec.key`; `--key` and `MIRRORD_KEY` go before it"),
     honoured(
         "target",
-        "`spec.target`: a text as `target.path`, or an object. Left out, or `targetless`: a preview without a target, which needs `ports`",
+        "`spec.target`: a text as `target.path`, or an object with it, or with the workload itself, `{ deployment: NAME, container: NAME }`. Left out, or `targetless`: a preview without a target, which needs `ports`",
     ),
     honoured(
         "target.path",
         "`deployment/NAME`, `statefulset/NAME`, `daemonset/NAME`, `replicaset/NAME`, `pod/NAME` or `rollout/NAME`, with `/container/NAME` if need be; or an object, `{ deployment: NAME, container: NAME }`",
     ),
     honoured("target.namespace", "the Preview's namespace"),
+    honoured("target.deployment", WORKLOAD),
+    honoured("target.stateful_set", WORKLOAD),
+    honoured("target.daemon_set", WORKLOAD),
+    honoured("target.replica_set", WORKLOAD),
+    honoured("target.rollout", WORKLOAD),
+    honoured("target.pod", WORKLOAD),
+    honoured("target.container", "`spec.target.container`, beside one of these"),
+    refused("target.job", UNSERVED, UNSERVED_INSTEAD),
+    refused("target.cron_job", UNSERVED, UNSERVED_INSTEAD),
+    refused("target.workflow", UNSERVED, UNSERVED_INSTEAD),
+    refused("target.service", NO_TEMPLATE, NO_TEMPLATE_INSTEAD),
+    refused("target.labels", NO_TEMPLATE, NO_TEMPLATE_INSTEAD),
     honoured("feature", "the sections below"),
     honoured("feature.preview", "the keys below"),
     honoured("feature.preview.image", "`spec.image`"),
@@ -184,6 +209,10 @@ pub const KEYS: &[Known] = &[
         "feature.network.incoming.http_filter.ports",
         "`spec.incoming.ports`, with those of `incoming.ports`: the filter holds for all of them. mirrord's default of 80 and 8080 is not taken over",
     ),
+    renamed(
+        "feature.network.incoming.http_header_filter",
+        "its `filter` as `feature.network.incoming.http_filter.header_filter`, its `ports` as `feature.network.incoming.http_filter.ports`",
+    ),
     refused("feature.network.incoming.http_filter.body_filter", BODY, BODY_INSTEAD),
     refused("feature.network.incoming.http_filter.header_filter_jq", JQ, JQ_INSTEAD),
     ignored("feature.network.outgoing", "a preview runs in the cluster: what it calls, it calls from there"),
@@ -219,6 +248,8 @@ pub const KEYS: &[Known] = &[
     ignored("api", PARTS),
     ignored("baggage", PARTS),
     ignored("ci", PARTS),
+    ignored("connect_agent_name", OLD_AGENT),
+    ignored("connect_agent_port", OLD_AGENT),
     ignored("connect_tcp", PARTS),
     ignored("container", LOCAL),
     ignored("experimental", PARTS),

@@ -1,13 +1,14 @@
 //! What a configuration may refer to outside of its text.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 type Var = dyn Fn(&str) -> Option<String> + Send + Sync;
 type File = dyn Fn(&Path) -> std::io::Result<String> + Send + Sync;
 type Branch = dyn Fn() -> Option<String> + Send + Sync;
+type Place = dyn Fn(&Path) -> PathBuf + Send + Sync;
 
 /// The environment, and files that a configuration names.
 #[derive(Clone)]
@@ -15,13 +16,16 @@ pub struct Outside {
     var: Arc<Var>,
     file: Arc<File>,
     branch: Arc<Branch>,
+    place: Arc<Place>,
 }
 
 impl Outside {
     /// This process's own.
     #[must_use]
     pub fn real() -> Self {
-        Self::new(|name| std::env::var(name).ok(), |path| std::fs::read_to_string(path), git_branch)
+        let own =
+            Self::new(|name| std::env::var(name).ok(), |path| std::fs::read_to_string(path), git_branch);
+        Self { place: Arc::new(real_place), ..own }
     }
 
     /// Another one: variables, files, and the branch that is checked out.
@@ -30,7 +34,8 @@ impl Outside {
         file: impl Fn(&Path) -> std::io::Result<String> + Send + Sync + 'static,
         branch: impl Fn() -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        Self { var: Arc::new(var), file: Arc::new(file), branch: Arc::new(branch) }
+        let place = Arc::new(|path: &Path| path.to_owned());
+        Self { var: Arc::new(var), file: Arc::new(file), branch: Arc::new(branch), place }
     }
 
     /// A variable, unless it is empty.
@@ -42,10 +47,22 @@ impl Outside {
         (self.file)(path)
     }
 
+    /// Where a path leads, with `~` and variables in it as mirrord reads them. What is not set stays as it is.
+    pub(super) fn place(&self, path: &str) -> PathBuf {
+        let home = || self.var("HOME");
+        let path = shellexpand::full_with_context_no_errors(path, home, |name| self.var(name));
+        (self.place)(Path::new(path.as_ref()))
+    }
+
     /// Absent where none is checked out, as mostly in CI. `MIRRORD_BRANCH_NAME` goes before it.
     pub(super) fn branch(&self) -> Option<String> {
         self.var("MIRRORD_BRANCH_NAME").or_else(|| (self.branch)())
     }
+}
+
+/// A file that is not there has a place, too.
+fn real_place(path: &Path) -> PathBuf {
+    path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
 }
 
 fn git_branch() -> Option<String> {

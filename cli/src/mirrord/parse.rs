@@ -6,8 +6,16 @@ use serde_json::Value;
 
 use crate::unique::Unique;
 
+/// Why a text cannot be read.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    pub(super) message: String,
+    /// Counted from 1, if it is one line's fault.
+    pub(super) line: Option<usize>,
+}
+
 /// Parses by the file's extension; where that says nothing, by what the text looks like.
-pub(super) fn parse(text: &str, path: &Path) -> Result<Value, String> {
+pub(super) fn parse(text: &str, path: &Path) -> Result<Value, Unreadable> {
     let extension = path.extension().and_then(|it| it.to_str()).unwrap_or_default().to_ascii_lowercase();
     match extension.as_str() {
         "json" => json(text),
@@ -19,26 +27,33 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Value, String> {
     }
 }
 
-fn json(text: &str) -> Result<Value, String> {
+fn json(text: &str) -> Result<Value, Unreadable> {
     serde_json::from_str(text).map(|Unique(value)| value).map_err(|error| {
         let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
         let comment = line.trim_start().starts_with("//") || line.contains("/*");
         let hint = if comment { " (JSON has no comments: take them out, or use YAML)" } else { "" };
         // What can be parsed and is wrong all the same says so itself.
         let not = if error.is_data() { "" } else { "this is not JSON: " };
-        format!("{not}{error}{hint}")
+        Unreadable { message: format!("{not}{error}{hint}"), line: Some(error.line()) }
     })
 }
 
-fn yaml(text: &str) -> Result<Value, String> {
-    let wrong = |error: &dyn std::fmt::Display| format!("this is not YAML: {error}");
-    let mut value: serde_yaml_ng::Value = serde_yaml_ng::from_str(text).map_err(|error| wrong(&error))?;
-    value.apply_merge().map_err(|error| wrong(&error))?;
-    serde_json::to_value(value).map_err(|error| wrong(&error))
+fn yaml(text: &str) -> Result<Value, Unreadable> {
+    let wrong = |error: serde_yaml_ng::Error| Unreadable {
+        message: format!("this is not YAML: {error}"),
+        line: error.location().map(|it| it.line()),
+    };
+    let mut value: serde_yaml_ng::Value = serde_yaml_ng::from_str(text).map_err(wrong)?;
+    value.apply_merge().map_err(wrong)?;
+    serde_json::to_value(value)
+        .map_err(|error| Unreadable { message: format!("this is not YAML: {error}"), line: None })
 }
 
-fn toml(text: &str) -> Result<Value, String> {
-    toml::from_str(text).map_err(|error: toml::de::Error| format!("this is not TOML: {error}"))
+fn toml(text: &str) -> Result<Value, Unreadable> {
+    toml::from_str(text).map_err(|error: toml::de::Error| Unreadable {
+        message: format!("this is not TOML: {}", error.to_string().trim_end()),
+        line: error.span().map(|span| text[..span.start].lines().count().max(1)),
+    })
 }
 
 #[cfg(test)]
@@ -56,8 +71,9 @@ mod tests {
             ("a.yaml", "a:\n  b: 1\n  b: 2\n", "duplicate entry with key \"b\""),
             ("a.toml", "[a]\nb = 1\nb = 2\n", "duplicate key"),
         ] {
-            let error = parse(text, Path::new(path)).unwrap_err();
-            assert!(error.contains(wanted), "{path}: {error}");
+            let Unreadable { message, line } = parse(text, Path::new(path)).unwrap_err();
+            assert!(message.contains(wanted), "{path}: {message}");
+            assert!(line.is_some_and(|line| (2..=3).contains(&line)), "{path}: {line:?}");
         }
     }
 }

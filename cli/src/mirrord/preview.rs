@@ -6,10 +6,10 @@ use byway_api::{PreviewSpec, Ttl};
 use serde_json::Value;
 
 use super::{Overrides, Reader, Section};
+use crate::args;
 
 /// As in the CRD.
 const MOST_REPLICAS: i64 = 20;
-const LONGEST_IMAGE: usize = 512;
 
 pub(super) fn image(reader: &mut Reader<'_>, file: &Section<'_>, overrides: &Overrides) -> Option<String> {
     if let Some(image) = &overrides.image {
@@ -21,16 +21,7 @@ pub(super) fn image(reader: &mut Reader<'_>, file: &Section<'_>, overrides: &Ove
         return None;
     };
     let image = reader.text(&section)?;
-    if image.is_empty() || image.len() > LONGEST_IMAGE || image.contains(char::is_whitespace) {
-        reader.said.problem(
-            PATH,
-            format!(
-                "{image:?} is not the name of an image: it has 1 to {LONGEST_IMAGE} characters and no blanks"
-            ),
-        );
-        return None;
-    }
-    Some(image)
+    args::image(&image).map_err(|message| reader.said.problem(PATH, message)).ok()
 }
 
 /// Time to live and number of pods.

@@ -10,12 +10,16 @@ use std::error::Error as _;
 use tera::{Context, Tera, Value};
 
 use super::Outside;
+use super::parse::Unreadable;
 
 #[cfg(test)]
 mod tests;
 
 /// What to do where there is none.
 pub(super) const NO_BRANCH: &str = "{{ git_branch }} is not known, since no branch is checked out here (this is no git repository, or HEAD is detached, as mostly in CI): set MIRRORD_BRANCH_NAME; where only the key is made of it, --key does as well";
+
+/// Most characters of a line that is shown.
+const LONGEST_LINE: usize = 160;
 
 /// Filters that leave a mark where it is.
 const LEAVING_MARKS: [&str; 7] = ["safe", "regex_escape", "replace", "lower", "upper", "trim", "truncate"];
@@ -28,6 +32,35 @@ pub(super) struct Rendered {
     pub(super) mark: char,
     /// Where `{{ git_branch }}` was, if there is none.
     pub(super) no_branch: Option<char>,
+}
+
+impl Rendered {
+    /// Why it cannot be read. Its lines are not those of the file where templates put something in: then the one that is
+    /// meant is shown.
+    pub(super) fn explain(&self, file: &str, wrong: &Unreadable) -> String {
+        if self.text == file {
+            return wrong.message.clone();
+        }
+        let message = self.for_people(&wrong.message);
+        let line =
+            wrong.line.and_then(|number| Some((number, self.text.lines().nth(number.checked_sub(1)?)?)));
+        let shown = line.map(|(number, line)| {
+            let line: String = self.for_people(line.trim()).chars().take(LONGEST_LINE).collect();
+            (number, line)
+        });
+        match shown {
+            Some((number, line)) if !message.contains(&line) => {
+                format!("{message} (once its templates are rendered; line {number} is then: {line})")
+            }
+            _ => format!("{message} (once its templates are rendered)"),
+        }
+    }
+
+    /// With what the marks stand for.
+    fn for_people(&self, text: &str) -> String {
+        let text = text.replace(self.mark, "{{ key }}");
+        self.no_branch.map_or(text.clone(), |mark| text.replace(mark, "{{ git_branch }}"))
+    }
 }
 
 /// `key_is_given`: then what the file's key is made of does not matter.

@@ -122,6 +122,60 @@ fn a_cluster_is_chosen_by_the_command_line_alone() {
 }
 
 #[test]
+fn one_file_may_be_written_in_several_ways() {
+    let with = |kubeconfig: Option<&'static str>, path: &str, overrides: &Overrides| {
+        let var = move |name: &str| match name {
+            "HOME" => Some("/home/me".to_owned()),
+            "KUBE" => Some("kube".to_owned()),
+            "KUBECONFIG" => kubeconfig.map(str::to_owned),
+            _ => None,
+        };
+        let outside = Outside::new(var, |_| Err(io::ErrorKind::NotFound.into()), || None);
+        let text = json!({ "kubeconfig": path, "target": "deployment/a", "feature": { "preview": { "image": "c" } } });
+        let read = read_within(&text.to_string(), Path::new("a.json"), overrides, &outside);
+        read.map(|it| it.warnings.iter().any(|it| it.starts_with("kubeconfig")))
+    };
+    let flag = |path: &str| Overrides { kubeconfig: Some(path.into()), ..Overrides::default() };
+    for (path, same) in [
+        ("~/.kube/config", "/home/me/.kube/config"),
+        ("$HOME/.kube/config", "~/.kube/config"),
+        ("${HOME}/.$KUBE/config", "/home/me/.kube/config"),
+        ("$UNSET/config", "$UNSET/config"),
+    ] {
+        assert_eq!(with(None, path, &flag(same)), Ok(false), "{path}");
+        assert_eq!(with(None, same, &flag(path)), Ok(false), "{path}");
+    }
+    assert_eq!(with(None, "~/.kube/config", &flag("/root/.kube/config")), Ok(true), "another home");
+    assert_eq!(with(Some("/home/me/b"), "~/b", &Overrides::default()), Ok(false));
+    assert_eq!(
+        with(Some("/home/me/b:/home/me/c"), "~/b", &Overrides::default()),
+        Ok(true),
+        "and another file"
+    );
+    assert_eq!(
+        with(None, "~/.kube/config", &Overrides::default()),
+        Ok(false),
+        "the one that is taken anyway"
+    );
+    let said = with(None, "~/other", &Overrides::default()).unwrap_err().to_string();
+    assert!(said.contains("say --kubeconfig ~/other"), "{said}");
+}
+
+#[test]
+fn a_link_leads_to_one_file() {
+    let folder = std::env::temp_dir().join(format!("byway-mirrord-{}", std::process::id()));
+    fs::create_dir_all(folder.join("kube")).unwrap();
+    fs::write(folder.join("kube/config"), "").unwrap();
+    std::os::unix::fs::symlink(folder.join("kube/config"), folder.join("link")).unwrap();
+    let outside = Outside::real();
+    let place = |path: &str| outside.place(folder.join(path).to_str().unwrap());
+    assert_eq!(place("link"), place("kube/config"));
+    assert_eq!(place("./kube/../kube//config"), place("link"));
+    assert_ne!(place("kube/other"), place("link"), "nor need it be there");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn mirrords_variable_goes_before_the_files_key() {
     let outside = Outside::new(
         |name| (name == "MIRRORD_KEY").then(|| "var".to_owned()),
@@ -163,6 +217,7 @@ fn every_key_has_the_fate_that_the_table_says() {
             Fate::Refused { why, .. } => {
                 assert!(shown.contains(&path) && shown.contains(why), "{path}: {shown}");
             }
+            Fate::Renamed(today) => assert!(shown.contains(today), "{path}: {shown}"),
             Fate::Flag { flag } => assert!(shown.contains(flag), "{path}: {shown}"),
             Fate::Ignored(why) => {
                 let warnings = result.unwrap().warnings;
@@ -183,7 +238,7 @@ fn the_documentation_has_the_table() {
     let page = fs::read_to_string(here("../docs/mirrord.md")).unwrap();
     let missing: Vec<String> = KEYS.iter().map(row).filter(|row| !page.contains(row)).collect();
     assert!(missing.is_empty(), "docs/mirrord.md lacks these rows:\n{}", missing.concat());
-    let fates = ["` | honoured | ", "` | refused | ", "` | ignored | "];
+    let fates = ["` | honoured | ", "` | refused | ", "` | renamed | ", "` | ignored | "];
     let rows = page.lines().filter(|line| fates.iter().any(|fate| line.contains(fate))).count();
     assert_eq!(rows, KEYS.len(), "docs/mirrord.md has rows of keys that are not known");
 }
@@ -193,6 +248,7 @@ fn row(known: &super::keys::Known) -> String {
     match known.fate {
         Fate::Honoured(becomes) => format!("| `{path}` | honoured | {becomes} |\n"),
         Fate::Refused { why, instead } => format!("| `{path}` | refused | {why}. Instead: {instead} |\n"),
+        Fate::Renamed(today) => format!("| `{path}` | renamed | write {today} |\n"),
         Fate::Flag { flag } => {
             format!(
                 "| `{path}` | refused | a file does not choose the cluster. Instead: `{flag}`, which goes before the key; a warning tells where they differ |\n"

@@ -78,6 +78,9 @@ impl Walk<'_> {
             Fate::Refused { why, instead } => {
                 self.said.problem(&section.path, format!("is not available: {why}; {instead}"));
             }
+            Fate::Renamed(today) => {
+                self.said.problem(&section.path, format!("is the name of older versions: write {today}"));
+            }
             Fate::Flag { flag } => self.flag(section, flag),
             Fate::Ignored(why) => self.ignored.entry(why).or_default().push(section.path.clone()),
         }
@@ -86,7 +89,8 @@ impl Walk<'_> {
     /// What only a flag chooses.
     fn flag(&mut self, section: &Section<'_>, flag: &str) {
         match self.given(flag) {
-            Some((_, value)) if *section.value == value => {}
+            Some((_, value)) if self.is_same(section, flag, &value) => {}
+            None if flag == "--kubeconfig" && self.is_same(section, flag, "~/.kube/config") => {}
             Some((by, value)) => self
                 .said
                 .warnings
@@ -99,6 +103,15 @@ impl Walk<'_> {
                 self.said.problem(&section.path, message);
             }
         }
+    }
+
+    /// Whether the file says what is in force anyway. A path may be written in several ways.
+    fn is_same(&self, section: &Section<'_>, flag: &str, value: &str) -> bool {
+        let said = section.value.as_str();
+        said.is_some_and(|said| match flag {
+            "--kubeconfig" => self.outside.place(said) == self.outside.place(value),
+            _ => said == value,
+        })
     }
 
     /// By what the cluster is chosen, and which.

@@ -23,6 +23,7 @@ pub struct ClusterBuilder {
     proxy: ProxyMode,
     simulated: bool,
     scheduler: bool,
+    api_server: Vec<String>,
     step: Box<Step>,
 }
 
@@ -43,6 +44,7 @@ impl Default for ClusterBuilder {
             proxy: ProxyMode::default(),
             simulated: false,
             scheduler: true,
+            api_server: Vec::new(),
             step: Box::new(|_| Ok(())),
         }
     }
@@ -77,6 +79,14 @@ impl ClusterBuilder {
         self
     }
 
+    /// The API server shows this certificate, whose key is in the other file, to who asks for the name.
+    #[must_use]
+    pub fn serves(mut self, name: &str, certificate: &Path, key: &Path) -> Self {
+        let (certificate, key) = (certificate.display(), key.display());
+        self.api_server.push(format!("--tls-sni-cert-key={certificate},{key}:{name}"));
+        self
+    }
+
     /// Is told before each step what it is, and may end the start by failing.
     #[must_use]
     pub fn on_step(mut self, step: impl Fn(&str) -> Result<()> + 'static) -> Self {
@@ -99,7 +109,7 @@ impl ClusterBuilder {
         let pki = Pki::new(dir.path().join("pki"))?;
 
         (self.step)("Starting etcd and the API server")?;
-        let control = ControlPlane::start(dir.path(), &logs, &pki, self.nodes > 0)?;
+        let control = ControlPlane::start(dir.path(), &logs, &pki, self.nodes > 0, &self.api_server)?;
         let mut cluster = Cluster {
             kubectl: binaries::built("kubectl", "kube")?,
             kubeconfig: control.kubeconfig.clone(),

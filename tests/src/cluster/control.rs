@@ -40,7 +40,7 @@ enum Door {
 
 impl ControlPlane {
     /// Starts etcd and the API server; what needs them comes later.
-    pub(super) fn start(dir: &Path, logs: &Path, pki: &Pki, inside: bool) -> Result<Self> {
+    pub(super) fn start(dir: &Path, logs: &Path, pki: &Pki, inside: bool, more: &[String]) -> Result<Self> {
         let door = if inside { Door::inside()? } else { Door::port()? };
         let serves = [CONTROL_V4, CONTROL_V6, API_SERVICE, "127.0.0.1", "::1", "localhost"];
         let names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"];
@@ -52,7 +52,9 @@ impl ControlPlane {
         let socket = dir.join("etcd.sock");
         let etcd = door.daemon("etcd", logs, etcd_args(dir, &socket))?;
         etcd.wait(Duration::from_secs(30), || socket.exists())?;
-        let api_server = door.daemon("kube-apiserver", logs, door.api_server_args(dir, pki, &socket))?;
+        let mut args = door.api_server_args(dir, pki, &socket);
+        args.extend_from_slice(more);
+        let api_server = door.daemon("kube-apiserver", logs, args)?;
         Ok(Self { clients: Vec::new(), api_server, _etcd: etcd, door, kubeconfig })
     }
 

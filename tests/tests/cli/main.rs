@@ -10,4 +10,5 @@ mod run;
 #[allow(dead_code, reason = "it is made for more tests than these")]
 mod stage;
 mod start;
+mod trust;
 mod waits;

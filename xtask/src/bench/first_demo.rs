@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use byway_tests::Scratch;
 use nix::sys::resource::{UsageWho, getrusage};
 
+use crate::progress::Log;
 use crate::workspace;
 
 #[derive(clap::Args)]
@@ -34,16 +35,21 @@ pub(super) fn run(args: &FirstDemo) -> Result<()> {
 
     let (begun, before) = (Instant::now(), processor()?);
     let mut child = demo.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-    let mut last = String::new();
+    let mut log = Log::new("first demo")?;
     let lines = child.stderr.take().into_iter().flat_map(|pipe| BufReader::new(pipe).lines());
     for line in lines.map_while(Result::ok) {
         // What cargo has built, and the steps of set-up and demo.
         if line.trim_start().starts_with("Finished ") || line.starts_with("✓ ") {
             println!("{:>7.1} s  {}", begun.elapsed().as_secs_f64(), line.trim());
         }
-        last = line;
+        log.say(&line);
     }
-    ensure!(child.wait()?.success(), "the demo failed: {last}");
+    let status = child.wait()?;
+    if !status.success() {
+        let (why, file) = log.end();
+        bail!("the demo failed ({status}): {why} (all that it said: {})", file.display());
+    }
+    log.forget();
     let (wall, busy) = (begun.elapsed(), processor()?.saturating_sub(before));
     println!("{:>7.1} s  in all, {:.0} s of processor", wall.as_secs_f64(), busy.as_secs_f64());
     Ok(())

@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 
 use crate::workspace;
 
-pub(super) struct Log {
+/// All that a command says.
+pub(crate) struct Log {
     path: PathBuf,
     file: File,
     /// The first line that names an error: what follows is its consequences.
@@ -18,7 +19,7 @@ pub(super) struct Log {
 
 impl Log {
     /// In the folder `log` of what is built, named after the step.
-    pub(super) fn new(title: &str) -> Result<Self> {
+    pub(crate) fn new(title: &str) -> Result<Self> {
         let name: String =
             title.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(60).collect();
         let folder = workspace::target_dir().join("log");
@@ -29,7 +30,7 @@ impl Log {
         Ok(Self { path, file, error: None, last: String::new() })
     }
 
-    pub(super) fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         // A full disk will be told by whoever fills it.
         let _ = writeln!(self.file, "{line}");
         let line = line.trim();
@@ -42,12 +43,12 @@ impl Log {
     }
 
     /// The line that tells most of why it failed, and where all is.
-    pub(super) fn end(self) -> (String, PathBuf) {
+    pub(crate) fn end(self) -> (String, PathBuf) {
         (self.error.unwrap_or(self.last), self.path)
     }
 
     /// Nobody will ask.
-    pub(super) fn forget(self) {
+    pub(crate) fn forget(self) {
         let _ = fs::remove_file(self.path);
     }
 }
