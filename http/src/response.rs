@@ -35,12 +35,16 @@ pub fn parse_response(head: &[u8], kind: RequestKind) -> Result<ResponseHead, Do
     let line_end = memchr(b'\n', head).ok_or(Doubt::ResponseHead)?;
     let mut lines = lines(head);
     let (version, status) = lines.next().and_then(status_line).ok_or(Doubt::ResponseHead)?;
+    // No header changes where a tunnel begins.
+    let is_tunnel = matches!((status, kind), (101, RequestKind::Upgrade) | (200..300, RequestKind::Connect));
     let mut facts = Facts::of(Sender::Server);
     for line in lines {
-        facts.line(line).ok_or(Doubt::ResponseHead)?;
+        if facts.line(line).is_none() && !is_tunnel {
+            return Err(Doubt::ResponseHead);
+        }
     }
     let declared = facts.lengths.body(version).map_err(|_| Doubt::ResponseFraming);
-    let body = body(status, kind, declared)?;
+    let body = if is_tunnel { Body::Tunnel } else { body(status, kind, declared)? };
     Ok(ResponseHead {
         status,
         status_line: line_end + 1,
@@ -64,12 +68,10 @@ fn status_line(line: &[u8]) -> Option<(u8, u16)> {
     matches!(reason, [] | [b' ', ..]).then_some((version, status))
 }
 
-/// RFC 9112, 6.3, with doubt where it says what a recipient should make of an error.
+/// Of what is no tunnel: RFC 9112, 6.3, with doubt where it says what a recipient should make of an error.
 fn body(status: u16, kind: RequestKind, declared: Result<Option<Body>, Doubt>) -> Result<Body, Doubt> {
     match (status, kind) {
-        (101, RequestKind::Upgrade) => Ok(Body::Tunnel),
         (101, _) => Err(Doubt::ResponseFraming),
-        (200..300, RequestKind::Connect) => Ok(Body::Tunnel),
         (_, RequestKind::Head) | (304, _) => Ok(Body::Empty),
         // These cannot have a body, but say so wrongly: what follows may be one all the same, and clients differ.
         (100..200 | 204, _) => match declared? {

@@ -29,10 +29,12 @@ fn how_a_response_ends() {
         ("100", &[], Other, Ok(Body::Empty)),
         ("103", chunked, Other, Err(Doubt::ResponseFraming)),
         ("101", &[], Upgrade, Ok(Body::Tunnel)),
+        ("101", &["Upgrade : x", "no colon", "Content-Length: x"], Upgrade, Ok(Body::Tunnel)),
         ("101", &[], Other, Err(Doubt::ResponseFraming)),
         ("200", length, Upgrade, Ok(Body::Length(5))),
         ("200", &[], Connect, Ok(Body::Tunnel)),
         ("299", length, Connect, Ok(Body::Tunnel)),
+        ("200", &["Via : a", "Transfer-Encoding: gzip"], Connect, Ok(Body::Tunnel)),
         ("407", length, Connect, Ok(Body::Length(5))),
         ("200", &["Content-Length: 5", "Transfer-Encoding: chunked"], Other, Err(Doubt::ResponseFraming)),
         // What clients read alike, or not at all.

@@ -20,7 +20,8 @@ fn an_upgrade_and_a_connect_tunnel_to_the_preview() {
     let listener = server::listen(&stage.preview);
     let _agent = stage.agent();
     let connect = "CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\nx-byway-key: pr-1\r\n\r\n";
-    for (request, answer) in [(UPGRADE, SWITCH), (connect, "HTTP/1.1 200 OK\r\n\r\n")] {
+    let odd = SWITCH.replace(": ", " : ").replace("\r\n\r\n", "\r\na line\r\n\r\n");
+    for (request, answer) in [(UPGRADE, SWITCH), (UPGRADE, &odd), (connect, "HTTP/1.1 200 OK\r\n\r\n")] {
         let mut raw = stage.raw();
         raw.send(GET).unwrap();
         assert!(until(&mut raw, ".0").contains("APP GET /app"));

@@ -342,6 +342,16 @@ fn odd_responses() -> Vec<Exchange> {
             &format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "a".repeat(200 << 10)),
         ),
         odd("a 101 that nobody asked for", &[SWITCH, "tunnel"].concat()),
+        exchange(
+            "an upgrade with a head that is not of the grammar",
+            [
+                C.send(UPGRADE),
+                S.send(SWITCH.replace(": ", " : ")),
+                C.send("hello"),
+                S.send("hello"),
+                C.close(),
+            ],
+        ),
         odd("an answer with a length twice", &said("content-length: 2\r\ncontent-length: 2\r\n", "ok")),
         odd("an answer with a list of lengths", &said("content-length: 2, 2\r\n", "ok")),
         odd(
