@@ -27,11 +27,12 @@ fn pod_once(space: &Space<'_>, preview: &str, is: impl Fn(&Value) -> bool) -> Va
 
 /// Has the namespace take no pod more than there are, so that no rollout gets on.
 fn no_room(space: &Space<'_>, pods: u32) {
+    let pods = pods.to_string();
     space.apply(json!({
         "apiVersion": "v1", "kind": "ResourceQuota", "metadata": { "name": "few" },
-        "spec": { "hard": { "pods": pods.to_string() } },
+        "spec": { "hard": { "pods": pods } },
     }));
-    let used = |it: &Value| it["status"]["used"]["pods"] == pods.to_string();
+    let used = |it: &Value| it["status"]["used"]["pods"] == *pods;
     let counted = || space.get("ResourceQuota", "few").filter(used).map(drop);
     assert!(eventually(PATIENCE, counted).is_some());
 }
