@@ -47,7 +47,7 @@ use line::Line;
 /// nothing holds up no other stream.
 const BUDGET: usize = 1024 * 1024;
 /// Bytes of bodies on their way to lines, at which the client is read no more.
-const MOST_UP: usize = 4 * 1024 * 1024;
+const MOST_UP: usize = 2 * 1024 * 1024;
 /// Bytes of heads that wait for a line: beyond that, streams are refused, and may be tried again.
 const MOST_HEADS: usize = 16 * 1024 * 1024;
 /// Bytes that wait for a socket, at which streams that are away add no more to them.

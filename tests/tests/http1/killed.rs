@@ -31,7 +31,8 @@ fn stuck(pod: &Pod) -> Receiver<(String, End)> {
             let tell = tell.clone();
             thread::spawn(move || {
                 let mut client = Raw::new(stream).unwrap();
-                let asked = client.receive_until(SOON, |bytes| bytes.ends_with(b"\r\n\r\n")).bytes;
+                let is_head = |bytes: &[u8]| bytes.windows(4).any(|it| it == b"\r\n\r\n");
+                let asked = client.receive_until(SOON, is_head).bytes;
                 let asked = String::from_utf8_lossy(&asked).into_owned();
                 let answer = ANSWERS.iter().find(|(path, _)| asked.contains(path)).map(|(_, answer)| *answer);
                 // Between two requests, or dialled and never asked.
