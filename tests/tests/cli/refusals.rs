@@ -29,7 +29,10 @@ fn what_is_invalid_is_refused_before_anything_is_made() {
     says("{ image: a, targt: { kind: Deployment, name: app } }", "spec.targt: there is no such field");
     says(&format!("{{ image: a, imagePolicy: b, {target} }}"), "spec.imagePolicy: there is no such field");
     says(&format!("{{ image: a, replicas: two, {target} }}"), "spec.replicas");
-    says(&format!("{{ image: a b, {target} }}"), "image must be the name of an image, without blanks");
+    says(
+        &format!("{{ image: a b, {target} }}"),
+        "\"a b\" is not the name of an image: no image has ' ' in its name",
+    );
     says(&format!("{{ image: a, {target}, incoming: {{ mode: mirror }} }}"), "mirror is not available yet");
     says(
         &format!("{{ image: a, {target}, incoming: {{ match: {{ path: {{ prefix: /api }} }} }} }}"),
