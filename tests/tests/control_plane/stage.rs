@@ -14,7 +14,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Nodes of the shared stage that any pod may be on.
 const OPEN: usize = 3;
 /// Nodes of the shared stage for tests that do something to their agents, see [`own_nodes`].
-const OWN: usize = 20;
+const OWN: usize = 21;
 
 /// A cluster, and what is simulated on it.
 pub(crate) struct Stage {
