@@ -3,7 +3,7 @@
 
 use byway_http::{
     Switch,
-    http2::switch::{Answer, Failure, GrpcStatus, Out, Scratch, Step},
+    http2::switch::{Answer, Failure, GrpcStatus, Input, Out, Scratch, Step},
 };
 
 const LINES: u32 = 2;
@@ -23,16 +23,26 @@ fn unkeyed(input: &[u8]) {
     for piece in [1 + usize::from(*cut % 32), usize::MAX] {
         let (mut switch, mut scratch) = (Switch::new(false), Scratch::default());
         let (mut up, mut down) = (Vec::new(), Vec::new());
-        for mut part in client.chunks(piece) {
-            while switch.client(&mut part, &mut scratch) == Step::Asked {
-                switch.goes_home(None, &mut scratch);
+        for part in client.chunks(piece) {
+            let mut part = Input::new(part);
+            loop {
+                match switch.client(&mut part, &mut scratch) {
+                    Step::Done => break,
+                    Step::Asked => switch.goes_home(None, &mut scratch),
+                    Step::Late => {}
+                }
             }
-            take(switch.to_home(), &mut up);
+            take_with(switch.to_home(), part, &mut up);
+            if cut.is_multiple_of(2) {
+                switch.block_is_slow();
+                take(switch.to_home(), &mut up);
+            }
             assert!(client.starts_with(&up), "home gets what the client sends");
         }
-        for mut part in home.chunks(piece) {
+        for part in home.chunks(piece) {
+            let mut part = Input::new(part);
             switch.home(&mut part);
-            take(switch.to_client(), &mut down);
+            take_with(switch.to_client(), part, &mut down);
             assert!(home.starts_with(&down), "the client gets what home sends");
         }
         switch.client_ended();
@@ -48,14 +58,21 @@ fn mixed(mut input: &[u8]) {
     let (mut switch, mut scratch) = (Switch::new(input.len().is_multiple_of(2)), Scratch::default());
     let mut is_open = [false; LINES as usize];
     let mut sink = Vec::new();
-    while let Some(([who, len, what], rest)) = input.split_first_chunk() {
-        let (mut piece, behind) = rest.split_at(rest.len().min(usize::from(*len)));
+    while let Some(([who, long, len, what], rest)) = input.split_first_chunk() {
+        let len = usize::from(u16::from_be_bytes([*long, *len]));
+        let (mut piece, behind) = rest.split_at(rest.len().min(len));
         input = behind;
         let id = u32::from(*what) % LINES;
         let open = &mut is_open[id as usize];
         match who % 8 {
             0 | 1 => {
-                while switch.client(&mut piece, &mut scratch) == Step::Asked {
+                let mut piece = Input::new(piece);
+                loop {
+                    match switch.client(&mut piece, &mut scratch) {
+                        Step::Done => break,
+                        Step::Late => continue,
+                        Step::Asked => {}
+                    }
                     match what % 5 {
                         0 | 1 => switch.goes_home(None, &mut scratch),
                         2 => {
@@ -71,8 +88,13 @@ fn mixed(mut input: &[u8]) {
                         }
                     }
                 }
+                take_with(switch.to_home(), piece, &mut sink);
             }
-            2 | 3 => switch.home(&mut piece),
+            2 | 3 => {
+                let mut piece = Input::new(piece);
+                switch.home(&mut piece);
+                take_with(switch.to_client(), piece, &mut sink);
+            }
             4 | 5 if *open => {
                 let broken = switch.line(id, &mut piece).is_err();
                 broken.then(|| fail(&mut switch, id, open, false));
@@ -80,6 +102,7 @@ fn mixed(mut input: &[u8]) {
             6 if *open => switch.line_speaks(id),
             7 if *open && what % 8 == 7 => fail(&mut switch, id, open, what % 16 == 7),
             7 if what % 8 == 6 => switch.drain(),
+            7 if what % 8 == 5 => switch.block_is_slow(),
             _ => {}
         }
         let waits = switch.to_client().len() + switch.to_home().len();
@@ -108,6 +131,16 @@ fn fail(switch: &mut Switch, id: u32, open: &mut bool, falls_back: bool) {
         switch.line_failed(id, &Failure { code: "unreachable", why: "it is gone", falls_back });
         assert_eq!(switch.on_line(id), 0);
     }
+}
+
+/// As a socket that takes half of it at first.
+fn take_with(out: &mut Out, input: Input<'_>, to: &mut Vec<u8>) {
+    let all = out.parts(&input).concat();
+    let half = all.len() / 2;
+    to.extend_from_slice(&all[..half]);
+    out.keep(input, half);
+    assert!(out.bytes() == &all[half..], "what is not taken waits");
+    take(out, to);
 }
 
 fn take(out: &mut Out, to: &mut Vec<u8>) {

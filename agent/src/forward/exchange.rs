@@ -32,7 +32,7 @@ use super::{
 use crate::{snapshot::Leg, stream::Stream};
 
 /// A head that takes longer goes to the app as it is.
-const SLOW_HEAD: Duration = Duration::from_secs(5);
+pub(super) const SLOW_HEAD: Duration = Duration::from_secs(5);
 
 /// The way from the client to the server.
 pub(super) enum Up {

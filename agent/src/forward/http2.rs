@@ -12,7 +12,7 @@ mod lines;
 use std::{
     cell::RefCell,
     future::{Future, poll_fn},
-    io,
+    io::{self, IoSlice},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -21,14 +21,19 @@ use std::{
 use byway_http::{
     Doubt, Switch,
     detect::PREFACE,
-    http2::switch::{Out, Scratch as Block, Step},
+    http2::switch::{Input, MOST_PARTS, Out, Scratch as Block, Step},
 };
-use tokio::{io::AsyncWrite, net::TcpStream};
+use tokio::{
+    io::AsyncWrite,
+    net::TcpStream,
+    time::{Sleep, sleep},
+};
 
 use super::{
     connection::{Connection, Http2Start, Place, Server},
     count::Said,
     ending::{self, Ended, Farewell, LateReset},
+    exchange::SLOW_HEAD,
     outbox::{Outbox, Scratch},
     tunnel,
 };
@@ -75,6 +80,8 @@ struct Multiplex<'a> {
     /// The preview that home is, or that the last stream there was for.
     used: Option<Arc<Leg>>,
     said: Said,
+    /// The block that has begun and is not whole, by its stream.
+    slow_block: Option<(u32, Pin<Box<Sleep>>)>,
 }
 
 /// Why it stopped.
@@ -106,11 +113,17 @@ impl<'a> Multiplex<'a> {
             home_reset: LateReset::default(),
             used: None,
             said: Said::default(),
+            slow_block: None,
         };
-        it.take_client(&heard[PREFACE.len()..sent]);
+        let mut known = Input::new(&heard[PREFACE.len()..sent]);
+        it.take_client(&mut known);
         it.switch.to_home().clear();
-        it.take_client(&heard[sent..]);
-        it.switch.home(&mut said.as_slice());
+        let mut input = Input::new(&heard[sent..]);
+        it.take_client(&mut input);
+        it.switch.to_home().keep(input, 0);
+        let mut input = Input::new(&said);
+        it.switch.home(&mut input);
+        it.switch.to_client().keep(input, 0);
         it
     }
 
@@ -142,7 +155,8 @@ impl<'a> Multiplex<'a> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Stop>> {
         loop {
-            let moved = self.poll_up(cx)? | self.poll_down(cx)? | self.poll_lines(cx);
+            let mut moved = self.poll_up(cx)? | self.poll_down(cx)? | self.poll_lines(cx);
+            moved |= self.poll_slow_block(cx);
             if self.switch.is_over() {
                 return Poll::Ready(Ok(Stop::Close));
             }
@@ -174,7 +188,14 @@ impl<'a> Multiplex<'a> {
                     self.client_ended = Ended::Seen;
                     self.switch.client_ended();
                 }
-                Poll::Ready(bytes) => self.take_client(bytes),
+                Poll::Ready(bytes) => {
+                    let mut input = Input::new(bytes);
+                    self.take_client(&mut input);
+                    let home = Pin::new(&mut **self.home.stream());
+                    if send(cx, self.switch.to_home(), input, home).is_err() {
+                        self.cannot_send();
+                    }
+                }
             }
             moved = true;
         }
@@ -192,9 +213,11 @@ impl<'a> Multiplex<'a> {
             match scratch.poll_read(cx, self.home.stream()) {
                 Poll::Pending => return Ok(moved),
                 Poll::Ready(Ok([])) => self.end_home(false)?,
-                Poll::Ready(Ok(mut bytes)) => {
+                Poll::Ready(Ok(bytes)) => {
                     self.connection.still_used(self.used.as_ref(), &self.said);
-                    self.switch.home(&mut bytes);
+                    let mut input = Input::new(bytes);
+                    self.switch.home(&mut input);
+                    send(cx, self.switch.to_client(), input, Pin::new(&mut *self.client))?;
                 }
                 Poll::Ready(Err(_)) => self.end_home(true)?,
             }
@@ -207,14 +230,55 @@ impl<'a> Multiplex<'a> {
         self.lines.poll(cx, &mut self.switch, matches!(self.place, Place::App))
     }
 
+    /// A client that begins a block and says no more is home's to judge; whether home is told now.
+    fn poll_slow_block(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(stream) = self.switch.held_block() else {
+            self.slow_block = None;
+            return false;
+        };
+        let timer = match self.slow_block.take() {
+            Some((of, timer)) if of == stream => timer,
+            _ => Box::pin(sleep(SLOW_HEAD)),
+        };
+        let (_, timer) = self.slow_block.insert((stream, timer));
+        let is_slow = timer.as_mut().poll(cx).is_ready();
+        if is_slow {
+            self.slow_block = None;
+            self.switch.block_is_slow();
+        }
+        is_slow
+    }
+
     /// Takes bytes of the client, and decides each request in them.
-    fn take_client(&mut self, mut bytes: &[u8]) {
+    fn take_client(&mut self, input: &mut Input<'_>) {
         BLOCK.with_borrow_mut(|block| {
-            while self.switch.client(&mut bytes, block) == Step::Asked {
-                self.decide(block);
+            loop {
+                match self.switch.client(input, block) {
+                    Step::Done => return,
+                    Step::Asked => self.decide(block),
+                    Step::Late => self.was_late(block.fields()),
+                }
             }
         });
     }
+}
+
+/// Writes what waits and what goes on of the input, as far as that is taken at once; the rest waits.
+fn send(cx: &mut Context<'_>, out: &mut Out, input: Input<'_>, to: Pin<&mut TcpStream>) -> io::Result<()> {
+    let parts = out.parts(&input);
+    let written = match parts.as_slice() {
+        [] => return Ok(()),
+        [one] => to.poll_write(cx, one),
+        more => {
+            let mut slices = [IoSlice::new(&[]); MOST_PARTS];
+            slices.iter_mut().zip(more).for_each(|(slice, part)| *slice = IoSlice::new(part));
+            to.poll_write_vectored(cx, &slices[..more.len()])
+        }
+    };
+    drop(parts);
+    let taken = if let Poll::Ready(written) = written { written? } else { 0 };
+    out.keep(input, taken);
+    Ok(())
 }
 
 /// Writes what waits, as far as it is taken; whether anything was.

@@ -152,15 +152,26 @@ pub(crate) fn head(to: &mut Vec<u8>, len: usize, kind: u8, flags: u8, stream: u3
 pub(crate) fn block(to: &mut Vec<u8>, stream: u32, flags: u8, priority: &[u8], block: &[u8]) {
     let flags = flags & !(flag::PADDED | flag::PRIORITY | flag::END_HEADERS);
     let flags = flags | if priority.is_empty() { 0 } else { flag::PRIORITY };
-    let (first, mut rest) = block.split_at(block.len().min(MOST - priority.len()));
-    let last = |rest: &[u8]| if rest.is_empty() { flag::END_HEADERS } else { 0 };
-    head(to, priority.len() + first.len(), kind::HEADERS, flags | last(rest), stream);
+    let (first, rest) = block.split_at(block.len().min(MOST - priority.len()));
+    let last = if rest.is_empty() { flag::END_HEADERS } else { 0 };
+    head(to, priority.len() + first.len(), kind::HEADERS, flags | last, stream);
     to.extend_from_slice(priority);
     to.extend_from_slice(first);
-    while !rest.is_empty() {
+    if !rest.is_empty() {
+        continuation(to, stream, rest);
+    }
+}
+
+/// Writes the rest of a field block whose first frame has gone out.
+pub(crate) fn continuation(to: &mut Vec<u8>, stream: u32, mut rest: &[u8]) {
+    loop {
         let (next, behind) = rest.split_at(rest.len().min(MOST));
         rest = behind;
-        write(to, kind::CONTINUATION, last(rest), stream, next);
+        let last = if rest.is_empty() { flag::END_HEADERS } else { 0 };
+        write(to, kind::CONTINUATION, last, stream, next);
+        if rest.is_empty() {
+            return;
+        }
     }
 }
 

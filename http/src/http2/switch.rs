@@ -4,17 +4,19 @@
 //! A stream that is away goes to a line, the connection to a server that is not home, under its own number: numbers
 //! only have to grow, so nothing is translated, and home and lines see gaps. It is begun with the client's own
 //! SETTINGS. What is the connection's and not a stream's stays between client and home: SETTINGS, PING, GOAWAY, what
-//! nobody knows. Lines have their own, and the switch answers for the client.
+//! nobody knows. Lines have their own, and the switch answers for the client. A PING that only they can have given rise to
+//! does not reach home.
 //!
 //! Towards home, field blocks go on byte for byte until a stream has been away; from then on home's table lacks what
 //! it has not seen, and they are encoded anew ([`Mirror`]). Towards the client home's blocks always pass as they are,
 //! and those of lines are encoded so that they change no table.
 //!
-//! The way up is [`client`], then [`line`](mod@line) where a stream is away; the way down is [`home`] and
+//! The way up is [`client`], [`block`] where a request begins, then [`line`](mod@line) where a stream is away; the way down is [`home`] and
 //! [`line`](mod@line). What of it goes out when is [`settle`]'s. All of it is a function of the bytes that come.
 
 mod answer;
 mod away;
+mod block;
 mod client;
 mod drain;
 mod ends;
@@ -23,6 +25,7 @@ mod home;
 mod line;
 mod out;
 mod pump;
+mod settings;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -31,7 +34,7 @@ use std::collections::{HashMap, VecDeque};
 
 pub use answer::{Answer, GrpcStatus};
 pub use ends::{Failure, Unanswered};
-pub use out::Out;
+pub use out::{Input, MOST_PARTS, Out};
 
 use super::{
     fields::Fields,
@@ -65,6 +68,8 @@ pub enum Step {
     /// A request is to be decided: see [`Scratch::fields`]. It [goes home](Switch::goes_home), [away](Switch::goes_away)
     /// or is [answered](Switch::answer) before anything else; one whose head is [long](Fields::is_long) goes home.
     Asked,
+    /// A request has gone home undecided, since its head [was slow](Switch::block_is_slow): see [`Scratch::fields`].
+    Late,
 }
 
 /// Room for one block, which connections share.
@@ -103,7 +108,7 @@ pub struct Switch {
     decoder: Option<Decoder>,
     /// What home knows of it, since a stream has been away.
     mirror: Option<Mirror>,
-    settings: client::Settings,
+    settings: settings::Settings,
     /// What home lets the client send on a new stream (`SETTINGS_INITIAL_WINDOW_SIZE`).
     home_window: u32,
     streams: HashMap<u32, Stream, foldhash::quality::RandomState>,
@@ -114,6 +119,8 @@ pub struct Switch {
     share: Share,
     /// The client has used up its room with what others wait to send.
     others_wait: bool,
+    /// Others than home have sent the last of a body, and the client has not asked for a sign of life since.
+    others_spoke: bool,
     /// What the client is owed of its window of the connection.
     owed: u32,
     /// The highest stream of the client, and of those that home knows.

@@ -3,7 +3,7 @@
 use byway_http::{
     Switch,
     detect::PREFACE,
-    http2::switch::{Scratch, Step},
+    http2::switch::{Input, Scratch, Step},
 };
 use httlib_hpack::{Decoder, Encoder};
 use proptest::prelude::*;
@@ -126,8 +126,9 @@ fn play(requests: &[Request], sent: &[u8], cuts: &[usize]) -> [Vec<u8>; 2] {
     let (mut rest, mut asked, mut has_line) = (sent, requests.iter(), false);
     let mut cuts = cuts.iter().cycle();
     while !rest.is_empty() {
-        let (mut now, behind) = rest.split_at(rest.len().min(*cuts.next().unwrap()));
+        let (now, behind) = rest.split_at(rest.len().min(*cuts.next().unwrap()));
         rest = behind;
+        let mut now = Input::new(now);
         while switch.client(&mut now, &mut scratch) == Step::Asked {
             if asked.next().unwrap().away {
                 if !std::mem::replace(&mut has_line, true) {
@@ -139,6 +140,7 @@ fn play(requests: &[Request], sent: &[u8], cuts: &[usize]) -> [Vec<u8>; 2] {
                 switch.goes_home(None, &mut scratch);
             }
         }
+        switch.to_home().keep(now, 0);
         drain(switch.to_home(), &mut home);
         if let Some(out) = switch.to_line(LINE) {
             drain(out, &mut line);

@@ -51,14 +51,17 @@ fn piece(rng: &mut Rng) -> Vec<u8> {
     ];
     let payload = match kind {
         1 | 5 | 9 => blocks[rng.below(blocks.len())].to_vec(),
+        0 if rng.below(8) == 0 => vec![7; 900 + rng.below(3000)],
         0 => vec![rng.below(8) as u8; rng.below(90)],
         4 => vec![0, rng.pick(&[1, 3, 4, 5, 8]), 0, 0, rng.below(256) as u8, rng.below(256) as u8],
         8 | 3 => vec![0, 0, rng.below(256) as u8, rng.below(256) as u8],
         _ => vec![rng.below(256) as u8; 8],
     };
-    let mut frame = vec![0, 0, payload.len() as u8, kind, flags, 0, 0, 0, stream];
+    let [long, len] = (payload.len() as u16).to_be_bytes();
+    let mut frame = vec![0, long, len, kind, flags, 0, 0, 0, stream];
     frame.extend(payload);
-    let mut piece = vec![rng.below(8) as u8, frame.len() as u8, rng.below(16) as u8];
+    let [long, len] = (frame.len() as u16).to_be_bytes();
+    let mut piece = vec![rng.below(8) as u8, long, len, rng.below(16) as u8];
     piece.extend(frame);
     piece
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use byway_http::{
     Switch,
     detect::PREFACE,
-    http2::switch::{Out, Scratch, Step},
+    http2::switch::{Input, Out, Scratch, Step},
 };
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
@@ -205,7 +205,7 @@ async fn switch(client: DuplexStream, ends: Vec<DuplexStream>, read: usize) {
             if n == 0 {
                 return;
             }
-            let mut input = &buffer[..n];
+            let mut input = Input::new(&buffer[..n]);
             while switch.client(&mut input, &mut scratch) == Step::Asked {
                 let side: usize =
                     std::str::from_utf8(scratch.fields().get(b"x-side").unwrap()).unwrap().parse().unwrap();
@@ -218,13 +218,16 @@ async fn switch(client: DuplexStream, ends: Vec<DuplexStream>, read: usize) {
                     switch.goes_away(side as u32, None, &mut scratch);
                 }
             }
+            send(switch.to_home(), input, &mut writes[0]).await;
             moved = true;
         }
         moved |= flush(switch.to_client(), &mut client_write).await;
         if switch.takes_home()
             && let Some(n) = now(&mut reads[0], &mut buffer).await
         {
-            switch.home(&mut &buffer[..n]);
+            let mut input = Input::new(&buffer[..n]);
+            switch.home(&mut input);
+            send(switch.to_client(), input, &mut client_write).await;
             moved = true;
         }
         switch.settle();
@@ -258,6 +261,17 @@ async fn now(from: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> Option<u
         n = from.read(buffer) => n.ok(),
         () = std::future::ready(()) => None,
     }
+}
+
+/// What is not taken at once waits.
+async fn send(out: &mut Out, input: Input<'_>, to: &mut (impl tokio::io::AsyncWrite + Unpin)) {
+    let all = out.parts(&input).concat();
+    let taken = tokio::select! {
+        biased;
+        n = to.write(&all), if !all.is_empty() => n.unwrap_or(all.len()),
+        () = std::future::ready(()) => 0,
+    };
+    out.keep(input, taken);
 }
 
 async fn flush(out: &mut Out, to: &mut (impl tokio::io::AsyncWrite + Unpin)) -> bool {

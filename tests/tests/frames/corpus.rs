@@ -167,6 +167,24 @@ fn blocks() -> Vec<Exchange> {
             "300 KiB in a thousand fields",
             in_parts(3, END, &get_with(&[(&b"x-a"[..], &[b'v'; 290][..]); 1000]), 16_000),
         ),
+        exchange(
+            "a block that is begun and left",
+            [
+                client(frame(1, END, 3, &get())),
+                server(goaway(1, PROTOCOL_ERROR, b"slow")),
+                Step(Side::Server, Act::Close),
+            ],
+        ),
+        exchange(
+            "a block whose end comes late",
+            [
+                client(frame(1, END, 3, &table)),
+                client(frame(9, END_HEADERS, 3, &block(&[(b"x-late", b"1")]))),
+                server(headers(3, END, OK)),
+                client(headers(5, END, &[get(), vec![0xbe]].concat())),
+                server(headers(5, END, OK)),
+            ],
+        ),
         answered("a block in 20 frames", in_parts(3, END, &get(), 1)),
         answered(
             "empty CONTINUATIONs",

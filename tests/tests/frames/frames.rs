@@ -128,8 +128,15 @@ pub(crate) fn heard(bytes: &[u8]) -> Vec<Heard> {
     if let Some((stream, end, _)) = block {
         heard.push(Heard::Block { stream, end, fields: None });
     }
-    if !rest.is_empty() {
-        heard.push(Heard::Rest(rest.to_vec()));
+    match *rest {
+        [] => {}
+        // Of a block that is not whole nothing can be understood, wherever it is cut.
+        [_, _, _, 1, flags, a, b, c, d, ..] => heard.push(Heard::Block {
+            stream: u32::from_be_bytes([a, b, c, d]),
+            end: flags & END != 0,
+            fields: None,
+        }),
+        _ => heard.push(Heard::Rest(rest.to_vec())),
     }
     heard
 }

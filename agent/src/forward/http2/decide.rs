@@ -15,7 +15,7 @@ use super::{
     super::{connection::Place, refuse},
     Multiplex,
 };
-use crate::snapshot::Leg;
+use crate::snapshot::{Leg, Routes};
 
 /// Who gets a stream.
 enum Destination {
@@ -54,11 +54,7 @@ impl Multiplex<'_> {
             let verdict = routes.table.decide(head, origin);
             if request.is_long() {
                 // Not all of it is known, so nobody acts on what is.
-                let leg =
-                    if let Decision::Preview(i, _) = verdict.decision { routes.legs.get(i) } else { None };
-                if let Some(leg) = leg.filter(|_| matches!(self.place, Place::App) && !routes.is_own()) {
-                    connection.count_lost(leg, Doubt::HeadTooLong);
-                }
+                self.count_lost(routes, verdict.decision, Doubt::HeadTooLong);
                 return Destination::Home(None);
             }
             let refused = routes.is_own() && matches!(verdict.decision, Decision::App(_));
@@ -84,6 +80,26 @@ impl Multiplex<'_> {
                 Place::Preview(leg) => Some(leg),
             })
         })
+    }
+}
+
+impl Multiplex<'_> {
+    /// A request that was slow has gone home.
+    pub(super) fn was_late(&self, request: &Fields) {
+        let routes = self.connection.target.routes.load();
+        let routes = routes.at(self.connection.local.port());
+        let origin = routes.origins.get(&self.connection.peer.ip());
+        with_http2_head(request, |head| {
+            self.count_lost(routes, routes.table.decide(head, origin).decision, Doubt::SlowHead);
+        });
+    }
+
+    /// A preview whose request goes home undecided is told, if home is another.
+    fn count_lost(&self, routes: &Routes, decision: Decision, why: Doubt) {
+        let leg = if let Decision::Preview(i, _) = decision { routes.legs.get(i) } else { None };
+        if let Some(leg) = leg.filter(|_| matches!(self.place, Place::App) && !routes.is_own()) {
+            self.connection.count_lost(leg, why);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Stream, Switch, client::some};
+use super::{Input, Stream, Switch};
 use crate::http2::{
     fields::Fields,
     frame::{self, Head, Walker, code, flag, kind, setting, whole},
@@ -100,21 +100,22 @@ impl Inlet {
 
 impl Switch {
     /// Takes bytes of home.
-    pub fn home(&mut self, input: &mut &[u8]) {
+    pub fn home(&mut self, input: &mut Input<'_>) {
         loop {
             match self.from_home.reading {
                 Reading::Head => {
-                    let Some(head) = self.from_home.walker.head(input) else { break };
+                    let Some(head) = self.from_home.walker.head(&mut input.rest) else { break };
                     self.from_home.reading = self.home_head(&head);
                 }
                 Reading::Pass(0) => self.from_home.reading = Reading::Head,
                 Reading::Pass(left) => {
-                    let Some(bytes) = some(input, left) else { break };
-                    self.to_client.bytes.extend_from_slice(bytes);
-                    self.from_home.reading = Reading::Pass(left - bytes.len());
+                    let Some(passed) = self.to_client.pass(input, left) else { break };
+                    self.from_home.reading = Reading::Pass(left - passed);
                 }
                 Reading::Whole(head) => {
-                    let Some(payload) = whole(&mut self.from_home.held, input, head.len) else { break };
+                    let Some(payload) = whole(&mut self.from_home.held, &mut input.rest, head.len) else {
+                        break;
+                    };
                     self.from_home.reading = Reading::Head;
                     self.home_frame(&head, &payload);
                 }
@@ -139,6 +140,7 @@ impl Switch {
 
     fn home_head(&mut self, head: &Head) -> Reading {
         let is_whole = head.len <= MOST_FRAME;
+        self.others_spoke &= !matches!(head.kind, kind::DATA | kind::HEADERS);
         match head.kind {
             kind::DATA => {
                 let fits = self.share.home_sends(head.len);

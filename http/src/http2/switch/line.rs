@@ -5,9 +5,8 @@ use std::collections::VecDeque;
 use super::{
     Stream, Switch,
     away::{Last, Piece},
-    client::some,
     flow,
-    out::Out,
+    out::{Out, some},
 };
 use crate::detect::PREFACE;
 use crate::http2::{

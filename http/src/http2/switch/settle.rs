@@ -119,6 +119,7 @@ impl Switch {
                 frame::head(to, len, kind::DATA, frame::end(end), stream);
                 to.extend(bytes.drain(..len));
                 down.room -= len as i64;
+                self.others_spoke = true;
                 self.share.others_send(len);
                 if let Some(line) = self.lines.iter_mut().find(|line| Some(line.id) == away.line) {
                     line.held_down -= len;

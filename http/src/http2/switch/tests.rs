@@ -1,7 +1,10 @@
-use super::{client::Settings, flow::Share, *};
+use super::{flow::Share, settings::Settings, *};
 use crate::{
     detect::PREFACE,
-    http2::frame::{flag, kind},
+    http2::{
+        frame::{flag, kind},
+        hpack::{Form, literal},
+    },
 };
 
 const LINE: u32 = 7;
@@ -40,9 +43,9 @@ fn frames(out: &mut Out) -> Vec<(u8, u8, u32, u32)> {
 }
 
 /// Streams of `away` go to the line, which speaks.
-fn play(switch: &mut Switch, mut bytes: &[u8], away: &[u32]) {
-    let mut scratch = Scratch::default();
-    while switch.client(&mut bytes, &mut scratch) == Step::Asked {
+fn play(switch: &mut Switch, bytes: &[u8], away: &[u32]) {
+    let (mut scratch, mut input) = (Scratch::default(), Input::new(bytes));
+    while switch.client(&mut input, &mut scratch) == Step::Asked {
         if away.contains(&switch.asked.stream) {
             if switch.lines.is_empty() {
                 switch.add_line(LINE, "preview".to_owned());
@@ -52,6 +55,13 @@ fn play(switch: &mut Switch, mut bytes: &[u8], away: &[u32]) {
             switch.goes_home(None, &mut scratch);
         }
     }
+    switch.to_home().keep(input, 0);
+}
+
+fn home(switch: &mut Switch, bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    switch.home(&mut input);
+    switch.to_client().keep(input, 0);
 }
 
 const HEADERS_END: u8 = flag::END_HEADERS | flag::END_STREAM;
@@ -94,7 +104,7 @@ fn a_line_that_fails_is_said_to_those_that_it_has_not_answered() {
 fn home_disowns_no_stream_that_is_away() {
     let mut switch = Switch::new(false);
     play(&mut switch, &[ask(1, true), ask(3, true), ask(5, true)].concat(), &[5]);
-    switch.home(&mut goaway(1).as_slice());
+    home(&mut switch, &goaway(1));
     let told = frames(switch.to_client());
     assert_eq!(told, [(kind::GOAWAY, 0, 0, 5), (kind::RST_STREAM, 0, 3, code::REFUSED_STREAM)]);
     // And when it ends, others go on.
@@ -139,7 +149,7 @@ fn a_drain_names_the_last_stream_when_the_client_has_heard_of_it() {
     let mut answers = Vec::new();
     frame::block(&mut answers, 1, flag::END_STREAM, &[], &[0x88]);
     frame::block(&mut answers, 3, flag::END_STREAM, &[], &[0x88]);
-    switch.home(&mut answers.as_slice());
+    home(&mut switch, &answers);
     assert!(!switch.is_over(), "the answers have not been taken");
     frames(switch.to_client());
     assert!(switch.is_over());
@@ -192,5 +202,148 @@ fn what_has_been_taken_is_not_kept() {
             out.advance(1000); // never all of it
         }
         assert!(out.bytes.len() < 100_000, "{}", out.bytes.len());
+    }
+}
+
+/// Head, padding and all that is not the fragment come in the first frame, and the block is cut into three.
+fn in_parts(stream: u32, block: &[u8]) -> [Vec<u8>; 3] {
+    let (first, rest) = block.split_at(2);
+    let (second, third) = rest.split_at(1);
+    let part = |kind, flags, part: &[u8]| {
+        let mut bytes = Vec::new();
+        frame::write(&mut bytes, kind, flags, stream, part);
+        bytes
+    };
+    [
+        part(kind::HEADERS, flag::END_STREAM, first),
+        part(kind::CONTINUATION, 0, second),
+        part(kind::CONTINUATION, flag::END_HEADERS, third),
+    ]
+}
+
+/// Two fields and an entry for the table.
+const SLOW: &[u8] = &[0x82, 0x86, 0x84, 0x40, 1, b'a', 1, b'b'];
+
+#[test]
+fn a_slow_block_goes_on_as_it_comes() {
+    let sent = in_parts(1, SLOW).concat();
+    for cut in 0..sent.len() {
+        let mut switch = Switch::new(false);
+        play(&mut switch, &sent[..cut], &[]);
+        assert!(switch.to_home().is_empty());
+        let has_begun = cut >= frame::HEAD; // whose it is is not known before
+        assert_eq!(switch.held_block(), has_begun.then_some(1));
+        switch.block_is_slow();
+        let whole = if has_begun { cut } else { 0 };
+        // A head of a frame goes on when it is whole.
+        let shown = switch.to_home().bytes().to_vec();
+        assert!(sent.starts_with(&shown) && shown.len() + frame::HEAD > whole, "{cut}: {shown:?}");
+        assert_eq!((switch.held_block(), switch.open()), (None, usize::from(has_begun)));
+        switch.to_home().clear();
+        // It stays at home whoever it is for, and it is told that it was late.
+        let (mut scratch, mut late) = (Scratch::default(), 0);
+        for byte in &sent[cut..] {
+            let mut input = Input::new(std::slice::from_ref(byte));
+            loop {
+                match switch.client(&mut input, &mut scratch) {
+                    Step::Done => break,
+                    Step::Asked => switch.goes_home(None, &mut scratch),
+                    Step::Late => late += 1,
+                }
+            }
+            switch.to_home().keep(input, 0);
+        }
+        assert_eq!([&shown, switch.to_home().bytes()].concat(), sent);
+        assert_eq!((late, scratch.fields().get(b"a")), (usize::from(has_begun), Some(&b"b"[..])));
+        switch.to_home().clear();
+        home(&mut switch, &[0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88]);
+        assert_eq!(switch.open(), 0, "both have said everything");
+        // The table is what it would have been.
+        play(&mut switch, &in_parts(3, &[0x82, 0x86, 0x84, 0xbe]).concat(), &[3]);
+        assert_eq!(switch.away(), 1);
+    }
+}
+
+#[test]
+fn a_slow_block_is_shown_to_home_where_it_has_to_be_encoded_anew() {
+    let mut switch = Switch::new(false);
+    let first = [0x82, 0x86, 0x84, 0x40, 1, b'k', 1, b'v'];
+    play(&mut switch, &in_parts(1, &first).concat(), &[1]);
+    // The entry is named by its index, which home does not have.
+    let parts = in_parts(3, &[0x82, 0x86, 0x84, 0xbe]);
+    play(&mut switch, &parts[..2].concat(), &[]);
+    assert!(switch.to_home().is_empty());
+    switch.block_is_slow();
+    assert_eq!(frames(switch.to_home()), [(kind::HEADERS, flag::END_STREAM, 3, 0)]);
+    let mut scratch = Scratch::default();
+    let mut input = Input::new(&parts[2]);
+    assert_eq!(switch.client(&mut input, &mut scratch), Step::Late);
+    assert_eq!(switch.client(&mut input, &mut scratch), Step::Done);
+    let mut expected = Vec::new();
+    frame::continuation(&mut expected, 3, &[0x82, 0x86, 0x84, 0x40, 1, b'k', 1, b'v']);
+    assert_eq!(switch.to_home().bytes(), expected);
+    assert_eq!((switch.open(), switch.away()), (2, 1));
+}
+
+#[test]
+fn a_sign_of_life_that_others_gave_rise_to_is_not_asked_of_home() {
+    let ping = |flags| {
+        let mut bytes = Vec::new();
+        frame::write(&mut bytes, kind::PING, flags, 0, b"12345678");
+        bytes
+    };
+    let head = |stream| {
+        let mut bytes = Vec::new();
+        frame::block(&mut bytes, stream, 0, &[], &[0x88]);
+        bytes
+    };
+    let mut switch = Switch::new(false);
+    play(&mut switch, &[ask(1, true), ask(3, true), ping(0)].concat(), &[3]);
+    assert!(switch.to_home().bytes().ends_with(&ping(0)), "nobody has said anything");
+    let mut settings = Vec::new();
+    frame::write(&mut settings, kind::SETTINGS, 0, 0, &[]);
+    switch.line(LINE, &mut &*[settings, head(3)].concat()).unwrap();
+    for _ in 0..2 {
+        switch.line(LINE, &mut &*data(3, 10, false)).unwrap();
+        frames(switch.to_client());
+        frames(switch.to_home());
+        play(&mut switch, &ping(0), &[]);
+        assert!(switch.to_home().is_empty());
+        assert_eq!(switch.to_client().bytes(), ping(flag::ACK));
+        switch.to_client().clear();
+        play(&mut switch, &ping(0), &[]);
+        assert_eq!(switch.to_home().bytes(), ping(0), "one for what came, and the next is home's");
+    }
+    switch.line(LINE, &mut &*data(3, 10, false)).unwrap();
+    home(&mut switch, &head(1));
+    frames(switch.to_home());
+    play(&mut switch, &ping(0), &[]);
+    assert_eq!(switch.to_home().bytes(), ping(0), "home has spoken since");
+}
+
+#[test]
+fn heads_too_long_to_decide_are_decoded_one_after_another() {
+    let mut sent = Vec::new();
+    for stream in [1, 3, 5, 7] {
+        let mut block = vec![0x82, 0x86, 0x84];
+        for n in 0..3 {
+            let (name, value) = (format!("x-{n}"), vec![b'a'; 100_000]);
+            literal(&mut block, Form::Plain, name.as_bytes(), &value);
+        }
+        frame::block(&mut sent, stream, flag::END_STREAM, &[], &block);
+    }
+    for cut in [1000, 7919, 16_384, 65_536] {
+        let (mut switch, mut scratch) = (Switch::new(false), Scratch::default());
+        let mut asked = 0;
+        for part in sent.chunks(cut) {
+            let mut input = Input::new(part);
+            while switch.client(&mut input, &mut scratch) == Step::Asked {
+                assert!(scratch.fields().is_long());
+                asked += 1;
+                switch.goes_home(None, &mut scratch);
+            }
+            switch.to_home().keep(input, 0);
+        }
+        assert_eq!((asked, switch.to_home().bytes() == sent), (4, true), "cut by {cut}");
     }
 }
