@@ -62,7 +62,9 @@ pub use net::{Net, Pod};
 pub use netns::Netns;
 pub use node_routes::{node_routes, status_of, table_of};
 pub use process::{Running, eventually, started_at};
-pub use programs::{Peers, built, cache_dir, find_program, images, node_modules, target_dir};
+pub use programs::{
+    Libraries, Peers, built, cache_dir, envoy, find_program, images, node_modules, target_dir,
+};
 pub use routes::{Preview, Routes};
 pub use scratch::Scratch;
 pub use servers::Server;

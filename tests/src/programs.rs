@@ -96,6 +96,7 @@ impl Peers {
                 include_str!("../apps/http2/server/main.go"),
                 include_str!("../apps/http2/client/main.go"),
                 include_str!("../apps/http2/channel/main.go"),
+                include_str!("../apps/http2/mixed/main.go"),
             ],
             Self::WebSocket => &[
                 include_str!("../apps/websocket/go.sum"),
@@ -107,6 +108,15 @@ impl Peers {
     }
 }
 
+/// Where envoy is, once `cargo xtask setup` has fetched it.
+///
+/// # Errors
+///
+/// As [`cache_dir`].
+pub fn envoy() -> Result<PathBuf> {
+    Ok(cache_dir()?.join("tools/envoy-1.40.0"))
+}
+
 /// Where npm put the packages that `tests/browser/` pins: a folder in the cache for exactly these versions.
 ///
 /// # Errors
@@ -115,6 +125,36 @@ impl Peers {
 pub fn node_modules() -> Result<PathBuf> {
     let lock = include_str!("../browser/package-lock.json");
     Ok(cache_dir()?.join("browser").join(digest(&[lock])).join("node_modules"))
+}
+
+/// Libraries that servers of `tests/apps/http2/` need and that no distribution has.
+#[derive(Clone, Copy, Debug)]
+pub enum Libraries {
+    /// hypercorn and what it needs, in a folder as `PYTHONPATH` wants it.
+    Python,
+    /// grpc-java with Netty, and the server's own classes, in a folder as `-cp` wants it.
+    Java,
+}
+
+impl Libraries {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Python, Self::Java];
+
+    /// Where they are: a folder in the cache for exactly these versions and sources.
+    ///
+    /// # Errors
+    ///
+    /// As [`cache_dir`].
+    pub fn folder(self) -> Result<PathBuf> {
+        let (name, sources): (_, &[&str]) = match self {
+            Self::Python => ("python", &[include_str!("../apps/http2/python/requirements.txt")]),
+            Self::Java => (
+                "java",
+                &[include_str!("../apps/http2/java/pom.xml"), include_str!("../apps/http2/java/Server.java")],
+            ),
+        };
+        Ok(cache_dir()?.join(name).join(digest(sources)))
+    }
 }
 
 /// Names a folder by what it is made of.

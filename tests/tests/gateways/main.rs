@@ -6,10 +6,11 @@ mod users;
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use anyhow::Result;
 use byway_tests::{Agent, Net, Pod, Preview, Routes, Running, Scratch, needs_root};
 use serde_json::Value;
 use server::Server;
@@ -25,7 +26,9 @@ const APPS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/apps/gateways");
 
 /// What stands before the app.
 struct Gateway {
+    /// Its name, by which it is found unless `built` says where it is.
     program: &'static str,
+    built: Option<fn() -> Result<PathBuf>>,
     config: &'static str,
     args: &'static [&'static str],
     /// How it passes requests on to the app, in its own words.
@@ -35,6 +38,7 @@ struct Gateway {
 
 const NGINX: Gateway = Gateway {
     program: "nginx",
+    built: None,
     config: "nginx.conf",
     args: &["-c", "nginx.conf", "-p", "."],
     pass: "proxy_pass http://app;",
@@ -42,10 +46,28 @@ const NGINX: Gateway = Gateway {
 };
 const HAPROXY: Gateway = Gateway {
     program: "haproxy",
+    built: None,
     config: "haproxy.cfg",
     args: &["-db", "-f", "haproxy.cfg"],
     pass: "",
     family: |pod| pod.ipv6.into(),
+};
+
+const ENVOY: Gateway = Gateway {
+    program: "envoy",
+    built: Some(byway_tests::envoy),
+    config: "envoy.yaml",
+    args: &[
+        "--disable-hot-restart",
+        "--concurrency",
+        "1",
+        "--log-level",
+        "error",
+        "--config-path",
+        "envoy.yaml",
+    ],
+    pass: "http2_protocol_options: {}",
+    family: |pod| pod.ipv4.into(),
 };
 
 #[test]
@@ -67,6 +89,11 @@ fn nginx_mixes_users_over_http2_and_no_answer_is_swapped() {
 #[test]
 fn haproxy_mixes_users_over_http2_and_no_answer_is_swapped() {
     mixes_users(&Gateway { pass: "proto h2", ..HAPROXY }, Server::start_http2);
+}
+
+#[test]
+fn envoy_mixes_users_over_http2_and_no_answer_is_swapped() {
+    mixes_users(&ENVOY, Server::start_http2);
 }
 
 fn mixes_users(gateway: &Gateway, serve: fn(&Pod, Version) -> Server) {
@@ -133,8 +160,11 @@ impl Gateway {
         let folder = Scratch::new(self.program).unwrap();
         let text = fs::read_to_string(Path::new(APPS).join(self.config)).unwrap();
         let text = text.replace("@LISTEN@", &listen.to_string()).replace("@APP@", &app.to_string());
+        let addresses = [("@LISTEN_IP@", listen.ip()), ("@APP_IP@", app.ip())];
+        let text = addresses.iter().fold(text, |text, (mark, ip)| text.replace(mark, &ip.to_string()));
         fs::write(folder.path().join(self.config), text.replace("@PASS@", self.pass)).unwrap();
-        let mut command = pod.command(self.program);
+        let program = self.built.map_or_else(|| self.program.into(), |built| built().unwrap());
+        let mut command = pod.command(program);
         command.args(self.args).current_dir(folder.path());
         let mut running = Running::spawn(self.program, &mut command).unwrap().keeping(folder);
         running.wait_listening(GATEWAY).unwrap();

@@ -60,6 +60,22 @@ fn every_case_passes_keyed_and_unkeyed() {
     assert_eq!(opaque(&agent, "Http2"), 0.0);
 }
 
+/// Calls of both kinds in turn and at once, over one connection. The client looks at who answered each.
+#[test]
+fn calls_with_and_without_the_key_share_a_channel() {
+    const ROUNDS: &str = "20";
+    let Some(stage) = Stage::new() else { return };
+    let _servers = [serve(&stage.app), serve(&stage.preview)];
+    let agent = stage.agent();
+    let client = Peers::Http2.program("grpc-mixed").unwrap();
+    let told = stage.run(client.to_str().unwrap(), &[&stage.to().to_string(), KEY.0, KEY.1, ROUNDS]);
+    let checked: Vec<u32> = told.split_whitespace().map(|count| count.parse().unwrap()).collect();
+    eprintln!("{checked:?} answers, without the key and with it");
+    assert!(matches!(checked[..], [app, preview] if app == preview && app > 200), "{told}");
+    assert_eq!(agent.metric("byway_agent_connections_accepted_total", "").unwrap(), 1.0, "one channel");
+    assert_eq!(opaque(&agent, "Http2"), 0.0);
+}
+
 /// Of a channel whose calls were not seen from the first one on, nobody knows which are still open.
 #[test]
 fn a_channel_that_had_calls_before_is_not_drained_whatever_it_waits_for() {

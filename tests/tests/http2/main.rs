@@ -6,8 +6,10 @@ mod clients;
 mod conform;
 mod ends;
 mod grpc;
+mod lost;
 mod mixed;
 mod peer;
+mod servers;
 mod streams;
 
 use std::future::Future;

@@ -92,7 +92,7 @@ fn datapath(args: &Datapath) -> Result<()> {
     let programs = Programs {
         steer: build::example("steer")?,
         grpc: build::example("grpc")?,
-        envoy: setup::envoy::program()?,
+        envoy: byway_tests::envoy()?,
     };
     stage::raise_files()?;
     signals::watch()?;

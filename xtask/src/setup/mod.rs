@@ -4,9 +4,10 @@
 //! nothing that was not asked for: each command names the groups that it needs.
 
 mod browser;
-pub(crate) mod envoy;
+mod envoy;
 mod go;
 mod kube;
+mod libraries;
 mod lock;
 mod packages;
 mod peers;
@@ -65,10 +66,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         for peers in byway_tests::Peers::ALL {
             eprintln!("✓ programs of {} in {}", peers.folder(), peers.bin()?.display());
         }
+        for libraries in byway_tests::Libraries::ALL {
+            eprintln!("✓ libraries of {libraries:?} in {}", libraries.folder()?.display());
+        }
         eprintln!("✓ packages of npm in {}", byway_tests::node_modules()?.display());
     }
-    if groups.contains(&Group::Bench) {
-        eprintln!("✓ envoy in {}", envoy::program()?.display());
+    if wants_envoy(groups) {
+        eprintln!("✓ envoy in {}", byway_tests::envoy()?.display());
     }
     if groups.contains(&Group::Kube) {
         eprintln!("✓ Kubernetes {} in {}", byway_tests::kube_version(), byway_tests::kube_bin()?.display());
@@ -89,10 +93,18 @@ pub(crate) fn ensure(groups: &[Group]) -> Result<()> {
 fn is_complete(groups: &[Group]) -> Result<bool> {
     let wants = |group| groups.contains(&group);
     Ok(packages::missing(groups).is_empty()
-        && (!wants(Group::Test) || (go::is_there()? && peers::missing()?.is_empty() && browser::is_there()?))
+        && (!wants(Group::Test) || is_test_complete()?)
         && (!wants(Group::Build) || toolchain::is_there())
-        && (!wants(Group::Bench) || envoy::program()?.is_file())
+        && (!wants_envoy(groups) || byway_tests::envoy()?.is_file())
         && kube::missing(groups)?.is_empty())
+}
+
+fn wants_envoy(groups: &[Group]) -> bool {
+    groups.iter().any(|group| matches!(group, Group::Test | Group::Bench))
+}
+
+fn is_test_complete() -> Result<bool> {
+    Ok(go::is_there()? && peers::missing()?.is_empty() && libraries::are_there()? && browser::is_there()?)
 }
 
 fn install(groups: &[Group]) -> Result<()> {
@@ -100,13 +112,14 @@ fn install(groups: &[Group]) -> Result<()> {
     if groups.contains(&Group::Build) {
         toolchain::ensure()?;
     }
-    if groups.contains(&Group::Bench) {
+    if wants_envoy(groups) {
         envoy::ensure()?;
     }
     let mut cache = go::Cache::new()?;
     if groups.contains(&Group::Test) {
         go::ensure()?;
         peers::ensure(&mut cache)?;
+        libraries::ensure()?;
         browser::ensure()?;
     }
     kube::ensure(groups, &mut cache)?;

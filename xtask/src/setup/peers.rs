@@ -1,5 +1,6 @@
 //! Programs that the tests talk to, built from the Go modules that `tests/apps/` pins: gRPC's own interoperability
-//! client and server, a gRPC channel, h2spec, a server and a client of Go's, and a client and a server of WebSocket.
+//! client and server, two clients of gRPC of our own, h2spec, a server and a client of Go's, and a client and a server of
+//! WebSocket.
 
 use std::fs;
 
@@ -9,9 +10,10 @@ use byway_tests::Peers;
 use super::go;
 use crate::progress::Step;
 
-const PROGRAMS: [(Peers, &str, &str); 8] = [
+const PROGRAMS: [(Peers, &str, &str); 9] = [
     (Peers::Http2, "grpc-channel", "./channel"),
     (Peers::Http2, "grpc-client", "google.golang.org/grpc/interop/client"),
+    (Peers::Http2, "grpc-mixed", "./mixed"),
     (Peers::Http2, "grpc-server", "google.golang.org/grpc/interop/server"),
     (Peers::Http2, "h2spec", "github.com/summerwind/h2spec/cmd/h2spec"),
     (Peers::Http2, "http2-client", "./client"),
