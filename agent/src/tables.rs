@@ -1,11 +1,13 @@
 //! The BPF maps. The only module that writes them.
 
+mod address;
+mod direct;
 mod listening;
 
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     os::fd::{AsFd, AsRawFd, OwnedFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -17,9 +19,11 @@ use std::{
 use byway_abi::{
     Addr, AgentInfo, CLOSED, DIRECT, DialKey, LAYOUT, ListenKey, Listeners, MAX_ROUTES, MAX_TARGETS,
     MAX_WORKERS, Origin, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord, Text,
-    direct::{Answer, Conn, Filter, flag, state},
+    direct::{Answer, Conn, Filter},
     maps,
 };
+
+pub(crate) use address::{mapped, unmapped};
 
 use crate::kernel::sys::{PerCpuCounters, RawMap, Shared, monotonic_ns};
 
@@ -258,80 +262,6 @@ impl Tables {
         remove.iter().try_for_each(|port| self.ports.delete(&port_key(ns, *port)))
     }
 
-    /// Has new connections to a steered port go straight to the app, or no longer.
-    pub(crate) fn set_direct(&self, slot: u32, ns: u64, port: u16, direct: bool) -> io::Result<()> {
-        let _free = self.free();
-        match self.ports.lookup(&port_key(ns, port))? {
-            // Another agent's slot may stand there by now.
-            Some(now) if now & !DIRECT == slot => {
-                self.ports.update(&port_key(ns, port), &if direct { slot | DIRECT } else { slot })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// A direct connection, or one that was taken over.
-    pub(crate) fn conn(&self, key: &DialKey) -> io::Result<Option<Conn>> {
-        self.conns.lookup(key)
-    }
-
-    /// Whether the programs follow this connection, so that it is not one of before.
-    pub(crate) fn is_followed(&self, key: &DialKey) -> bool {
-        self.conns.lookup(key).is_ok_and(|found| found.is_some())
-    }
-
-    /// How the app's last answer on a direct connection begins.
-    pub(crate) fn answer(&self, key: &DialKey) -> io::Result<Option<Answer>> {
-        self.answers.lookup(key)
-    }
-
-    /// Forgets handshakes that did not end: of everything else the end is seen.
-    pub(crate) fn sweep_conns(&self) -> io::Result<()> {
-        // As long as a SYN-ACK is sent again (`tcp_synack_retries` 5).
-        const HALF_OPEN_NS: u64 = 64_000_000_000;
-        let now = monotonic_ns();
-        for key in self.conns.keys()? {
-            let Some(conn) = self.conns.lookup(&key)? else { continue };
-            let is_half_open = conn.state == state::DIRECT && conn.flags & flag::ALIVE == 0;
-            if is_half_open && now.saturating_sub(conn.at) > HALF_OPEN_NS {
-                self.conns.delete(&key)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Has heads be held in which this key may stand.
-    pub(crate) fn add_key(&self, hash: u64) -> io::Result<()> {
-        self.keys.update(&hash, &1)
-    }
-
-    /// And no more.
-    pub(crate) fn remove_key(&self, hash: u64) -> io::Result<()> {
-        self.keys.delete(&hash)
-    }
-
-    /// What heads are scanned for. Word by word: what is in both the old and the new one is found all the while.
-    pub(crate) fn set_filter(&self, filter: &Filter) {
-        let words = self.filter.words(0);
-        let bytes = [&filter.names[..], &filter.token, &filter.bloom];
-        let tables = bytes.iter().flat_map(|it| it.as_chunks::<8>().0).map(|it| u64::from_ne_bytes(*it));
-        let all = [filter.lengths, filter.all].into_iter().chain(tables);
-        words.iter().zip(all).for_each(|(to, word)| to.store(word, Relaxed));
-    }
-
-    /// Whose connections are never direct, since they are decided by where they come from.
-    pub(crate) fn set_origins(&self, wanted: &HashMap<IpAddr, byway_api::Key>) -> io::Result<()> {
-        let now = self.origins.keys()?;
-        wanted
-            .keys()
-            .map(|ip| mapped(*ip))
-            .filter(|it| !now.contains(it))
-            .try_for_each(|it| self.origins.update(&it, &1))?;
-        now.iter()
-            .filter(|it| !wanted.contains_key(&unmapped(**it)))
-            .try_for_each(|it| self.origins.delete(it))
-    }
-
     fn release(&self, slot: &Slot) -> io::Result<()> {
         let Slot { index, ns, .. } = *slot;
         let mut free = self.free();
@@ -439,25 +369,6 @@ fn clear(words: &[AtomicU64]) {
     words.iter().for_each(|w| w.store(0, Relaxed));
 }
 
-/// An address as the maps have it.
-pub(crate) fn mapped(ip: IpAddr) -> Addr {
-    let octets = match ip {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => v6.octets(),
-    };
-    let mut words = octets.as_chunks::<4>().0.iter();
-    std::array::from_fn(|_| words.next().map_or(0, |w| u32::from_ne_bytes(*w)))
-}
-
-/// The other way round.
-pub(crate) fn unmapped(addr: Addr) -> IpAddr {
-    let mut octets = [0; 16];
-    for (to, word) in octets.as_chunks_mut::<4>().0.iter_mut().zip(addr) {
-        *to = word.to_ne_bytes();
-    }
-    IpAddr::V6(Ipv6Addr::from(octets)).to_canonical()
-}
-
 fn map_id(fd: &OwnedFd) -> io::Result<u32> {
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))?;
     let id = info.lines().find_map(|l| l.strip_prefix("map_id:")?.trim().parse().ok());
@@ -469,16 +380,4 @@ fn random() -> io::Result<u64> {
     let mut bytes = [0; 8];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(u64::from_ne_bytes(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_come_back_as_they_were() {
-        for ip in ["10.1.2.3", "fd00::1"].map(|ip| ip.parse::<IpAddr>().unwrap()) {
-            assert_eq!(unmapped(mapped(ip)), ip);
-        }
-    }
 }

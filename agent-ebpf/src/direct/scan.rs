@@ -7,16 +7,23 @@
 //! map's memory, so that it knows nothing of them, and all ways through a line are the same to it from there on
 //! ([`forget`]); and loops over bytes are `bpf_loop` (kernel 5.17), whose body it looks at once.
 
+mod head;
+mod keys;
+mod words;
+
 use core::{
-    arch::asm,
     ffi::c_void,
     ptr::{addr_of, addr_of_mut, read_volatile as read, write_volatile as write},
 };
 
 use aya_ebpf::helpers::bpf_loop;
-use byway_abi::direct::{Filter, MAX_SCAN, Reason, bloom_bit, hash_byte, look, name_hash, salt};
+use byway_abi::direct::{MAX_SCAN, Reason, look, name_hash, salt};
 
-use crate::maps::{FILTER, KEYS, SCRATCH};
+use crate::maps::{FILTER, SCRATCH};
+pub(super) use head::{Head, Scanned};
+use head::{ODD, Scan, byte, byte_of, forget, half, opaque, start_of, word, word_within};
+use keys::find_keys;
+use words::{BLANKS, TOPS, find_controls, first, in_name, letters, odd_in_target, same};
 
 /// What was found.
 #[repr(i32)]
@@ -32,67 +39,10 @@ pub(super) enum Found {
     NotHttp = 3,
 }
 
-/// Room behind the bytes: they are read eight and thirty-two at a time.
-const SLACK: usize = 64;
 /// Most lines of a head: a request line, `byway_http::MAX_HEADERS`, and the blank one.
 const MAX_LINES: u32 = 130;
 /// Most of a line that is looked at in one step.
 const STEPS: usize = 24;
-
-/// A head, and how far it has been looked through.
-#[repr(C)]
-pub(super) struct Head {
-    pub(super) bytes: [u8; MAX_SCAN + SLACK],
-    /// What is left to look at begins here, and the line does there.
-    at: u32,
-    line: u32,
-    pub(super) len: u32,
-    spare: u32,
-    /// 1: something is percent-encoded.
-    percent: u32,
-    pad: u32,
-    pub(super) result: Scanned,
-}
-
-/// What is known of a request.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub(super) struct Scanned {
-    /// Length of the head, and of the body.
-    pub(super) head: u32,
-    pub(super) body: u32,
-    /// 1: a HEAD.
-    pub(super) is_head: u32,
-    /// [`Reason`], where it is handed up.
-    pub(super) reason: u32,
-}
-
-impl Scanned {
-    pub(super) const NOTHING: Self = Self { head: 0, body: 0, is_head: 0, reason: 0 };
-}
-
-/// On the stack, for the bodies of loops.
-#[repr(C)]
-struct Scan {
-    head: *mut Head,
-    filter: *const Filter,
-    salt: u64,
-    hash: u64,
-    found: i32,
-    is_first: u32,
-    has_length: u32,
-    /// Of a token, or of digits.
-    from: u32,
-    to: u32,
-    token_len: u32,
-    /// Something of note.
-    seen: u32,
-    pad: u32,
-}
-
-const BY: u32 = 1;
-const KEY: u32 = 4;
-const ODD: u32 = 8;
 
 /// Looks through the first `len` bytes of the head in the scratch; says what it [`Found`]. Not inlined, and scalars
 /// alone go in: the verifier looks at it once.
@@ -130,10 +80,6 @@ pub(super) extern "C" fn scan(len: u32, ns: u64) -> i32 {
         if found < 0 { doubt(head, Reason::Incomplete) } else { found }
     }
 }
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const TOPS: u64 = ONES << 7;
-const BLANKS: u64 = ONES * b' ' as u64;
 
 /// One line. 1 ends the loop.
 unsafe extern "C" fn line(_: u32, s: *mut Scan) -> i64 {
@@ -298,13 +244,6 @@ unsafe extern "C" fn check_target(_: u32, s: *mut Scan) -> i64 {
     }
 }
 
-/// Bytes that `byway_http::request` refuses in a target, and all that are not ASCII.
-#[inline(always)]
-fn odd_in_target(w: u64) -> u64 {
-    // Pairs that differ by one bit: blank and backquote, `"` and `#`, `<` and `>`.
-    same(w | ONES * 0x40, b'`') | same(w | ONES, b'#') | same(w | ONES * 2, b'>') | w & TOPS
-}
-
 /// A header line from `start` to `end`.
 #[inline(always)]
 unsafe fn header(s: *mut Scan, head: *mut Head, start: usize, end: usize) -> i32 {
@@ -419,205 +358,4 @@ unsafe extern "C" fn digit(n: u32, s: *mut Scan) -> i64 {
         (*s).from = at as u32 + 1;
         0
     }
-}
-
-/// Whether a key may stand between `from` and `to`; with `only_by` only where the letters `by` of `byway-key` do.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn find_keys(salt: u64, from: u32, to: u32, only_by: u32) -> i32 {
-    let (Some(scratch), Some(filter)) = (SCRATCH.get_ptr_mut(0), FILTER.get_ptr(0)) else { return 1 };
-    // SAFETY: values of maps; the context outlives the loops.
-    unsafe {
-        let head = addr_of_mut!((*scratch).head);
-        write(addr_of_mut!((*head).percent), 0);
-        let mut scan = Scan {
-            head,
-            filter,
-            salt,
-            hash: 0,
-            found: 0,
-            is_first: 0,
-            has_length: 0,
-            from,
-            to,
-            token_len: 0,
-            seen: 0,
-            pad: 0,
-        };
-        if only_by == 1 {
-            bpf_loop((MAX_SCAN / 56) as u32 + 1, find_by as *mut c_void, (&raw mut scan).cast(), 0);
-            if read(&raw const scan.seen) & BY == 0 {
-                return 0;
-            }
-            scan.from = from;
-        }
-        bpf_loop((MAX_SCAN / 32) as u32 + 2, tokens as *mut c_void, (&raw mut scan).cast(), 0);
-        let seen = read(&raw const scan.seen);
-        // An encoded value is decoded by the agent.
-        let is_encoded = read(addr_of!((*head).percent)) == 1;
-        i32::from(seen & KEY != 0 || (only_by == 1 && is_encoded))
-    }
-}
-
-/// Up to 56 bytes: `by` in it?
-unsafe extern "C" fn find_by(_: u32, s: *mut Scan) -> i64 {
-    // SAFETY: as in `line`.
-    unsafe {
-        let head = (*s).head;
-        let at = start_of(head, s);
-        if at >= read(&raw const (*s).to) as usize || at >= MAX_SCAN {
-            return 1;
-        }
-        let mut found = 0;
-        for n in 0..8 {
-            let w = word_within(head, at, n * 7); // a byte is looked at twice, so that no pair is torn
-            let pair = (w ^ ONES * u64::from(b'b')) | ((w >> 8) ^ ONES * u64::from(b'y'));
-            found |= pair.wrapping_sub(ONES) & !pair & TOPS;
-        }
-        if found != 0 {
-            (*s).seen |= BY;
-            return 1;
-        }
-        (*s).from = at as u32 + 56;
-        0
-    }
-}
-
-/// Up to 32 bytes of tokens.
-unsafe extern "C" fn tokens(_: u32, s: *mut Scan) -> i64 {
-    // SAFETY: as in `line`.
-    unsafe {
-        let (head, filter) = ((*s).head, (*s).filter);
-        let at = start_of(head, s);
-        if at >= read(&raw const (*s).to) as usize || at >= MAX_SCAN {
-            return 1;
-        }
-        // The verifier would follow each length of a token on its own.
-        let zero = forget(head, 0) as u64;
-        let mut len = u64::from(read(&raw const (*s).token_len)) + zero;
-        let mut hash = read(&raw const (*s).hash) ^ zero;
-        let lengths = read(addr_of!((*filter).lengths));
-        let bytes = addr_of!((*head).bytes).cast::<u8>().add(opaque(at));
-        for n in 0..32 {
-            let c = read(bytes.add(n));
-            if byte_of(addr_of!((*filter).token), u32::from(c)) == 1 {
-                hash = hash_byte(hash, c);
-                len += 1;
-                continue;
-            }
-            if c == b'%' {
-                write(addr_of_mut!((*head).percent), 1);
-            }
-            // A longer one that has the length of a key by chance does not have its hash.
-            if lengths >> (len & 63) & 1 == 1 {
-                let key = hash ^ (*s).salt;
-                let bit = bloom_bit(key);
-                let is_there = byte_of8k(addr_of!((*filter).bloom), bit >> 3) >> (bit & 7) & 1 == 1;
-                if is_there && KEYS.get(key).is_some() {
-                    (*s).seen |= KEY;
-                    return 1;
-                }
-            }
-            (len, hash) = (zero, zero);
-        }
-        (*s).token_len = len as u32;
-        (*s).hash = hash;
-        (*s).from = at as u32 + 32;
-        0
-    }
-}
-
-/// Bytes below a blank, and DEL; exact up to the first one.
-#[inline(always)]
-fn find_controls(w: u64) -> u64 {
-    (w.wrapping_sub(BLANKS) | w.wrapping_add(ONES)) & !w & TOPS
-}
-
-/// Bytes that are `c`, an ASCII character.
-#[inline(always)]
-fn same(w: u64, c: u8) -> u64 {
-    let x = (w ^ ONES * c as u64) & !TOPS;
-    !(x.wrapping_add(!TOPS) | w) & TOPS
-}
-
-/// Bytes that are ASCII letters.
-#[inline(always)]
-fn letters(w: u64) -> u64 {
-    let x = (w | BLANKS) & !TOPS;
-    x.wrapping_add(ONES * 0x1f) & !x.wrapping_add(ONES * 0x05) & !w & TOPS
-}
-
-/// Bytes that are letters, digits, `-` or `_`.
-#[inline(always)]
-fn in_name(w: u64) -> u64 {
-    let x = w & !TOPS;
-    let digits = x.wrapping_add(ONES * 0x50) & !x.wrapping_add(ONES * 0x46) & !w & TOPS;
-    letters(w) | digits | same(w, b'-') | same(w, b'_')
-}
-
-/// Which byte of a mask as above is the first.
-#[inline(always)]
-fn first(mask: u64) -> u32 {
-    ((mask.wrapping_sub(1) & !mask & ONES).wrapping_mul(ONES) >> 56) as u32 - 1
-}
-
-/// Where the body of a loop begins.
-#[inline(always)]
-unsafe fn start_of(head: *mut Head, s: *mut Scan) -> usize {
-    // SAFETY: the caller's.
-    unsafe { forget(head, read(&raw const (*s).from) as usize) }
-}
-
-/// Puts a number through memory of which the verifier knows nothing.
-#[inline(always)]
-unsafe fn forget(head: *mut Head, number: usize) -> usize {
-    // SAFETY: a value of a map.
-    unsafe {
-        write(addr_of_mut!((*head).spare), number as u32);
-        read(addr_of!((*head).spare)) as usize
-    }
-}
-
-/// Keeps LLVM from knowing that two numbers are related, and from testing one in place of the other.
-#[inline(always)]
-fn opaque(mut number: usize) -> usize {
-    // SAFETY: a move. One instruction there must be, else two lines of the source share one place in the object.
-    unsafe { asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack)) };
-    number
-}
-
-#[inline(always)]
-unsafe fn word(head: *const Head, at: usize) -> u64 {
-    // SAFETY: the caller has compared `at` with the bytes' end, and there is room behind it.
-    unsafe { read(addr_of!((*head).bytes).cast::<u8>().add(opaque(at)).cast()) }
-}
-
-#[inline(always)]
-unsafe fn word_within(head: *const Head, at: usize, offset: usize) -> u64 {
-    // SAFETY: as above.
-    unsafe { read(addr_of!((*head).bytes).cast::<u8>().add(opaque(at)).add(offset).cast()) }
-}
-
-#[inline(always)]
-unsafe fn half(head: *const Head, at: usize) -> u16 {
-    // SAFETY: as above.
-    unsafe { read(addr_of!((*head).bytes).cast::<u8>().add(opaque(at)).cast()) }
-}
-
-#[inline(always)]
-unsafe fn byte(head: *const Head, at: usize) -> u8 {
-    // SAFETY: as above.
-    unsafe { read(addr_of!((*head).bytes).cast::<u8>().add(opaque(at))) }
-}
-
-#[inline(always)]
-unsafe fn byte_of(table: *const [u8; 256], at: u32) -> u8 {
-    // SAFETY: within the table.
-    unsafe { read(table.cast::<u8>().add((at & 255) as usize)) }
-}
-
-#[inline(always)]
-unsafe fn byte_of8k(table: *const [u8; 8192], at: u32) -> u8 {
-    // SAFETY: within the table.
-    unsafe { read(table.cast::<u8>().add((at & 8191) as usize)) }
 }

@@ -1,0 +1,87 @@
+//! What the programs know of connections that go straight to the app.
+
+use std::{collections::HashMap, io, net::IpAddr, sync::atomic::Ordering::Relaxed};
+
+use byway_abi::{
+    DIRECT, DialKey,
+    direct::{Answer, Conn, Filter, flag, state},
+};
+
+use super::{Tables, mapped, port_key, unmapped};
+use crate::kernel::sys::monotonic_ns;
+
+impl Tables {
+    /// Has new connections to a steered port go straight to the app, or no longer.
+    pub(crate) fn set_direct(&self, slot: u32, ns: u64, port: u16, direct: bool) -> io::Result<()> {
+        let _free = self.free();
+        match self.ports.lookup(&port_key(ns, port))? {
+            // Another agent's slot may stand there by now.
+            Some(now) if now & !DIRECT == slot => {
+                self.ports.update(&port_key(ns, port), &if direct { slot | DIRECT } else { slot })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A direct connection, or one that was taken over.
+    pub(crate) fn conn(&self, key: &DialKey) -> io::Result<Option<Conn>> {
+        self.conns.lookup(key)
+    }
+
+    /// Whether the programs follow this connection, so that it is not one of before.
+    pub(crate) fn is_followed(&self, key: &DialKey) -> bool {
+        self.conns.lookup(key).is_ok_and(|found| found.is_some())
+    }
+
+    /// How the app's last answer on a direct connection begins.
+    pub(crate) fn answer(&self, key: &DialKey) -> io::Result<Option<Answer>> {
+        self.answers.lookup(key)
+    }
+
+    /// Forgets handshakes that did not end: of everything else the end is seen.
+    pub(crate) fn sweep_conns(&self) -> io::Result<()> {
+        // As long as a SYN-ACK is sent again (`tcp_synack_retries` 5).
+        const HALF_OPEN_NS: u64 = 64_000_000_000;
+        let now = monotonic_ns();
+        for key in self.conns.keys()? {
+            let Some(conn) = self.conns.lookup(&key)? else { continue };
+            let is_half_open = conn.state == state::DIRECT && conn.flags & flag::ALIVE == 0;
+            if is_half_open && now.saturating_sub(conn.at) > HALF_OPEN_NS {
+                self.conns.delete(&key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has heads be held in which this key may stand.
+    pub(crate) fn add_key(&self, hash: u64) -> io::Result<()> {
+        self.keys.update(&hash, &1)
+    }
+
+    /// And no more.
+    pub(crate) fn remove_key(&self, hash: u64) -> io::Result<()> {
+        self.keys.delete(&hash)
+    }
+
+    /// What heads are scanned for. Word by word: what is in both the old and the new one is found all the while.
+    pub(crate) fn set_filter(&self, filter: &Filter) {
+        let words = self.filter.words(0);
+        let bytes = [&filter.names[..], &filter.token, &filter.bloom];
+        let tables = bytes.iter().flat_map(|it| it.as_chunks::<8>().0).map(|it| u64::from_ne_bytes(*it));
+        let all = [filter.lengths, filter.all].into_iter().chain(tables);
+        words.iter().zip(all).for_each(|(to, word)| to.store(word, Relaxed));
+    }
+
+    /// Whose connections are never direct, since they are decided by where they come from.
+    pub(crate) fn set_origins(&self, wanted: &HashMap<IpAddr, byway_api::Key>) -> io::Result<()> {
+        let now = self.origins.keys()?;
+        wanted
+            .keys()
+            .map(|ip| mapped(*ip))
+            .filter(|it| !now.contains(it))
+            .try_for_each(|it| self.origins.update(&it, &1))?;
+        now.iter()
+            .filter(|it| !wanted.contains_key(&unmapped(**it)))
+            .try_for_each(|it| self.origins.delete(it))
+    }
+}
