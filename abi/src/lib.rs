@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod direct;
+pub mod maps;
 
 /// Raised with every change of a layout or of the meaning of a field. Readers skip maps of another layout.
 pub const LAYOUT: u32 = 3;
@@ -25,60 +26,6 @@ pub const MAX_DIALS: u32 = 65_536;
 pub const MAX_OLD: u32 = 65_536;
 /// Most bytes of one packet's payload that are copied: most request heads fit.
 pub const MAX_COPY: usize = 4096;
-
-/// Names of the maps, at most 15 bytes, as the kernel keeps them.
-pub mod maps {
-    /// Array of one [`AgentInfo`](crate::AgentInfo): where a reader starts.
-    pub const AGENT: &str = "BYWAY_AGENT";
-    /// `SockMap`: slot × [`MAX_WORKERS`](crate::MAX_WORKERS) + worker -> the agent's listener.
-    pub const LISTENERS: &str = "LISTENERS";
-    /// Hash: [`PortKey`](crate::PortKey) -> slot, with [`DIRECT`](crate::DIRECT): which ports are steered.
-    pub const PORTS: &str = "PORTS";
-    /// Hash: [`DialKey`](crate::DialKey) -> [`Origin`](crate::Origin): connections that an agent makes itself.
-    pub const DIALS: &str = "DIALS";
-    /// Hash: [`ListenKey`](crate::ListenKey) -> [`Listeners`](crate::Listeners).
-    pub const LISTENING: &str = "LISTENING";
-    /// Hash: namespace cookie -> number of changes seen: the namespaces whose listeners are recorded.
-    pub const NAMESPACES: &str = "NAMESPACES";
-    /// Array of `u64`, one per worker and [one more](crate::direct::BEAT): `CLOCK_MONOTONIC` nanoseconds, with [`CLOSED`](crate::CLOSED) while the
-    /// worker takes no more; 0 before the first beat.
-    pub const HEARTBEAT: &str = "HEARTBEAT";
-    /// Per-CPU array of `u64`: slot × [`Steer::COUNT`](crate::Steer::COUNT) + [`Steer`](crate::Steer).
-    pub const STEERED: &str = "STEERED";
-    /// Array of [`TargetRecord`](crate::TargetRecord), one per slot; written by userspace only.
-    pub const TARGETS: &str = "TARGETS";
-    /// Hash: route index -> [`RouteRecord`](crate::RouteRecord); written by userspace only.
-    pub const ROUTES: &str = "ROUTES";
-    /// Array of [`RouteCounters`](crate::RouteCounters), one per route index; memory shared with userspace.
-    pub const ROUTE_COUNTERS: &str = "ROUTE_COUNTERS";
-    /// Array of [`TargetCounters`](crate::TargetCounters), one per slot; memory shared with userspace.
-    pub const TGT_COUNTERS: &str = "TGT_COUNTERS";
-    /// Hash: [`DialKey`](crate::DialKey) -> slot: connections that were open before the route. `remote` is the client.
-    pub const OLD: &str = "OLD";
-    /// Ring buffer of [`Packet`](crate::Packet): what goes over connections of [`OLD`].
-    pub const PACKETS: &str = "PACKETS";
-    /// Per-CPU array of one [`Packet`](crate::Packet), where the next one is put together.
-    pub const PACKET: &str = "PACKET";
-    /// Hash: [`DialKey`](crate::DialKey) -> [`Conn`](crate::direct::Conn): connections that go straight to the app, and
-    /// those taken over. `remote` is the client.
-    pub const CONNS: &str = "CONNS";
-    /// Hash: [`DialKey`](crate::DialKey) -> [`Answer`](crate::direct::Answer): how the app's last answer begins.
-    pub const ANSWERS: &str = "ANSWERS";
-    /// Hash: [`direct::hash`](crate::direct::hash) of a key, mixed with its namespace -> 1.
-    pub const KEYS: &str = "KEYS";
-    /// Hash: [`Addr`](crate::Addr) -> 1: whose connections are decided by where they come from, and so never direct.
-    pub const ORIGINS: &str = "ORIGINS";
-    /// Array of one [`Filter`](crate::direct::Filter); memory shared with userspace.
-    pub const FILTER: &str = "FILTER";
-    /// Ring buffer of [`Event`](crate::direct::Event), each followed by what was copied of the packet.
-    pub const EVENTS: &str = "EVENTS";
-    /// Programs that the ones at an interface jump to.
-    pub const STEPS: &str = "STEPS";
-    /// Per-CPU scratch of the programs of direct connections.
-    pub const SCRATCH: &str = "SCRATCH";
-    /// Socket storage: the app's accepted socket -> [`Origin`](crate::Origin).
-    pub const ORIGIN: &str = "ORIGIN";
-}
 
 /// In a heartbeat: the worker lives, and takes no more connections for now.
 pub const CLOSED: u64 = 1 << 63;

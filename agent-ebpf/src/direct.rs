@@ -1,12 +1,15 @@
 //! Connections that go straight from the client to the app until they are keyed, in the order that packets meet the
 //! programs:
 //!
-//! - [`ingress`] and [`egress`]: small, loaded for each target; nearly every packet goes on from here;
+//! - [`ingress`] and [`egress`]: small, loaded for each target; nearly every packet is nothing to the next one;
 //! - [`judge`]: looks through a head, and holds what is keyed or in doubt; [`scan`] reads it;
 //! - [`turn`]: what is left to say to the app's socket of a connection that was taken over;
 //! - [`control`]: changes a connection on the agent's behalf, so that userspace never overwrites what the others write.
 //!
-//! `judge`, `turn` and `control` are loaded once per node, since the verifier takes long for them: the small ones jump.
+//! `judge`, `turn` and `control` are loaded once per node, since the verifier takes long for them. The first two stand
+//! behind the small ones at each interface, and look at what those have [`marked`](pass_on). A map of programs to jump by
+//! would do the same, but the kernel may keep one for ever (since `BPF_MAP_TYPE_PROG_ARRAY` holds itself while it is
+//! cleared, and whoever asks for it by its id just then has it held twice).
 //! Whatever is not as it should be, the packet goes on to the app.
 
 mod control;
@@ -19,13 +22,13 @@ mod turn;
 
 use core::ptr::read_volatile as read;
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::TcContext};
 use byway_abi::{
     CLOSED,
     direct::{BEAT, Event, MAX_FRAME},
 };
 
-use crate::maps::HEARTBEAT;
+use crate::maps::{HEARTBEAT, SCRATCH};
 use packet::Packet;
 use scan::Head;
 
@@ -36,10 +39,6 @@ const PASS: i32 = 0;
 /// Dropped (`TCX_DROP`).
 const DROP: i32 = 2;
 
-/// Where the programs jump to.
-const JUDGE: u32 = 0;
-const TURN: u32 = 1;
-
 /// Where one packet is worked on: of this processor, and of nobody else before the programs end.
 #[repr(C)]
 pub(crate) struct Scratch {
@@ -47,6 +46,41 @@ pub(crate) struct Scratch {
     head: Head,
     event: Event,
     frame: [u8; MAX_FRAME],
+}
+
+/// In the packet's control block: the next program is to look at it.
+const MARKED: u32 = 0xb1a9_1001;
+
+/// What stands in the control block before is anybody's.
+#[inline(always)]
+unsafe fn unmark(ctx: &TcContext) {
+    // SAFETY: a field of a valid context.
+    unsafe { (*ctx.skb.skb).cb[0] = 0 };
+}
+
+/// Has the next program look at the packet.
+#[inline(always)]
+unsafe fn pass_on(ctx: &TcContext, packet: Packet) -> i32 {
+    // SAFETY: the caller's context; a value of this processor.
+    unsafe {
+        if let Some(scratch) = SCRATCH.get_ptr_mut(0) {
+            (*scratch).packet = packet;
+            (*ctx.skb.skb).cb[0] = MARKED;
+        }
+    }
+    NEXT
+}
+
+/// Where the packet is that the program before has passed on.
+#[inline(always)]
+unsafe fn passed_on(ctx: &TcContext) -> Option<*mut Scratch> {
+    // SAFETY: a field of a valid context.
+    if unsafe { read(&raw const (*ctx.skb.skb).cb[0]) } != MARKED {
+        return None;
+    }
+    // SAFETY: as above.
+    unsafe { unmark(ctx) };
+    SCRATCH.get_ptr_mut(0)
 }
 
 /// Twice what a new connection is given: whoever is passed by here is left to the app for good, and what is held when the

@@ -6,7 +6,7 @@ use aya_ebpf::{
     bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     btf_maps::SkStorage,
     macros::{btf_map, map},
-    maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf, SockMap},
+    maps::{Array, HashMap, PerCpuArray, RingBuf, SockMap},
 };
 use byway_abi::{
     Addr, AgentInfo, DialKey, ListenKey, Listeners, MAX_DIALS, MAX_OLD, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS,
@@ -67,8 +67,6 @@ pub(crate) static FILTER: Array<Filter> = Array::with_max_entries(1, BPF_F_MMAPA
 /// Some 200 full packets; what does not fit goes on to the app.
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
-#[map]
-pub(crate) static STEPS: ProgramArray = ProgramArray::with_max_entries(4, 0);
 #[map]
 pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 #[btf_map]

@@ -2,8 +2,8 @@
 //!
 //! - [`mode`]: which ports of a target are direct, and why others are not; [`filter`]: what their heads are scanned for;
 //! - [`hooks`]: the programs at a pod's interfaces, and the socket that packets are injected by;
-//! - [`taker`]: hears from the programs, and has one thread; [`judge`] says what a held head is, [`idle`] whether the app
-//!   has answered all that it was asked;
+//! - [`taker`]: hears from the programs, and has one thread; [`held`]: what becomes of a connection; [`judge`] says what a
+//!   head is, [`idle`] whether the app has answered all that it was asked;
 //! - [`clone`]: a socket of the agent that stands in for the app's; [`frame`]: packets that were held.
 //!
 //! From there on the connection is served as any other: [`crate::accept`].
@@ -11,6 +11,7 @@
 mod clone;
 mod filter;
 mod frame;
+mod held;
 mod hooks;
 mod idle;
 mod judge;
@@ -38,7 +39,7 @@ use nix::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    kernel::{OptionBits, sys::prog_run},
+    kernel::{OptionBits, Steps, sys::prog_run},
     snapshot::Routes,
     tables::Tables,
     target::Target,
@@ -77,6 +78,8 @@ pub(crate) struct Direct {
     tables: Arc<Tables>,
     /// The program that changes connections.
     control: OwnedFd,
+    /// Those that stand behind the ones of each target.
+    pub(crate) steps: Steps,
     bits: OptionBits,
     die_at: Option<Step>,
     /// By the cookies of their namespaces.
@@ -96,11 +99,12 @@ impl Direct {
     pub(crate) fn new(
         tables: Arc<Tables>,
         control: OwnedFd,
+        steps: Steps,
         bits: OptionBits,
         die_at: Option<Step>,
     ) -> Arc<Self> {
         let (targets, filters) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { tables, control, bits, die_at, targets, filters })
+        Arc::new(Self { tables, control, steps, bits, die_at, targets, filters })
     }
 
     fn reach(&self, step: Step) {

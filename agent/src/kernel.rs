@@ -11,7 +11,7 @@ mod template;
 
 pub(crate) use btf::{Offsets, OptionBits};
 pub(crate) use hook::{Hook, HookError, Sight, follow_all};
-pub(crate) use node::{Node, NodeError};
+pub(crate) use node::{Node, NodeError, Steps};
 #[cfg(test)]
 pub(crate) use template::Way;
 pub(crate) use template::{SteerConstants, Template, TemplateError};

@@ -124,8 +124,8 @@ fn start_direct(
     tables: &Arc<Tables>,
     admission: &Arc<Admission>,
 ) -> Result<Arc<Direct>> {
-    programs.load_direct()?;
-    let direct = Direct::new(tables.clone(), template.control()?, programs.offsets.tcp.bits, args.die_at);
+    let (control, steps) = (template.control()?, programs.load_direct()?);
+    let direct = Direct::new(tables.clone(), control, steps, programs.offsets.tcp.bits, args.die_at);
     direct::start(&direct, programs.events()?, admission.clone())?;
     Ok(direct)
 }

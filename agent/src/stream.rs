@@ -35,7 +35,7 @@ impl Stream {
         Ok(Self::accepted(socket))
     }
 
-    /// Of a socket that has inherited [`reset_at_death`] from its listener.
+    /// Of a socket that is set so already: it has inherited it from its listener, or is a clone.
     pub(crate) const fn accepted(socket: TcpStream) -> Self {
         Self { socket, is_reset: false }
     }

@@ -12,10 +12,11 @@ use aya_ebpf::{
 use byway_abi::direct::{Answer, CLONE_PORTS, Conn, MARK_APP, MARK_ASK, MARK_CLONE, MAX_ANSWER, flag, state};
 
 use super::{
-    NEXT, TURN,
+    NEXT,
     packet::{FIN, Packet, RST, Way, change_port, is_behind},
+    pass_on, unmark,
 };
-use crate::maps::{ANSWERS, CONNS, SCRATCH, STEPS};
+use crate::maps::{ANSWERS, CONNS, SCRATCH};
 
 #[classifier]
 fn byway_egress(ctx: TcContext) -> i32 {
@@ -28,6 +29,7 @@ unsafe fn look(ctx: &TcContext) -> i32 {
     let skb = ctx.skb.skb;
     // SAFETY: fields of a valid context, and values of maps.
     unsafe {
+        unmark(ctx);
         let (mark, interface) = (read(&raw const (*skb).mark), read(&raw const (*skb).ifindex));
         if mark == MARK_APP || mark == MARK_CLONE || mark == MARK_ASK {
             // Injected by the agent: it comes in as if it had come from outside.
@@ -65,10 +67,7 @@ unsafe fn look(ctx: &TcContext) -> i32 {
             }
             _ => return NEXT,
         }
-        let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return NEXT };
-        (*scratch).packet = packet;
-        STEPS.tail_call(ctx, TURN);
-        NEXT
+        pass_on(ctx, packet)
     }
 }
 

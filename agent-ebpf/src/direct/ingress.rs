@@ -15,10 +15,11 @@ use byway_abi::{
 };
 
 use super::{
-    DROP, JUDGE, NEXT, PASS, is_taken_care_of,
+    DROP, NEXT, PASS, is_taken_care_of,
     packet::{ACK, Packet, SYN, Way, change_port, is_behind},
+    pass_on, unmark,
 };
-use crate::maps::{CONNS, ORIGINS, PORTS, SCRATCH, STEPS};
+use crate::maps::{CONNS, ORIGINS, PORTS};
 
 /// Slot of the target.
 #[unsafe(no_mangle)]
@@ -35,6 +36,7 @@ unsafe fn look(ctx: &TcContext) -> i32 {
     let skb = ctx.skb.skb;
     // SAFETY: fields of a valid context, and values of maps, which nobody frees before the program ends.
     unsafe {
+        unmark(ctx);
         let mark = read(&raw const (*skb).mark);
         if mark == MARK_APP {
             (*skb).mark = 0;
@@ -59,10 +61,7 @@ unsafe fn look(ctx: &TcContext) -> i32 {
             state::HELD => {}
             _ => return NEXT,
         }
-        let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return NEXT };
-        (*scratch).packet = packet;
-        STEPS.tail_call(ctx, JUDGE);
-        NEXT
+        pass_on(ctx, packet)
     }
 }
 

@@ -1,5 +1,5 @@
-//! The packet at which a head begins, and all packets of connections that are held. Loaded once per node;
-//! [`ingress`](super::ingress) jumps here.
+//! The packet at which a head begins, and all packets of connections that are held. Loaded once per node; stands behind
+//! [`ingress`](super::ingress).
 
 use core::ptr::{addr_of_mut, read_volatile as read};
 
@@ -17,6 +17,7 @@ use byway_abi::direct::{Conn, Event, MARK_ASK, MAX_FRAME, MAX_SCAN, Reason, Sock
 use super::{
     DROP, NEXT, Scratch, is_taken_care_of,
     packet::{FIN, Packet, is_behind},
+    passed_on,
     scan::{self, Found},
 };
 use crate::{
@@ -49,7 +50,7 @@ fn byway_judge(ctx: TcContext) -> i32 {
 unsafe fn look(ctx: &TcContext) -> i32 {
     // SAFETY: values of maps; the packet is the one that `ingress` has put there.
     unsafe {
-        let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return NEXT };
+        let Some(scratch) = passed_on(ctx) else { return NEXT };
         let packet = &(*scratch).packet;
         let Some(conn) = CONNS.get_ptr_mut(packet.key) else { return NEXT };
         if read(&raw const (*conn).state) == state::HELD {

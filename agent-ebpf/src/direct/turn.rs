@@ -1,5 +1,5 @@
 //! What leaves the app's socket of a connection that is held or was taken over, and whoever speaks before the client.
-//! Loaded once per node; [`egress`](super::egress) jumps here.
+//! Loaded once per node; stands behind [`egress`](super::egress).
 //!
 //! The app of a connection that was taken over has been told that the client has ended. What it says to that ends with
 //! its own FIN, which is answered here in the client's name; the client hears nothing of it.
@@ -18,8 +18,9 @@ use super::{
     DROP, NEXT,
     judge::emit,
     packet::{ACK, FIN, Packet, RST},
+    passed_on,
 };
-use crate::maps::{CONNS, SCRATCH};
+use crate::maps::CONNS;
 
 #[classifier]
 fn byway_turn(ctx: TcContext) -> i32 {
@@ -31,7 +32,7 @@ fn byway_turn(ctx: TcContext) -> i32 {
 unsafe fn look(ctx: &TcContext) -> i32 {
     // SAFETY: values of maps; the packet is the one that `egress` has put there.
     unsafe {
-        let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return NEXT };
+        let Some(scratch) = passed_on(ctx) else { return NEXT };
         let packet = (*scratch).packet;
         let Some(conn) = CONNS.get_ptr_mut(packet.key) else { return NEXT };
         match read(&raw const (*conn).state) {

@@ -18,6 +18,7 @@ use socket2::{Domain, Socket, TcpKeepalive, Type};
 
 use crate::{
     kernel::{OptionBits, sys::monotonic_ns},
+    stream::reset_at_death,
     sys::{move_up, set_tcp},
     tables::unmapped,
     target::Netns,
@@ -107,6 +108,7 @@ impl Clone {
             let probes =
                 TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 2).with_retries(4);
             socket.set_tcp_keepalive(&probes)?;
+            reset_at_death(&socket)?;
             return Ok(Self { socket, port });
         }
         Err(refused)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    kernel::{self, Template, TemplateError},
+    kernel::{self, Steps, Template, TemplateError},
     sys,
     target::Netns,
 };
@@ -33,9 +33,15 @@ pub(crate) struct Hooks {
 
 impl Hooks {
     /// Attaches to all interfaces of the namespace but the loopback one.
-    pub(crate) fn attach(template: &Template, netns: &Netns, ns: u64, slot: u32) -> Result<Self, HooksError> {
+    pub(crate) fn attach(
+        template: &Template,
+        steps: &Steps,
+        netns: &Netns,
+        ns: u64,
+        slot: u32,
+    ) -> Result<Self, HooksError> {
         let made = netns.run(|| {
-            let links = kernel::follow_all(template, ns, slot);
+            let links = kernel::follow_all(template, steps, ns, slot);
             Ok(links.and_then(|links| Ok((links, sys::packet_socket()?))))
         })?;
         let (links, packets) = made?;

@@ -1,15 +1,10 @@
-//! The thread that hears of held connections, and lets them go or takes them over.
-//!
-//! A takeover, in the order that loses nothing whoever dies when: the clone is made, and says nothing yet; the connection
-//! becomes its own, and what comes is dropped from here on; the app is told that the client has ended, which is the
-//! point of no return; the clone goes on; what was held comes in anew, and reaches it.
+//! The thread that hears of held connections, has them go on, and remembers those that were taken over.
 
 use std::{
     collections::HashMap,
     io,
-    net::SocketAddr,
     os::fd::AsFd,
-    sync::{Arc, Weak, atomic::Ordering::Relaxed},
+    sync::{Arc, Weak},
     thread,
     time::{Duration, Instant},
 };
@@ -17,46 +12,26 @@ use std::{
 use aya::maps::{MapData, RingBuf};
 use byway_abi::{
     DialKey,
-    direct::{BEAT, Conn, Event, MARK_APP, MARK_ASK, MARK_CLONE, Order, Socket, flag, state},
+    direct::{BEAT, Event, MARK_APP, MARK_CLONE, Order, flag, state},
 };
 use byway_http::Doubt;
 use nix::poll::{PollFd, PollFlags, poll};
 
 use super::{
-    Direct, DirectTarget, Hooks, Step, Taken,
-    clone::Clone,
+    Direct, Step,
     frame::Frame,
-    idle::{Owes, is_quiet, owed},
-    judge::{Judgement, judge},
+    held::{Held, MOST, Next, Standing, inject, order, release},
 };
-use crate::{
-    admission::Admission,
-    kernel::sys::plain,
-    tables::{route_counter, unmapped},
-    target::Counter,
-};
+use crate::{admission::Admission, kernel::sys::plain, target::Counter};
 
 /// Between looks at connections that wait, in milliseconds; and between beats, when none does.
 const WAITING: u16 = 5;
 const NONE: u16 = 50;
 /// Events between two beats.
 const AT_ONCE: usize = 256;
-/// As `forward::exchange`: a head that takes longer goes to the app as it is, and what the app owes by then is missed.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// So long the rest of a head may take, until it is the clone that waits for it.
-const TORN: Duration = Duration::from_millis(20);
-/// So long an app has said nothing whose answer cannot be told the end of.
-const SILENCE: Duration = Duration::from_millis(500);
 /// Between looks at clones that may have gone, and how long one is remembered.
 const SWEEP: Duration = Duration::from_secs(1);
 const REMEMBERED: Duration = Duration::from_secs(2);
-/// Acknowledgements that are sent on before the app's socket is ended to make it stand.
-const NUDGES: u32 = 3;
-
-/// TCP states (`TCP_ESTABLISHED` and so on).
-const ESTABLISHED: u32 = 1;
-const CLOSE_WAIT: u32 = 8;
-const LAST_ACK: u32 = 9;
 
 /// Starts the thread; it ends with `direct`.
 pub(crate) fn start(
@@ -76,44 +51,6 @@ struct Taker {
     taken: HashMap<DialKey, Standing>,
     admission: Arc<Admission>,
     swept: Instant,
-}
-
-/// A connection that waits for a decision, or for the app.
-struct Held {
-    at: Arc<DirectTarget>,
-    conn: Conn,
-    socket: Socket,
-    frames: Vec<Frame>,
-    /// The payload from the head on.
-    bytes: Vec<u8>,
-    since: Instant,
-    /// When the app said something last, as far as is known.
-    spoke: Instant,
-    /// It is to be taken over.
-    wanted: bool,
-    nudges: u32,
-    /// The app has been told that the client has ended, before the clone was made.
-    ended: bool,
-}
-
-/// A connection that was taken over.
-struct Standing {
-    /// By which the hold is told from others.
-    at: u64,
-    /// Its packets need the programs.
-    _hooks: Arc<Hooks>,
-    gone: Option<Instant>,
-}
-
-/// What to do with a held connection.
-enum Next {
-    Wait,
-    Release(Judgement),
-    /// It cannot be taken over.
-    Miss(&'static str),
-    Take,
-    /// Make the app's socket stand.
-    Nudge,
 }
 
 impl Taker {
@@ -143,19 +80,7 @@ impl Taker {
                     release(direct, &event.key, &event.conn, state::OPAQUE);
                     return; // it comes again
                 };
-                let now = Instant::now();
-                let mut held = Held {
-                    at,
-                    conn: event.conn,
-                    socket: event.socket,
-                    frames: Vec::new(),
-                    bytes: Vec::new(),
-                    since: now,
-                    spoke: now,
-                    wanted: false,
-                    nudges: 0,
-                    ended: false,
-                };
+                let mut held = Held::new(at, event);
                 // What lies before the head is the app's.
                 let before = event.conn.next.wrapping_sub(event.seq) as usize;
                 held.inject(&frame, 0, before, MARK_APP);
@@ -252,224 +177,6 @@ impl Taker {
             }
             false
         });
-    }
-}
-
-/// What is kept of a client that sends on while it is held.
-const MOST_HELD: usize = 256 << 10;
-/// Payload of an injected packet, at most: what fits every path.
-const MOST: usize = 1200;
-
-impl Held {
-    fn push(&mut self, frame: Frame) {
-        if self.bytes.len() > MOST_HELD {
-            return; // it comes again
-        }
-        let end = self.conn.next.wrapping_add(self.bytes.len() as u32);
-        let skip = end.wrapping_sub(frame.seq) as usize;
-        self.bytes.extend_from_slice(frame.payload().get(skip..).unwrap_or_default());
-        self.frames.push(frame);
-    }
-
-    fn next(&mut self, direct: &Direct, key: &DialKey) -> Next {
-        let is_late = self.since.elapsed() > PATIENCE;
-        if !self.wanted {
-            let routes = self.at.target.routes.load();
-            match judge(&self.bytes, self.conn.requests == 0, routes.at(key.local_port as u16)) {
-                Judgement::Wait if is_late => return Next::Release(Judgement::Opaque(Doubt::SlowHead)),
-                Judgement::Wait if self.since.elapsed() < TORN => return Next::Wait,
-                // Nothing that is held is acknowledged, so a client that sends in small pieces cannot go on.
-                Judgement::Wait => self.wanted = true,
-                Judgement::Take => self.wanted = true,
-                other => return Next::Release(other),
-            }
-        }
-        let app = &self.socket;
-        let stands = app.found == 1
-            && (app.state == ESTABLISHED || (self.ended && [CLOSE_WAIT, LAST_ACK].contains(&app.state)));
-        if !stands {
-            return if is_late { Next::Miss("NoSocket") } else { Next::Nudge };
-        }
-        // All that lies before the head must be the app's: an answer may come before the request is complete.
-        if app.rcv_nxt != self.conn.next.wrapping_add(self.ended.into()) {
-            return if is_late { Next::Miss("Incomplete") } else { Next::Wait };
-        }
-        let answer = match direct.tables.answer(key) {
-            Ok(answer) => answer,
-            Err(error) => {
-                tracing::warn!(%error, "cannot read how an answer begins");
-                None
-            }
-        };
-        match owed(&self.conn, answer.as_ref()) {
-            Owes::Nothing if self.ended || app.snd_nxt == self.conn.app_end => Next::Take,
-            Owes::Unknown if is_quiet(app) && self.spoke.elapsed() > SILENCE => Next::Take,
-            Owes::Untold if is_late => Next::Miss("Pipelined"),
-            _ if is_late => Next::Miss("Unanswered"),
-            _ => Next::Wait,
-        }
-    }
-
-    fn ask(&self) {
-        if let Some(first) = self.frames.first() {
-            self.send(first, &first.acknowledgement(), MARK_ASK);
-        }
-    }
-
-    /// The packet that is held would have completed the handshake. An acknowledgement may; where the app waits for data
-    /// (`TCP_DEFER_ACCEPT`) only the client's end does.
-    fn nudge(&mut self, direct: &Direct, key: &DialKey) {
-        let Some(first) = self.frames.first() else { return };
-        self.nudges += 1;
-        if self.nudges <= NUDGES {
-            self.send(first, &first.acknowledgement(), MARK_APP);
-            self.ask();
-        } else if !self.ended
-            && self.conn.requests == 0
-            && direct.order(Order { what: Order::END_FIRST, at: self.conn.at, ..order(key) })
-        {
-            self.send(first, &first.end(self.conn.next, first.ack), MARK_APP);
-            self.ended = true;
-        }
-    }
-
-    /// The app goes on.
-    fn release(&self, direct: &Direct, key: &DialKey, judgement: Judgement) {
-        let target = &self.at.target;
-        let released = match judgement {
-            Judgement::App(seen) => {
-                target.counter(Counter::AppRequests).fetch_add(seen.requests.into(), Relaxed);
-                let owes = self.conn.app_end.wrapping_sub(self.conn.acked).cast_signed() > 0;
-                let pipelined = seen.requests > 1
-                    || (self.conn.requests > 0 && (owes || self.conn.flags & flag::ASKED != 0));
-                let mut flags = flag::ASKED;
-                if seen.is_head {
-                    flags |= flag::HEAD;
-                }
-                if pipelined {
-                    flags |= flag::PIPELINED;
-                }
-                direct.order(Order {
-                    what: Order::RELEASE,
-                    at: self.conn.at,
-                    state: state::DIRECT,
-                    next: self.conn.next.wrapping_add(seen.bytes as u32),
-                    answer: self.frames.last().map_or(self.conn.acked, |it| it.ack),
-                    requests: seen.requests,
-                    flags,
-                    ..order(key)
-                })
-            }
-            Judgement::Opaque(doubt) => {
-                target.count(Counter::Opaque(doubt));
-                release(direct, key, &self.conn, state::OPAQUE)
-            }
-            Judgement::Http2 => {
-                target.count(Counter::Opaque(Doubt::Http2));
-                target.learn_http2(key.local_port as u16);
-                release(direct, key, &self.conn, state::OPAQUE)
-            }
-            Judgement::Wait | Judgement::Take => release(direct, key, &self.conn, state::OPAQUE),
-        };
-        // Where it was not done the connection is the app's already, or gone.
-        tracing::trace!(released, ?judgement, reason = self.conn.reason, "released");
-        self.give_back(MARK_APP);
-    }
-
-    /// A request with a key goes to the app: said, and counted for its preview.
-    fn miss(&self, direct: &Direct, key: &DialKey, why: &'static str) {
-        let target = &self.at.target;
-        tracing::info!(target = target.name, client = %unmapped(key.remote), reason = why, "a direct connection is left to the app");
-        release(direct, key, &self.conn, state::OPAQUE);
-        target.count(Counter::DirectMissed);
-        let routes = target.routes.load();
-        if let Some(leg) = super::judge::preview_of(&self.bytes, routes.at(key.local_port as u16)) {
-            target.tables.route_counters(leg)[route_counter::MISSED].fetch_add(1, Relaxed);
-        }
-        self.give_back(MARK_APP);
-    }
-
-    fn take_over(&self, direct: &Direct, key: &DialKey) -> io::Result<Standing> {
-        let first = self.frames.first().ok_or(io::ErrorKind::UnexpectedEof)?;
-        let (boundary, sent) = (self.conn.next, self.conn.app_end);
-        let target = &self.at.target;
-        let ends = [boundary, sent];
-        let clone = Clone::make(&target.netns, key, first.interface, ends, &self.socket, direct.bits)?;
-        direct.reach(Step::Cloned);
-        let this = Order { at: self.conn.at, port: clone.port.into(), ..order(key) };
-        if !direct.order(Order { what: Order::TAKE, ..this }) {
-            return Err(io::Error::other("it is not held any more"));
-        }
-        direct.reach(Step::Taken);
-        direct.order(Order { what: Order::COMMIT, ..this });
-        if !self.ended {
-            self.send(first, &first.end(boundary, sent), MARK_APP);
-        }
-        direct.reach(Step::Ended);
-        let client = clone.go_on()?;
-        direct.order(Order { what: Order::READY, ..this });
-        direct.reach(Step::Ready);
-        self.give_back(MARK_CLONE);
-        direct.reach(Step::Given);
-        target.count(Counter::DirectTaken);
-        let at = |addr, port: u32| SocketAddr::new(unmapped(addr), port as u16);
-        let (peer, local) = (at(key.remote, key.remote_port), at(key.local, key.local_port));
-        self.at.hand_over(Taken { client, peer, local });
-        Ok(Standing { at: self.conn.at, _hooks: self.at.hooks.clone(), gone: None })
-    }
-
-    /// What was held goes on from the head on.
-    fn give_back(&self, mark: u32) {
-        for frame in &self.frames {
-            let skip = self.conn.next.wrapping_sub(frame.seq);
-            let skip = if skip.cast_signed() > 0 { skip as usize } else { 0 };
-            self.inject(frame, skip, usize::MAX, mark);
-        }
-    }
-
-    fn inject(&self, frame: &Frame, from: usize, to: usize, mark: u32) {
-        let most = match self.socket.mss_clamp as usize {
-            0 => MOST,
-            mss => MOST.min(mss.saturating_sub(40).max(64)),
-        };
-        inject(&self.at.hooks, frame, from, to, most, mark);
-    }
-
-    fn send(&self, like: &Frame, bytes: &[u8], mark: u32) {
-        send(&self.at.hooks, like, bytes, mark);
-    }
-}
-
-fn inject(hooks: &Hooks, frame: &Frame, from: usize, to: usize, most: usize, mark: u32) {
-    for piece in frame.pieces(from, to, most) {
-        send(hooks, frame, &piece, mark);
-    }
-}
-
-fn send(hooks: &Hooks, like: &Frame, bytes: &[u8], mark: u32) {
-    if let Err(error) = hooks.inject(bytes, like.interface, like.protocol(), mark) {
-        // The client sends it again.
-        tracing::debug!(%error, "cannot inject a packet");
-    }
-}
-
-fn release(direct: &Direct, key: &DialKey, conn: &Conn, to: u64) -> bool {
-    direct.order(Order { what: Order::RELEASE, at: conn.at, state: to, ..order(key) })
-}
-
-fn order(key: &DialKey) -> Order {
-    Order {
-        key: *key,
-        what: 0,
-        done: -1,
-        at: 0,
-        state: 0,
-        next: 0,
-        answer: 0,
-        flags: 0,
-        port: 0,
-        requests: 0,
-        pad: 0,
     }
 }
 

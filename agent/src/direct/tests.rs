@@ -1,7 +1,12 @@
 //! The scanner in the kernel against `byway-http`: what it lets pass as a request without a key, the agent would have sent
 //! to the app, and would have found to be as long. It runs as it is, on one packet at a time.
 
-use std::{cell::RefCell, os::fd::AsFd, path::Path, sync::Arc};
+use std::{
+    cell::RefCell,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+    sync::Arc,
+};
 
 use aya::maps::{MapData, RingBuf};
 use byway_abi::{
@@ -11,6 +16,10 @@ use byway_abi::{
 };
 use byway_api::Match;
 use byway_http::{Body, Decision, HeadScan, RequestKind, Route, RouteTable, header_space, parse_request};
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    unistd::Pid,
+};
 
 use super::{
     filter::Filters,
@@ -19,7 +28,7 @@ use super::{
 use crate::{
     kernel::{
         Node, Template, Way,
-        sys::{RawMap, monotonic_ns, run_on_packet},
+        sys::{RawMap, SK_BUFF, monotonic_ns, run_on_packet},
     },
     snapshot::Routes,
     tables::Tables,
@@ -37,7 +46,8 @@ const KEY: DialKey = DialKey {
 
 /// The programs, without an interface.
 struct Kernel {
-    program: std::os::fd::OwnedFd,
+    /// In the order that a packet meets them.
+    programs: [OwnedFd; 2],
     conns: RawMap<DialKey, Conn>,
     heartbeat: RawMap<u32, u64>,
     /// A full one would have packets pass.
@@ -60,7 +70,7 @@ impl Kernel {
         let vmlinux = aya::Btf::from_sys_fs().unwrap();
         let mut node = Node::open(None, true, &vmlinux).unwrap();
         let maps = node.maps().unwrap();
-        node.load_direct().unwrap();
+        let steps = node.load_direct().unwrap();
         let template = Template::new(node.maps().unwrap(), &node.offsets).unwrap();
         let fd = |name: &str| maps[name].try_clone().unwrap();
         let mut routes = Routes::default();
@@ -68,7 +78,7 @@ impl Kernel {
         let tables = Arc::new(Tables::open(&maps).unwrap());
         Filters::default().set(NS, &routes, &tables).unwrap();
         Self {
-            program: template.direct(Way::In, NS, 0, 14).unwrap(),
+            programs: [template.direct(Way::In, NS, 0, 14).unwrap(), steps.judge],
             conns: RawMap::new(fd(maps::CONNS)).unwrap(),
             heartbeat: RawMap::new(fd(maps::HEARTBEAT)).unwrap(),
             events: RefCell::new(node.events().unwrap()),
@@ -87,7 +97,10 @@ impl Kernel {
         };
         self.conns.update(&KEY, &conn).unwrap();
         self.heartbeat.update(&MAX_WORKERS, &monotonic_ns()).unwrap();
-        run_on_packet(self.program.as_fd(), &packet(payload)).unwrap();
+        let (packet, mut context) = (packet(payload), [0; SK_BUFF]);
+        for program in &self.programs {
+            run_on_packet(program.as_fd(), &packet, &mut context).unwrap();
+        }
         while self.events.borrow_mut().next().is_some() {}
         let now = self.conns.lookup(&KEY).unwrap().unwrap();
         match now.state {
@@ -173,6 +186,10 @@ fn kernel() -> Option<Kernel> {
         eprintln!("skipped: needs root");
         return None;
     }
+    // What one program leaves for the next is of the processor.
+    let mut one = CpuSet::new();
+    one.set(0).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &one).unwrap();
     Some(Kernel::load())
 }
 

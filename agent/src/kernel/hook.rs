@@ -17,6 +17,7 @@ use nix::net::if_::{InterfaceFlags, if_nametoindex};
 
 use super::{
     chain,
+    node::Steps,
     sys::{self, PrivateBpffs},
     template::{ANSWERS, OBSERVE, Template, TemplateError, Way as Side},
 };
@@ -129,6 +130,7 @@ impl Hook {
 /// both ways. Closing the links detaches them.
 pub(crate) fn follow_all(
     template: &Template,
+    steps: &Steps,
     ns: u64,
     slot: u32,
 ) -> Result<Vec<OwnedFd>, crate::direct::HooksError> {
@@ -136,9 +138,12 @@ pub(crate) fn follow_all(
     for interface in interfaces()?.iter().filter(|it| !it.is_loopback) {
         let index = if_nametoindex(interface.name.as_str()).map_err(io::Error::from)?;
         // What comes in last: it must not be followed before what goes out is.
-        for way in [Side::Out, Side::In] {
+        for (way, step) in [(Side::Out, &steps.turn), (Side::In, &steps.judge)] {
             let program = template.direct(way, ns, slot, interface.link_header)?;
-            links.push(sys::tcx_link_create(program.as_fd(), index, way == Side::Out)?);
+            // Each comes before what is there.
+            for program in [step, &program] {
+                links.push(sys::tcx_link_create(program.as_fd(), index, way == Side::Out)?);
+            }
         }
     }
     Ok(links)

@@ -10,7 +10,7 @@ use std::{
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{Map, MapData, ProgramArray, RingBuf},
+    maps::{Map, MapData, RingBuf},
     programs::{BtfTracePoint, CgroupAttachMode, CgroupSockAddr, SchedClassifier, SockOps},
 };
 use byway_abi::maps;
@@ -49,6 +49,14 @@ fn refused(error: impl std::error::Error) -> NodeError {
 pub(crate) struct Node {
     ebpf: Ebpf,
     pub(crate) offsets: Offsets,
+}
+
+/// Programs at the interfaces of all targets.
+pub(crate) struct Steps {
+    /// Behind what comes in.
+    pub(crate) judge: OwnedFd,
+    /// Behind what goes out.
+    pub(crate) turn: OwnedFd,
 }
 
 impl Node {
@@ -130,16 +138,15 @@ impl Node {
         Ok(())
     }
 
-    /// Loads the programs that those at a target's interfaces jump to. Takes the verifier a while.
-    pub(crate) fn load_direct(&mut self) -> Result<(), NodeError> {
-        for (index, name) in (0..).zip(["byway_judge", "byway_turn"]) {
-            let step: &mut SchedClassifier = program(&mut self.ebpf, name)?;
-            step.load().map_err(refused)?;
-            let step = step.fd().map_err(refused)?.try_clone().map_err(refused)?;
-            let steps = self.ebpf.map_mut(maps::STEPS).ok_or_else(|| missing(maps::STEPS))?;
-            ProgramArray::try_from(steps).map_err(refused)?.set(index, &step, 0).map_err(refused)?;
-        }
-        Ok(())
+    /// Loads the programs that stand behind those at a target's interfaces. Takes the verifier a while.
+    pub(crate) fn load_direct(&mut self) -> Result<Steps, NodeError> {
+        Ok(Steps { judge: self.load_step("byway_judge")?, turn: self.load_step("byway_turn")? })
+    }
+
+    fn load_step(&mut self, name: &str) -> Result<OwnedFd, NodeError> {
+        let step: &mut SchedClassifier = program(&mut self.ebpf, name)?;
+        step.load().map_err(refused)?;
+        step.fd().map_err(refused)?.as_fd().try_clone_to_owned().map_err(refused)
     }
 
     /// What the programs tell of connections. To be taken once.
@@ -189,7 +196,6 @@ fn descriptor(map: &Map) -> Option<BorrowedFd<'_>> {
     | Map::PerCpuArray(data)
     | Map::SockMap(data)
     | Map::RingBuf(data)
-    | Map::ProgramArray(data)
     | Map::SkStorage(data)
     | Map::Unsupported(data)) = map
     else {

@@ -136,19 +136,31 @@ pub(crate) fn prog_run<T: Copy>(program: BorrowedFd<'_>, argument: &mut T) -> io
     unsafe { bpf(BPF_PROG_TEST_RUN, &mut attr).map(drop) }
 }
 
-/// Runs a program of packets on one, as if it came in at the loopback interface; says what it returned.
+/// Runs a program of packets on one, as if it came in at the loopback interface. `context` is a `struct __sk_buff`, of
+/// which the program's changes come back.
 #[cfg(test)]
-pub(crate) fn run_on_packet(program: BorrowedFd<'_>, packet: &[u8]) -> io::Result<u32> {
+pub(crate) fn run_on_packet(
+    program: BorrowedFd<'_>,
+    packet: &[u8],
+    context: &mut [u8; SK_BUFF],
+) -> io::Result<()> {
     const BPF_PROG_TEST_RUN: u32 = 10;
     let mut attr = [0; 128];
     put_fd(&mut attr, 0, program.as_raw_fd());
     put(&mut attr, 8, (packet.len() as u32).to_ne_bytes());
     put_ptr(&mut attr, 16, packet.as_ptr());
     put(&mut attr, 32, 1_u32.to_ne_bytes());
-    // SAFETY: the packet outlives the call, which only reads it.
-    unsafe { bpf(BPF_PROG_TEST_RUN, &mut attr)? };
-    Ok(u32::from_ne_bytes([attr[4], attr[5], attr[6], attr[7]]))
+    put(&mut attr, 40, (SK_BUFF as u32).to_ne_bytes());
+    put(&mut attr, 44, (SK_BUFF as u32).to_ne_bytes());
+    put_ptr(&mut attr, 48, context.as_ptr());
+    put_ptr(&mut attr, 56, context.as_mut_ptr());
+    // SAFETY: both outlive the call, which reads the packet and writes no more than the context.
+    unsafe { bpf(BPF_PROG_TEST_RUN, &mut attr).map(drop) }
 }
+
+/// Bytes of `struct __sk_buff` as of kernel 5.18.
+#[cfg(test)]
+pub(crate) const SK_BUFF: usize = 192;
 
 /// A value that a program has put at the start of a record of a ring buffer, and what follows. `T` is plain `repr(C)` data
 /// of `byway-abi`, as for [`RawMap`].

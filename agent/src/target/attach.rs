@@ -232,7 +232,8 @@ impl Attacher {
         });
         let taken = self.workers.serve(&target, listeners);
         let direct = self.direct.as_ref().map_err(|why| *why).and_then(|direct| {
-            let hooks = Hooks::attach(&self.template, &target.netns, ns, slot_index).map_err(|error| {
+            let hooks = Hooks::attach(&self.template, &direct.steps, &target.netns, ns, slot_index);
+            let hooks = hooks.map_err(|error| {
                 tracing::warn!(%error, target = target.name, "connections cannot go straight to the app");
                 Why::Kernel
             })?;

@@ -2,14 +2,17 @@
 
 use std::{
     io::Write as _,
+    net::TcpListener,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
 
-use byway_tests::{Http, Stage, eventually, needs_root};
+use byway_tests::{Agent, End, Http, Loaded, Preview, Raw, Routes, Stage, eventually, needs_root};
 
-use super::{KEYED, agent, any_address, name, steered};
+use super::{KEYED, agent, any_address, counter, name, steered};
+
+const SOON: Duration = Duration::from_secs(5);
 
 /// What a client sees whose connection is being taken over.
 #[derive(Debug, PartialEq, Eq)]
@@ -129,5 +132,67 @@ fn under_load_with_many_connections() {
         for http in &mut direct {
             assert_eq!(name(&http.get("/", &KEYED).unwrap().text()), "STABLE");
         }
+    }
+}
+
+#[test]
+fn in_the_middle_of_a_keyed_answer() {
+    if needs_root() {
+        return;
+    }
+    let stage = Stage::new().unwrap();
+    let mut app = byway_tests::Server::Go.start(&stage.app, "STABLE", any_address(), &[]).unwrap();
+    app.wait_listening(Stage::PORT).unwrap();
+    let stuck = stage.net.pod("stuck").unwrap();
+    let listener = stuck.run(|| TcpListener::bind(any_address())).unwrap();
+    thread::spawn(move || {
+        let mut open = Vec::new(); // nobody but the agent ends them
+        for stream in listener.incoming().flatten() {
+            let mut server = Raw::new(stream).unwrap();
+            server.receive_until(SOON, |bytes| bytes.ends_with(b"\r\n\r\n"));
+            server.send("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nlooks whole at any point").unwrap();
+            open.push(server);
+        }
+    });
+    let preview = Preview::new("demo/stuck", Stage::KEY).backend(&stuck);
+    let routes = Routes::new().preview(preview).target(&stage.app, &[Stage::PORT], &["demo/stuck"]);
+    for to in stage.addresses() {
+        let mut agent = stage.agent().args(["--mode", "direct"]).start(&routes).unwrap();
+        let mut clients: Vec<Raw> = (0..20)
+            .map(|_| {
+                let mut http = Http::new(stage.client.connect(to).unwrap());
+                assert_eq!(name(&http.get("/", &[]).unwrap().text()), "STABLE");
+                let mut raw = Raw::new(http.stream().try_clone().unwrap()).unwrap();
+                raw.send(format!("GET / HTTP/1.1\r\nhost: a\r\nx-byway-key: {}\r\n\r\n", Stage::KEY))
+                    .unwrap();
+                let begun = raw.receive_until(SOON, |bytes| bytes.ends_with(b"at any point"));
+                assert!(begun.bytes.starts_with(b"HTTP/1.1 200"), "{begun:?}");
+                raw
+            })
+            .collect();
+        assert!(counter(&stage, "directTaken") > 15, "{}", Agent::debug_routes());
+        agent.sigkill();
+        for client in &mut clients {
+            assert_eq!(client.receive(SOON).end, End::Reset, "{to}");
+        }
+    }
+}
+
+/// What a killed agent leaves in the kernel is counted while others look for it, as they do on a real node.
+#[test]
+fn nothing_of_it_is_left() {
+    if needs_root() {
+        return;
+    }
+    let stage = Stage::new().unwrap();
+    let _app = stage.start_app().unwrap();
+    for _ in 0..10 {
+        let mut agent = agent(&stage);
+        stage.wait_answered_by("PREVIEW").unwrap();
+        let loaded = Loaded::by(agent.pid()).unwrap();
+        assert!(loaded.links.len() >= 8, "{loaded:?}");
+        agent.sigkill();
+        let left = eventually(SOON, || loaded.left().is_empty().then_some(()));
+        assert!(left.is_some(), "left after SIGKILL: {:?}", loaded.left());
     }
 }
