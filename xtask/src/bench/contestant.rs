@@ -9,8 +9,8 @@ pub(super) enum Contestant {
     Direct,
     /// The agent, with this many routes on the target.
     Byway { routes: u32 },
-    /// The agent, with connections that go straight to the app until they are keyed.
-    Straight,
+    /// The same, with connections that go straight to the app until they are keyed.
+    Straight { routes: u32 },
     /// The agent, with the target steered ahead of any route.
     Armed,
     /// haproxy, steered to by the agent's program.
@@ -34,10 +34,10 @@ impl Protocol {
 
     /// Who takes part in a comparison.
     pub(super) fn contestants(self) -> Vec<Contestant> {
-        use Contestant::{Direct, Envoy, Haproxy, Nginx, Straight};
-        let byway = Contestant::BYWAY;
+        use Contestant::{Direct, Envoy, Haproxy, Nginx};
+        let (byway, straight) = (Contestant::BYWAY, Contestant::STRAIGHT);
         match self {
-            Self::Http1 => vec![Direct, Straight, byway, Haproxy, Nginx],
+            Self::Http1 => vec![Direct, straight, byway, Haproxy, Nginx],
             Self::Http2 => vec![Direct, byway, Haproxy, Nginx, Envoy],
         }
     }
@@ -45,6 +45,7 @@ impl Protocol {
 
 impl Contestant {
     pub(super) const BYWAY: Self = Self::Byway { routes: 1 };
+    pub(super) const STRAIGHT: Self = Self::Straight { routes: 1 };
 
     pub(super) fn is_proxy(self) -> bool {
         matches!(self, Self::Haproxy | Self::Nginx | Self::Envoy)
@@ -57,7 +58,8 @@ impl fmt::Display for Contestant {
             Self::Direct => f.pad("direct"),
             Self::BYWAY => f.pad("byway"),
             Self::Byway { routes } => f.pad(&format!("byway, {routes} routes")),
-            Self::Straight => f.pad("byway, straight"),
+            Self::STRAIGHT => f.pad("straight"),
+            Self::Straight { routes } => f.pad(&format!("straight, {routes} routes")),
             Self::Armed => f.pad("byway, armed"),
             Self::Haproxy => f.pad("haproxy"),
             Self::Nginx => f.pad("nginx"),

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::contestant::Contestant;
-use super::load::{Load, ask_and_close};
+use super::load::{Load, Requests, ask_and_close};
+use super::rows::asked;
 use super::stage::{Ready, Stage};
 use crate::progress::Step;
 use crate::signals;
@@ -59,7 +60,7 @@ pub(super) fn run(stage: &mut Stage<'_>, filter: &str) -> Result<Vec<Endurance>>
 }
 
 fn app_closes(ready: &Ready<'_>) -> Result<(Vec<f64>, u64)> {
-    let load = Load::Requests { connections: CLIENTS, path: "/", close: true, key: None };
+    let load = Load::Requests(Requests { close: true, ..asked(CLIENTS, "/") });
     let rates = (0..INTERVALS).map(|_| Ok(ready.turn(&load, INTERVAL)?.rate())).collect::<Result<_>>()?;
     Ok((rates, 0)) // the load fails when more than a few fail
 }

@@ -23,7 +23,7 @@ pub(super) use http2::Asked;
 #[derive(Clone, Debug)]
 pub(super) enum Load {
     /// wrk on this many connections.
-    Requests { connections: u32, path: &'static str, close: bool, key: Option<String> },
+    Requests(Requests),
     /// One large file, counted in megabytes.
     Download,
     /// One large body, counted in megabytes.
@@ -32,6 +32,18 @@ pub(super) enum Load {
     Streams { connections: u32, streams: u32, what: Asked },
     /// Messages to and fro on streams of gRPC that stay open, one under way on each.
     Messages { connections: u32, streams: u32 },
+}
+
+/// What wrk asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Requests {
+    pub(super) connections: u32,
+    pub(super) path: &'static str,
+    /// Each on a connection of its own.
+    pub(super) close: bool,
+    pub(super) key: Option<String>,
+    /// With the headers that a browser sends, 650 bytes of head in all.
+    pub(super) long: bool,
 }
 
 /// What came of it.
@@ -74,9 +86,7 @@ impl Load {
         time: Duration,
     ) -> Result<Done> {
         match self {
-            Self::Requests { connections, path, close, key } => {
-                wrk(client, app, *connections, path, *close, key.as_deref(), time)
-            }
+            Self::Requests(requests) => wrk(client, app, requests, time),
             Self::Download => client.run(|| download(app)),
             Self::Upload => client.run(|| upload(second)),
             Self::Streams { connections, streams, what } => {
@@ -96,25 +106,33 @@ impl Load {
     }
 }
 
-fn wrk(
-    client: &Pod,
-    app: SocketAddr,
-    connections: u32,
-    path: &str,
-    close: bool,
-    key: Option<&str>,
-    time: Duration,
-) -> Result<Done> {
+/// Of a page behind a login, from a browser and through an ingress.
+const BROWSER: [&str; 8] = [
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "Accept-Language: en-US,en;q=0.5",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Cookie: session=8c1f7c2be5b04f3a9f6f2c51c2a6d0d4; theme=dark; consent=1730000000.a8f3e2d1; cart=5f2d8a",
+    "X-Forwarded-For: 203.0.113.7",
+    "X-Request-Id: 5b0c1f8e-3f0d-4a5c-9a53-0f6f3c7e1b9d",
+    "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+];
+
+fn wrk(client: &Pod, app: SocketAddr, what: &Requests, time: Duration) -> Result<Done> {
+    let Requests { connections, path, close, key, long } = what;
     let scratch = Scratch::new("wrk")?;
     let script = scratch.path().join("done.lua");
     fs::write(&script, SCRIPT)?;
     let mut command = client.command(workspace::find("wrk").unwrap_or_else(|| "wrk".into()));
     command
-        .args(["-t", if connections < 2 { "1" } else { "2" }, "-c", &connections.to_string()])
+        .args(["-t", if *connections < 2 { "1" } else { "2" }, "-c", &connections.to_string()])
         .args(["-d", &format!("{}s", time.as_secs()), "-s"])
         .arg(&script);
-    if close {
+    if *close {
         command.args(["-H", "Connection: close"]);
+    }
+    if *long {
+        command.args(BROWSER.iter().flat_map(|header| ["-H", header]));
     }
     if let Some(key) = key {
         command.args(["-H", &format!("x-byway-key: {key}")]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::contestant::Contestant;
-use super::load::{Asked, Load};
+use super::load::{Asked, Load, Requests};
 use super::stage::{KEY, Stage, Turn};
 use crate::progress::Step;
 use crate::signals;
@@ -25,6 +25,14 @@ pub(super) enum Goal {
     OfBestProxy(f64),
     /// Byway makes at least this part of the direct rate.
     OfDirect(f64),
+    /// Straight connections make at least this part of the direct rate.
+    Straight(f64),
+    /// They add at most so many microseconds to the median latency.
+    StraightAdds(f64),
+    /// The server's processor time per request is at most this many times the direct one.
+    StraightCosts(f64),
+    /// Connections that were taken over are served as fast as those that were the agent's from the start.
+    TakenLikeByway,
     /// Byway adds less than either proxy to the median latency.
     AddsLess,
     /// Byway takes less processor time than either proxy.
@@ -53,23 +61,32 @@ pub(super) enum Unit {
 
 /// Every row there is.
 pub(super) fn all() -> Vec<Row> {
-    use Goal::{AddsLess, CostsLess, FreeWithoutRoute, ManyLikeOne, OfBestProxy, OfDirect};
-    let most = OfBestProxy(1.3);
+    use Goal::{
+        AddsLess, CostsLess, FreeWithoutRoute, ManyLikeOne, OfBestProxy, OfDirect, Straight, StraightAdds,
+        StraightCosts, TakenLikeByway,
+    };
+    let (most, straight, costs) = (OfBestProxy(1.3), Straight(0.95), StraightCosts(1.07));
+    let long = |connections| Load::Requests(Requests { long: true, ..asked(connections, "/") });
+    let close = Load::Requests(Requests { close: true, ..asked(16, "/") });
     let mut rows = vec![
-        row("requests-1-128", requests(1, "/"), &[AddsLess, CostsLess]),
-        row("requests-1-64k", requests(1, "/64k"), &[AddsLess, CostsLess]),
-        row("requests-16-128", requests(16, "/"), &[most, CostsLess]),
-        row("requests-16-64k", requests(16, "/64k"), &[most, CostsLess]),
-        row("requests-64-128", requests(64, "/"), &[most, CostsLess]),
-        row("requests-64-64k", requests(64, "/64k"), &[most, CostsLess]),
-        row("keyed-16-128", keyed(KEY), &[CostsLess]),
-        row("close-16-128", Load::Requests { connections: 16, path: "/", close: true, key: None }, &[]),
-        row("download-1g", Load::Download, &[OfDirect(0.8)]),
-        row("upload-1g", Load::Upload, &[OfDirect(0.8)]),
+        row("requests-1-128", requests(1, "/"), &[AddsLess, CostsLess, straight, StraightAdds(2.0)]),
+        row("requests-1-64k", requests(1, "/64k"), &[AddsLess, CostsLess, straight, StraightAdds(2.0)]),
+        row("requests-16-128", requests(16, "/"), &[most, CostsLess, straight, costs]),
+        row("requests-16-64k", requests(16, "/64k"), &[most, CostsLess, straight, costs]),
+        row("requests-64-128", requests(64, "/"), &[most, CostsLess, straight, costs]),
+        row("requests-64-64k", requests(64, "/64k"), &[most, CostsLess, straight, costs]),
+        row("long-1-128", long(1), &[straight, StraightAdds(2.0)]),
+        row("long-16-128", long(16), &[straight, costs]),
+        row("long-64-128", long(64), &[straight, costs]),
+        row("keyed-16-128", keyed(KEY), &[CostsLess, TakenLikeByway]),
+        row("close-16-128", close, &[Straight(0.9)]),
+        row("download-1g", Load::Download, &[OfDirect(0.8), Straight(0.97)]),
+        row("upload-1g", Load::Upload, &[OfDirect(0.8), Straight(0.97)]),
     ];
     let routed = |counts: &[u32]| {
         let byway = counts.iter().map(|routes| Contestant::Byway { routes: *routes });
-        [Contestant::Direct].into_iter().chain(byway).collect::<Vec<_>>()
+        let straight = counts.iter().filter(|it| **it > 0).map(|it| Contestant::Straight { routes: *it });
+        [Contestant::Direct].into_iter().chain(byway).chain(straight).collect::<Vec<_>>()
     };
     let mut routes = |name, load, counts: &[u32], goals: &[Goal]| {
         rows.push(Row { name, load, contestants: routed(counts), goals: goals.to_vec() });
@@ -118,11 +135,15 @@ fn row(name: &'static str, load: Load, goals: &[Goal]) -> Row {
 }
 
 fn requests(connections: u32, path: &'static str) -> Load {
-    Load::Requests { connections, path, close: false, key: None }
+    Load::Requests(asked(connections, path))
 }
 
 fn keyed(key: &str) -> Load {
-    Load::Requests { connections: 16, path: "/", close: false, key: Some(key.to_owned()) }
+    Load::Requests(Requests { key: Some(key.to_owned()), ..asked(16, "/") })
+}
+
+pub(super) fn asked(connections: u32, path: &'static str) -> Requests {
+    Requests { connections, path, close: false, key: None, long: false }
 }
 
 /// Gives everybody a turn, round by round.
@@ -138,7 +159,7 @@ pub(super) fn run(stage: &mut Stage<'_>, row: &Row, rounds: u32, time: Duration)
     }
     step.done();
     let unit = match row.load {
-        Load::Requests { .. } | Load::Streams { .. } => Unit::Requests,
+        Load::Requests(_) | Load::Streams { .. } => Unit::Requests,
         Load::Messages { .. } => Unit::Messages,
         Load::Download | Load::Upload => Unit::Megabytes,
     };

@@ -124,8 +124,9 @@ impl<'a> Stage<'a> {
     /// Has a contestant take its place, and proves that it is there.
     pub(super) fn ready(&self, contestant: Contestant) -> Result<Ready<'_>> {
         let agent = match contestant {
-            Contestant::Byway { routes } => Some(self.agent(contestant, routes)?),
-            Contestant::Straight => Some(self.agent(contestant, 1)?),
+            Contestant::Byway { routes } | Contestant::Straight { routes } => {
+                Some(self.agent(contestant, routes)?)
+            }
             Contestant::Armed => {
                 let armed = Routes::new().armed(&self.app(contestant).pod, &PORTS);
                 Some(self.start(contestant, &armed)?)
@@ -151,7 +152,8 @@ impl<'a> Stage<'a> {
     }
 
     fn start(&self, contestant: Contestant, document: &Routes) -> Result<Agent> {
-        let mode = if contestant == Contestant::Straight { "direct" } else { "proxy" };
+        let is_straight = matches!(contestant, Contestant::Straight { .. });
+        let mode = if is_straight { "direct" } else { "proxy" };
         // No connection of a burst may pass the agent by: it would make it look fast.
         let args = ["--max-backlog", "4096", "--mode", mode];
         let agent = Agent::builder(&self.net).args(args).start(document)?;
@@ -163,6 +165,7 @@ impl<'a> Stage<'a> {
     fn app(&self, contestant: Contestant) -> &Server {
         let who = match contestant {
             Contestant::Byway { .. } | Contestant::Armed => Contestant::BYWAY,
+            Contestant::Straight { .. } => Contestant::STRAIGHT,
             other => other,
         };
         let app = self.apps.iter().find(|(other, _)| *other == who);
@@ -185,7 +188,7 @@ impl Ready<'_> {
         let Stage { client, programs, .. } = self.stage;
         let done = load.run(client, self.address(), self.at(SECOND_PORT), programs, time)?;
         let spent = self.spent() - before;
-        if let Load::Requests { .. } | Load::Streams { .. } = load {
+        if let Load::Requests(_) | Load::Streams { .. } = load {
             self.check_seen(self.seen()? - seen, done.amount)?;
         }
         Ok(Turn { done, spent })
@@ -219,7 +222,7 @@ impl Ready<'_> {
             Contestant::Byway { routes: 0 } => {
                 ensure!(seen == 0.0, "the agent saw {seen} requests without a route");
             }
-            Contestant::Byway { .. } | Contestant::Straight | Contestant::Armed => {
+            Contestant::Byway { .. } | Contestant::Straight { .. } | Contestant::Armed => {
                 ensure!(seen >= asked * 0.99, "the agent saw only {seen} of {asked} requests");
             }
             _ => {}
@@ -245,7 +248,7 @@ impl Ready<'_> {
         let preview = format!("preview {port}");
         let (stable, keyed) = match self.contestant {
             Contestant::Direct | Contestant::Armed | Contestant::Byway { routes: 0 } => (app.clone(), app),
-            Contestant::Byway { .. } | Contestant::Straight => (app, preview),
+            Contestant::Byway { .. } | Contestant::Straight { .. } => (app, preview),
             _ => (format!("app {direct}"), preview),
         };
         for (key, wanted) in [(None, stable), (Some(KEY), keyed)] {
