@@ -58,7 +58,8 @@ fn hung_agent_holds_few_connections_and_is_ended() {
     stage.wait_answered_by("PREVIEW").unwrap();
     let kept = stage.client.connect(stage.addresses()[0]).unwrap();
     let mut kept = Http::new(kept);
-    kept.get("/", &[]).unwrap();
+    // Keyed, so that the connection is the agent's however it began.
+    kept.get("/", &[("x-byway-key", Stage::KEY)]).unwrap();
 
     // One client per connection: whoever is stuck does not ask again.
     agent.sigstop().unwrap();
