@@ -129,6 +129,7 @@ fn connection(
     [peer, local]: [SocketAddr; 2],
     admission: &Arc<Admission>,
 ) -> Connection {
+    target.bear(&client, local.port());
     target.count(Counter::Accepted);
     target.count(Counter::Open);
     Connection {

@@ -7,15 +7,20 @@ use std::{
     time::Duration,
 };
 
+mod pulse;
+
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{net::TcpStream, time::timeout};
+
+pub(crate) use pulse::Pulse;
 
 use crate::{snapshot::Preview, stream::Stream};
 
 /// A pod that has gone does not answer at all.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A node that died says nothing either; the client waits for an answer.
+/// A node that died says nothing either; the client waits for an answer. Of what is on its way, see [`Pulse`].
 const KEEPALIVE: Duration = Duration::from_secs(15);
+const PROBES: u32 = 3;
 /// Backends tried for one request.
 const TRIES: usize = 4;
 
@@ -32,7 +37,10 @@ pub(crate) async fn connect(preview: Arc<Preview>, local: SocketAddr) -> io::Res
         match timeout(PATIENCE, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 stream.set_nodelay(true)?;
-                let probes = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+                let probes = TcpKeepalive::new()
+                    .with_time(KEEPALIVE)
+                    .with_interval(KEEPALIVE / 3)
+                    .with_retries(PROBES);
                 SockRef::from(&stream).set_tcp_keepalive(&probes)?;
                 return Ok((Stream::dialled(stream)?, address));
             }

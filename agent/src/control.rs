@@ -2,6 +2,7 @@
 
 mod bounds;
 mod old;
+mod patience;
 mod requests;
 mod routes;
 mod status;
@@ -27,6 +28,7 @@ use crate::{
 };
 pub(crate) use bounds::bounded;
 use old::Old;
+use patience::Looks;
 use requests::{Counted, Requests};
 use traffic::Traffic;
 
@@ -62,6 +64,7 @@ struct Attached {
     attachment: Attachment,
     wanted: Wanted,
     old: Old,
+    looks: Looks,
     /// Each preview's route, with its rank.
     routes: HashMap<String, (usize, Arc<Leg>)>,
     /// Previews that can never get a request here, and which one takes it.
@@ -117,6 +120,7 @@ impl Control {
         let gone = self.let_go();
         if !self.stops {
             self.look_at_old();
+            self.look_at_apps();
             self.choose_modes();
         }
         let expired = self.snapshot.next_expiry.is_some_and(|at| at <= Timestamp::now());
@@ -154,6 +158,13 @@ impl Control {
             };
             let drain = routes.values().any(drains);
             old.look(&self.attacher, &self.observer, &attachment.target, &attachment.ports, drain);
+        }
+    }
+
+    /// Looks at how long apps bear clients that are silent.
+    fn look_at_apps(&mut self) {
+        for Attached { attachment, looks, .. } in self.attached.values_mut() {
+            looks.look(&attachment.target, &attachment.ports);
         }
     }
 
@@ -314,6 +325,7 @@ impl Control {
                 attachment,
                 wanted: wanted.clone(),
                 old: Old::default(),
+                looks: Looks::default(),
                 routes: HashMap::new(),
                 losers: Vec::new(),
                 refused: Vec::new(),

@@ -15,6 +15,24 @@ pub(crate) fn outq(socket: impl AsFd) -> io::Result<usize> {
     if done == 0 { Ok(usize::try_from(bytes).unwrap_or(0)) } else { Err(io::Error::last_os_error()) }
 }
 
+/// What the kernel knows of a connection (`TCP_INFO`, tcp(7)).
+pub(crate) fn tcp_info(socket: impl AsFd) -> io::Result<libc::tcp_info> {
+    // SAFETY: all zero is a valid value, of numbers.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut len = size_of_val(&info) as libc::socklen_t;
+    // SAFETY: the kernel writes as many bytes as are said at most, all of which are there.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut len,
+        )
+    };
+    if done == 0 { Ok(info) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Takes one of `signals`, which are blocked, if it waits (sigtimedwait(2)).
 pub(crate) fn pending_signal(signals: &SigSet) -> Option<Signal> {
     let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -6,10 +6,12 @@ pub(crate) mod established;
 mod listener;
 pub(crate) mod listening;
 mod netns;
+mod patience;
 mod processes;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
+    io,
     net::SocketAddr,
     os::fd::AsFd,
     sync::{
@@ -24,6 +26,7 @@ use tokio::sync::watch;
 pub(crate) use attach::{AttachError, Attacher, Attachment};
 pub(crate) use listening::Listening;
 pub(crate) use netns::Netns;
+use patience::Patience;
 pub(crate) use processes::Processes;
 
 use crate::{
@@ -43,6 +46,8 @@ pub(crate) struct Target {
     pub(crate) routes: ArcSwap<Routes>,
     pub(crate) tables: Arc<Tables>,
     phase: watch::Sender<Phase>,
+    /// How long the app bears a silent client, for each port that it is known of.
+    patience: ArcSwap<HashMap<u16, Patience>>,
     /// Ports on which HTTP/2 was heard.
     http2: Mutex<BTreeSet<u16>>,
 }
@@ -80,6 +85,25 @@ impl Target {
     pub(crate) fn own(&self, accepted: impl AsFd, local: SocketAddr) {
         if let Some(uid) = self.tables.listening_uid(self.ns, local) {
             listener::own(accepted, uid);
+        }
+    }
+
+    /// Looks at how long the app bears clients that are silent, for those to come: a few milliseconds.
+    pub(crate) fn learn_patience(&self, ports: &[u16]) -> io::Result<()> {
+        let found = patience::look(&self.netns, ports)?;
+        if **self.patience.load() != found {
+            tracing::debug!(target = self.name, ?found, "how long the app bears a silent client");
+            self.patience.store(Arc::new(found));
+        }
+        Ok(())
+    }
+
+    /// Has the client of an accepted socket be borne as the app would, as far as is known.
+    pub(crate) fn bear(&self, accepted: impl AsFd, port: u16) {
+        if let Some(patience) = self.patience.load().get(&port)
+            && let Err(error) = patience.set(accepted)
+        {
+            tracing::debug!(%error, target = self.name, "a client is not borne as by the app");
         }
     }
 

@@ -40,7 +40,9 @@ pub(crate) fn check(input: &[u8]) {
     let cuts = Cuts(u64::from(*cuts) | 1);
     detection_is_final(bytes);
     assert_eq!(requests(bytes, None), requests(bytes, Some(cuts)), "however requests are cut");
-    for kind in [RequestKind::Other, RequestKind::Head, RequestKind::Connect, RequestKind::Upgrade] {
+    for kind in
+        [RequestKind::Other, RequestKind::Head, RequestKind::Connect, RequestKind::Upgrade { head: false }]
+    {
         assert_eq!(
             responses(bytes, kind, None),
             responses(bytes, kind, Some(cuts)),
@@ -58,7 +60,8 @@ pub(crate) fn requests(bytes: &[u8], cuts: Option<Cuts>) -> Transcript {
         assert!(matches!(head.body, Body::Empty | Body::Length(_) | Body::Chunked));
         assert!(head.method.len() + head.target.len() + 13 <= byway_http::MAX_HEAD);
         stolen_only_with_the_key(&head);
-        let last = !head.keep_alive || matches!(head.kind, RequestKind::Connect | RequestKind::Upgrade);
+        let last =
+            !head.keep_alive || matches!(head.kind, RequestKind::Connect | RequestKind::Upgrade { .. });
         Ok((head.method.to_owned(), head.target.to_vec(), head.body, last))
     })
 }

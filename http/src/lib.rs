@@ -2,8 +2,9 @@
 //!
 //! In the order that data flows: [`mod@detect`] looks at the first bytes of a connection, [`head`] finds the end of
 //! a head, [`request`] and [`response`] read it, [`framing`] follows the body, [`carriers`] finds the key and
-//! [`decide`] picks the route. [`http2`] does the same for the streams of one connection. Everything is a function of values: no I/O by construction, no clock, and no
-//! allocation per request of HTTP/1 unless a rare form demands it.
+//! [`decide`] picks the route. [`http2`] does the same for the streams of one connection, and [`h2c`] is the way there
+//! from HTTP/1. Everything is a function of values: no I/O by construction, no clock, and no allocation per request of
+//! HTTP/1 unless a rare form demands it.
 //!
 //! The rule above all: two parsers that could disagree must never both act, for that is how request smuggling
 //! starts. Whatever is not beyond doubt is a [`Doubt`], and the connection turns opaque: raw bytes to the app.
@@ -18,6 +19,7 @@ pub mod detect;
 pub mod doubt;
 mod facts;
 pub mod framing;
+pub mod h2c;
 pub mod head;
 pub mod http2;
 pub mod loose;

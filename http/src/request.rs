@@ -44,7 +44,10 @@ pub enum RequestKind {
     /// CONNECT: after a 2xx a tunnel.
     Connect,
     /// Asks for another protocol: after a 101 a tunnel.
-    Upgrade,
+    Upgrade {
+        /// By HEAD: another answer has no body.
+        head: bool,
+    },
     /// Anything else.
     Other,
 }
@@ -73,11 +76,11 @@ pub fn parse_request<'b, 'h>(
     let body = facts.lengths.body(version)?.unwrap_or(Body::Empty);
     let upgrade = facts.upgrade && facts.connection_upgrade && version == 1;
     let kind = match method {
-        "HEAD" => RequestKind::Head,
         // What follows a CONNECT is the tunnel, so a body cannot be told from it (RFC 9110, 9.3.6).
         "CONNECT" if body != Body::Empty && body != Body::Length(0) => return Err(Doubt::BadLength),
         "CONNECT" => RequestKind::Connect,
-        _ if upgrade => RequestKind::Upgrade,
+        _ if upgrade => RequestKind::Upgrade { head: method == "HEAD" },
+        "HEAD" => RequestKind::Head,
         _ => RequestKind::Other,
     };
     Ok(RequestHead {

@@ -36,7 +36,8 @@ pub fn parse_response(head: &[u8], kind: RequestKind) -> Result<ResponseHead, Do
     let mut lines = lines(head);
     let (version, status) = lines.next().and_then(status_line).ok_or(Doubt::ResponseHead)?;
     // No header changes where a tunnel begins.
-    let is_tunnel = matches!((status, kind), (101, RequestKind::Upgrade) | (200..300, RequestKind::Connect));
+    let is_tunnel =
+        matches!((status, kind), (101, RequestKind::Upgrade { .. }) | (200..300, RequestKind::Connect));
     let mut facts = Facts::of(Sender::Server);
     for line in lines {
         if facts.line(line).is_none() && !is_tunnel {
@@ -72,7 +73,7 @@ fn status_line(line: &[u8]) -> Option<(u8, u16)> {
 fn body(status: u16, kind: RequestKind, declared: Result<Option<Body>, Doubt>) -> Result<Body, Doubt> {
     match (status, kind) {
         (101, _) => Err(Doubt::ResponseFraming),
-        (_, RequestKind::Head) | (304, _) => Ok(Body::Empty),
+        (_, RequestKind::Head | RequestKind::Upgrade { head: true }) | (304, _) => Ok(Body::Empty),
         // These cannot have a body, but say so wrongly: what follows may be one all the same, and clients differ.
         (100..200 | 204, _) => match declared? {
             None | Some(Body::Length(0)) => Ok(Body::Empty),

@@ -66,7 +66,7 @@ pub(super) fn judge(bytes: &[u8], is_first: bool, routes: &Routes) -> Judgement 
             return Judgement::Take;
         }
         let body = match (head.body, head.kind) {
-            (_, RequestKind::Upgrade | RequestKind::Connect) => return Judgement::Take,
+            (_, RequestKind::Upgrade { .. } | RequestKind::Connect) => return Judgement::Take,
             (Body::Empty, _) => 0,
             (Body::Length(length), _) if length < LONGEST => length,
             (Body::Length(_), _) => return Judgement::Opaque(Doubt::BadLength),

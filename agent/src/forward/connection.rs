@@ -72,6 +72,16 @@ pub(super) struct Http2Start {
     pub(super) heard: Vec<u8>,
     /// Of home, which may have spoken first.
     pub(super) said: Vec<u8>,
+    /// Where the connection began with HTTP/1.
+    pub(super) first: Option<FirstStream>,
+}
+
+/// The request with which home has taken an offer of h2c, and which is stream 1 now ([`byway_http::h2c`]).
+pub(super) struct FirstStream {
+    /// What the client has said of itself.
+    pub(super) settings: Vec<u8>,
+    /// Whose answer it will be, where the pod is its own preview.
+    pub(super) own: Option<Arc<Leg>>,
 }
 
 impl Connection {

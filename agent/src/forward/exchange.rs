@@ -21,7 +21,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::{
     away::Away,
-    connection::{Connection, Http2Start, Place, Server},
+    connection::{Connection, FirstStream, Http2Start, Place, Server},
     count::Said,
     ending::{self, Ended, LateReset},
     lost::Lost,
@@ -29,7 +29,7 @@ use super::{
     refuse::Refused,
     tunnel,
 };
-use crate::{snapshot::Leg, stream::Stream};
+use crate::{backend::Pulse, snapshot::Leg, stream::Stream};
 
 /// A head that takes longer goes to the app as it is.
 pub(super) const SLOW_HEAD: Duration = Duration::from_secs(5);
@@ -58,6 +58,8 @@ pub(super) enum Down {
     /// In an answer of who is away that only the end of its server ends.
     Unframed,
     Raw,
+    /// Home has taken an offer of h2c: what it sends now waits for the switch.
+    Http2,
 }
 
 /// Why the engine stopped.
@@ -79,6 +81,8 @@ pub(super) struct Asked {
     pub(super) kind: RequestKind,
     /// Whose answer it will be, where the pod is its own preview.
     pub(super) own: Option<Arc<Leg>>,
+    /// Home may take the offer to go on in HTTP/2: what the client said of itself with it.
+    pub(super) h2c: Option<Vec<u8>>,
 }
 
 pub(super) struct Exchange<'a> {
@@ -115,6 +119,8 @@ pub(super) struct Exchange<'a> {
     /// What goes on as raw bytes is looked at for what previews lose by that.
     lost: Option<Box<Lost>>,
     said: Said,
+    /// Of the preview that is asked.
+    pub(super) pulse: Pulse,
     client_reset: LateReset,
     home_reset: LateReset,
 }
@@ -146,6 +152,7 @@ impl<'a> Exchange<'a> {
             slow_head: None,
             lost: None,
             said: Said::default(),
+            pulse: Pulse::default(),
             client_reset: LateReset::default(),
             home_reset: LateReset::default(),
         }
@@ -157,8 +164,11 @@ impl<'a> Exchange<'a> {
         match stop {
             Ok(Stop::Done) => {}
             Ok(Stop::Http2) => {
-                let Self { client, place, home, inbox, early, .. } = self;
-                return Some(Http2Start { client, place, home, heard: inbox, said: early });
+                let Self { client, place, home, inbox, early, mut waiting, .. } = self;
+                let asked = waiting.pop_front();
+                let first =
+                    asked.and_then(|Asked { own, h2c, .. }| Some(FirstStream { settings: h2c?, own }));
+                return Some(Http2Start { client, place, home, heard: inbox, said: early, first });
             }
             Ok(Stop::Close) => ending::close(&mut self.client).await,
             Ok(Stop::Tunnel) => {
@@ -170,13 +180,14 @@ impl<'a> Exchange<'a> {
                 let up = tunnel::Way::new(to_server, client_ended);
                 let down = tunnel::Way::new(to_client, home_ended);
                 let said = Said::default();
+                let pulse = matches!(server, Server::Preview(..)).then(Pulse::default);
                 let used = move || connection.still_used(leg.as_ref(), &said);
                 let heard = move |bytes: &[u8]| {
                     if let Some(lost) = &mut lost {
                         lost.look(connection, &place, bytes);
                     }
                 };
-                tunnel::run(client, server.stream(), up, down, used, heard).await;
+                tunnel::run(client, server.stream(), [up, down], pulse, used, heard).await;
             }
             Ok(Stop::Reset) | Err(_) => {
                 self.home.stream().reset();
@@ -198,6 +209,13 @@ impl<'a> Exchange<'a> {
             }
             if let Some(stop) = self.poll_down(cx)? {
                 return Poll::Ready(Ok(stop));
+            }
+            if matches!(self.down, Down::Http2) {
+                if self.home_broken || self.client_ended != Ended::No {
+                    self.turn_raw();
+                } else if self.goes_on_in_http2() && self.to_server.is_empty() && self.to_client.is_empty() {
+                    return Poll::Ready(Ok(Stop::Http2));
+                }
             }
             let whole = self.client_ended == Ended::No && self.home_ended == Ended::No;
             if matches!((&self.up, &self.down), (Up::Raw, Down::Raw)) && self.inbox.is_empty() && whole {
@@ -276,6 +294,11 @@ impl<'a> Exchange<'a> {
         self.partial_sent = 0;
         self.up = Up::Raw;
         self.down = Down::Raw;
+    }
+
+    /// The client has sent the request whose offer of h2c home has taken.
+    pub(super) const fn goes_on_in_http2(&self) -> bool {
+        matches!((&self.up, &self.down), (Up::Wait, Down::Http2))
     }
 
     /// A server that is not home has answered, and the rest of the body is still on its way to it.

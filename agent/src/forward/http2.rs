@@ -37,7 +37,7 @@ use super::{
     outbox::{Outbox, Scratch},
     tunnel,
 };
-use crate::{snapshot::Leg, stream::Stream};
+use crate::{backend::Pulse, snapshot::Leg, stream::Stream};
 use greet::Greeting;
 use lines::Lines;
 
@@ -48,15 +48,19 @@ thread_local! {
 
 /// Serves the connection to its end.
 pub(super) async fn serve(connection: Connection, mut start: Http2Start) {
+    if start.first.is_some() {
+        return Multiplex::new(&connection, start, 0).run().await;
+    }
     match greet::greet(start.home.stream(), &start.heard, &mut start.said).await {
         Ok((Greeting::Other, sent)) => {
-            let Http2Start { client, place, mut home, heard, said } = start;
+            let Http2Start { client, place, mut home, heard, said, .. } = start;
             connection.count_opaque(&place, Doubt::Http2);
             let up = tunnel::Way::new(Outbox::of(heard[sent..].to_vec()), Ended::No);
             let down = tunnel::Way::new(Outbox::of(said), Ended::No);
             let said = Said::default();
+            let pulse = place.leg().map(|_| Pulse::default());
             let used = move || connection.still_used(place.leg(), &said);
-            tunnel::run(client, home.stream(), up, down, used, |_| {}).await;
+            tunnel::run(client, home.stream(), [up, down], pulse, used, |_| {}).await;
         }
         Ok((Greeting::Http2, sent)) => Multiplex::new(&connection, start, sent).run().await,
         Err(_) => ending::reset_after_flush(&mut start.client).await,
@@ -82,6 +86,8 @@ struct Multiplex<'a> {
     said: Said,
     /// The block that has begun and is not whole, by its stream.
     slow_block: Option<(u32, Pin<Box<Sleep>>)>,
+    /// Of home, where that is a preview.
+    pulse: Pulse,
 }
 
 /// Why it stopped.
@@ -95,13 +101,20 @@ enum Stop {
 }
 
 impl<'a> Multiplex<'a> {
-    /// Home has been sent what the client has said up to `sent`.
+    /// Home has been sent what the client has said up to `sent`; nothing where HTTP/1 has come before.
     fn new(connection: &'a Connection, start: Http2Start, sent: usize) -> Self {
-        let Http2Start { client, place, home, heard, said } = start;
+        let Http2Start { client, place, home, heard, said, first } = start;
         let is_own = connection.target.routes.load().at(connection.local.port()).is_own();
+        let marks = is_own || matches!(place, Place::Preview(_));
+        let used = first.as_ref().and_then(|first| first.own.as_ref().or(place.leg()).cloned());
         let mut it = Self {
             connection,
-            switch: Switch::new(is_own || matches!(place, Place::Preview(_))),
+            switch: match &first {
+                None => Switch::new(marks),
+                Some(first) => {
+                    Switch::upgraded(marks, &first.settings, used.as_deref().and_then(decide::header))
+                }
+            },
             client,
             place,
             home,
@@ -111,13 +124,16 @@ impl<'a> Multiplex<'a> {
             home_broken: false,
             client_reset: LateReset::default(),
             home_reset: LateReset::default(),
-            used: None,
+            used,
             said: Said::default(),
             slow_block: None,
+            pulse: Pulse::default(),
         };
-        let mut known = Input::new(&heard[PREFACE.len()..sent]);
-        it.take_client(&mut known);
-        it.switch.to_home().clear();
+        if first.is_none() {
+            let mut known = Input::new(&heard[PREFACE.len()..sent]);
+            it.take_client(&mut known);
+            it.switch.to_home().clear();
+        }
         let mut input = Input::new(&heard[sent..]);
         it.take_client(&mut input);
         it.switch.to_home().keep(input, 0);
@@ -211,6 +227,7 @@ impl<'a> Multiplex<'a> {
             }
             let mut scratch = Scratch::take();
             match scratch.poll_read(cx, self.home.stream()) {
+                Poll::Pending if self.home_is_lost(cx) => self.end_home(true)?,
                 Poll::Pending => return Ok(moved),
                 Poll::Ready(Ok([])) => self.end_home(false)?,
                 Poll::Ready(Ok(bytes)) => {
@@ -223,6 +240,10 @@ impl<'a> Multiplex<'a> {
             }
             moved = true;
         }
+    }
+
+    fn home_is_lost(&mut self, cx: &mut Context<'_>) -> bool {
+        matches!(self.place, Place::Preview(_)) && self.pulse.poll_lost(cx, self.home.stream()).is_ready()
     }
 
     fn poll_lines(&mut self, cx: &mut Context<'_>) -> bool {

@@ -28,7 +28,7 @@ impl Exchange<'_> {
             return Ok(());
         }
         let Refused { kind, last, reason, why, .. } = *refused;
-        self.waiting.push_back(Asked { kind, own: None });
+        self.waiting.push_back(Asked { kind, own: None, h2c: None });
         self.answer(cx, "404 Not Found", reason.code(), why, last)
     }
 }

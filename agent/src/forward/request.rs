@@ -6,7 +6,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use byway_http::{BodyScan, Decision, Detected, Doubt, RequestKind, detect, header_space, parse_request};
+use byway_http::{
+    BodyScan, Decision, Detected, Doubt, RequestKind, detect, h2c, header_space, parse_request,
+};
 
 use super::{
     connection::Place,
@@ -39,6 +41,9 @@ impl Exchange<'_> {
             }
             if self.finished || self.home_broken || !self.flush_up(cx)? {
                 return Ok(None);
+            }
+            if self.goes_on_in_http2() {
+                return Ok(None); // what follows is for the switch
             }
             if self.last && matches!(self.up, Up::Detect | Up::Head) {
                 return Ok(None); // the client has been told that there will be no more answers
@@ -112,7 +117,9 @@ impl Exchange<'_> {
     }
 
     fn asked_for_tunnel(&self) -> bool {
-        self.waiting.back().is_some_and(|a| matches!(a.kind, RequestKind::Upgrade | RequestKind::Connect))
+        self.waiting
+            .back()
+            .is_some_and(|a| matches!(a.kind, RequestKind::Upgrade { .. } | RequestKind::Connect))
     }
 
     /// The client has reset. What was held of a head is the app's, as it would be without us.
@@ -264,12 +271,19 @@ impl Exchange<'_> {
             self.up = Up::Refused(Refused::new(&head, reason, routes));
             return Ok(Next::Refused);
         }
-        self.waiting.push_back(Asked { kind: head.kind, own });
+        // Away it would be the preview's connection that goes on in HTTP/2, with the streams of all users.
+        let mut h2c = h2c::offered(&head);
+        let plain = h2c.take_if(|_| away).map(|_| h2c::without_offer(bytes));
+        let kind = match &plain {
+            Some(plain) => parse_request(plain, &mut header_space())?.kind,
+            None => head.kind,
+        };
+        self.waiting.push_back(Asked { kind, own, h2c });
         let scan = BodyScan::new(head.body);
         let done = scan.done();
         self.up = Up::Body(scan);
         if away {
-            self.away.set_out(place, bytes, &head);
+            self.away.set_out(place, plain.as_deref().unwrap_or(bytes), &head);
         }
         if done {
             self.body_sent();

@@ -10,7 +10,7 @@ use std::{
 };
 
 use byway_http::{
-    AnswerStart, Body, BodyScan, Doubt, ServerPreface, answer_start, parse_response, server_preface,
+    AnswerStart, Body, BodyScan, Doubt, ServerPreface, answer_start, h2c, parse_response, server_preface,
 };
 
 use super::{
@@ -52,6 +52,9 @@ impl Exchange<'_> {
                 }
                 Poll::Ready(()) => {}
             }
+            if matches!(self.down, Down::Http2) {
+                return Ok(None);
+            }
             if !self.early.is_empty() {
                 if matches!(self.up, Up::Detect | Up::Http2) && self.client_ended == Ended::No {
                     return Ok(None);
@@ -83,32 +86,47 @@ impl Exchange<'_> {
                 }
                 _ => scratch.poll_read(cx, server),
             };
+            let read = match read {
+                Poll::Pending => match self.poll_lost(cx) {
+                    Poll::Pending => return Ok(None),
+                    Poll::Ready(error) => Err(error),
+                },
+                Poll::Ready(read) => read,
+            };
             match read {
-                Poll::Pending => return Ok(None),
-                Poll::Ready(_) if self.lingers() => {
+                _ if self.lingers() => {
                     // It has closed, or says what nobody asked for: what is left of the body is for nobody.
                     self.last = true;
                     self.come_back(false);
                     self.finished = true;
                 }
-                Poll::Ready(Ok([])) if away => {
+                Ok([]) if away => {
                     if let Some(stop) = self.away_ended(cx, &io::ErrorKind::UnexpectedEof.into())? {
                         return Ok(Some(stop));
                     }
                 }
-                Poll::Ready(Ok([])) => self.end_home(cx)?,
-                Poll::Ready(Ok(bytes)) if matches!(self.up, Up::Detect) && may_be_http2(bytes) => {
+                Ok([]) => self.end_home(cx)?,
+                Ok(bytes) if matches!(self.up, Up::Detect) && may_be_http2(bytes) => {
                     self.early = bytes.to_vec();
                 }
-                Poll::Ready(Ok(bytes)) => {
+                Ok(bytes) => {
                     if let Some(stop) = self.take_back(cx, bytes)? {
                         return Ok(Some(stop));
                     }
                 }
-                Poll::Ready(Err(error)) if away => return self.away_ended(cx, &error),
-                Poll::Ready(Err(error)) => return Err(error), // passed on as a reset
+                Err(error) if away => return self.away_ended(cx, &error),
+                Err(error) => return Err(error), // passed on as a reset
             }
         }
+    }
+
+    /// Ready when the preview that is asked has vanished.
+    fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if matches!(self.active_place(), Place::App) {
+            return Poll::Pending;
+        }
+        let server = self.away.server().unwrap_or(&mut self.home);
+        self.pulse.poll_lost(cx, server.stream())
     }
 
     /// Home sends no more. What the client still sends goes there as it comes.
@@ -126,7 +144,7 @@ impl Exchange<'_> {
         let endless = match &self.down {
             Down::Body(scan) => scan.opaque_run() == u64::MAX,
             Down::Unframed => true,
-            Down::Head | Down::Raw => false,
+            Down::Head | Down::Raw | Down::Http2 => false,
         };
         match &self.down {
             Down::Head if self.partial.is_empty() && self.away.try_again() => {
@@ -219,6 +237,11 @@ impl Exchange<'_> {
                         continue;
                     }
                     if head.body == Body::Tunnel {
+                        if self.takes_h2c(&bytes[at - len..at]) {
+                            self.down = Down::Http2;
+                            self.early = bytes[at..].to_vec();
+                            return self.pass(cx, bytes, sent, at, insert).map(|()| None);
+                        }
                         self.turn_raw();
                         continue;
                     }
@@ -248,7 +271,7 @@ impl Exchange<'_> {
                     }
                     Err(_) => self.turn_opaque(Doubt::ResponseFraming),
                 },
-                Down::Unframed | Down::Raw => at = bytes.len(),
+                Down::Unframed | Down::Raw | Down::Http2 => at = bytes.len(),
             }
         }
         // Of a head that is held nothing goes on before all of it does.
@@ -301,6 +324,12 @@ impl Exchange<'_> {
             Some(own) => Place::Preview(own),
             None => self.active_place().clone(),
         }
+    }
+
+    /// Home goes on in HTTP/2, with this answer.
+    fn takes_h2c(&self, answer: &[u8]) -> bool {
+        let is_offered = self.waiting.front().is_some_and(|asked| asked.h2c.is_some());
+        is_offered && self.client_ended == Ended::No && h2c::is_taken(answer)
     }
 
     /// Home sent something that nobody asked for.

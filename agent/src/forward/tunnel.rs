@@ -12,7 +12,7 @@ use super::{
     ending::{self, Ended, LateReset},
     outbox::{Outbox, SCRATCH, Scratch},
 };
-use crate::stream::Stream;
+use crate::{backend::Pulse, stream::Stream};
 
 /// One way, and how far it has come.
 pub(super) struct Way {
@@ -36,13 +36,14 @@ enum End {
     Broken,
 }
 
-/// Copies until both ways have ended, or one side resets. `used` is called whenever bytes have come, and at the end;
+/// Copies until both ways have ended, or one side resets, or the server has vanished as far as `pulse` knows. The ways are
+/// that to the server and that back. `used` is called whenever bytes have come, and at the end;
 /// `heard` with what the client sends, as far as that is read.
 pub(super) async fn run(
     mut client: Stream,
     server: &mut Stream,
-    mut up: Way,
-    mut down: Way,
+    [mut up, mut down]: [Way; 2],
+    mut pulse: Option<Pulse>,
     mut used: impl FnMut(),
     mut heard: impl FnMut(&[u8]),
 ) {
@@ -60,7 +61,8 @@ pub(super) async fn run(
         }
         let late = up.ended != Ended::No && client_reset.poll(cx, &client).is_ready()
             || down.ended != Ended::No && server_reset.poll(cx, server).is_ready();
-        if late { Poll::Ready(false) } else { Poll::Pending }
+        let is_lost = pulse.as_mut().is_some_and(|pulse| pulse.poll_lost(cx, server).is_ready());
+        if late || is_lost { Poll::Ready(false) } else { Poll::Pending }
     })
     .await;
     used();

@@ -7,7 +7,7 @@ use byway_http::{Doubt, RequestKind};
 use super::{
     connection::Place,
     ending::{self, Ended},
-    exchange::{Down, Exchange, Up},
+    exchange::{Asked, Down, Exchange, Up},
     outbox::Outbox,
 };
 
@@ -130,7 +130,9 @@ impl Exchange<'_> {
             if self.last { "connection: close\r\n" } else { "" },
         );
         // The answer to a HEAD ends with its head.
-        let body = if self.waiting.front().is_some_and(|a| a.kind == RequestKind::Head) { "" } else { &text };
+        let is_head =
+            |asked: &Asked| matches!(asked.kind, RequestKind::Head | RequestKind::Upgrade { head: true });
+        let body = if self.waiting.front().is_some_and(is_head) { "" } else { &text };
         self.to_server = Outbox::default();
         self.to_client.send(cx, &mut self.client, &[head.as_bytes(), body.as_bytes()])?;
         self.waiting.clear();

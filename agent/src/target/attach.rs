@@ -228,6 +228,7 @@ impl Attacher {
             routes: ArcSwap::default(),
             tables: self.tables.clone(),
             phase: watch::Sender::new(Phase::Accepting),
+            patience: ArcSwap::default(),
             http2: Mutex::default(),
         });
         let taken = self.workers.serve(&target, listeners);

@@ -72,6 +72,11 @@ impl Established {
         }
     }
 
+    /// The local one.
+    pub(crate) const fn port(&self) -> u16 {
+        self.id.source_port
+    }
+
     /// Both ends, the local one first.
     pub(crate) fn ends(&self) -> [IpAddr; 2] {
         [self.id.source_address.to_canonical(), self.id.destination_address.to_canonical()]

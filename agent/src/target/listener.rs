@@ -4,18 +4,15 @@ use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     os::{fd::AsFd, unix::fs::fchown},
-    time::Duration,
 };
 
-use socket2::{Domain, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Socket, Type};
 
 use crate::stream::reset_at_death;
 
 /// Reserved (RFC 1112) and routed nowhere: nobody can reach the listener but through the steering program.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 1);
 const BACKLOG: i32 = 4096;
-/// How long a client is silent before it is asked whether it is there.
-const KEEPALIVE: Duration = Duration::from_secs(30);
 /// The user that the agent runs as.
 const OWN_UID: u32 = 0;
 
@@ -31,9 +28,9 @@ pub(crate) fn open(port: u16, uid: u32) -> io::Result<std::net::TcpListener> {
     socket.set_freebind_v4(true)?; // the bind of a mapped address is checked as IPv4
     socket.set_freebind_v6(true)?;
     socket.set_tcp_nodelay(true)?; // accepted sockets inherit it
-    // A client that vanished without a word must end some time: the app's own probes reach the agent only.
-    let probes = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 2).with_retries(4);
-    socket.set_tcp_keepalive(&probes)?;
+    // A client that vanished without a word must end some time: where the app does not say when ([`super::patience`]),
+    // when the kernel thinks right, which is after two hours.
+    socket.set_keepalive(true)?;
     reset_at_death(&socket)?; // this one, too
     own(&socket, uid);
     let address: Ipv6Addr = ADDRESS.to_ipv6_mapped();

@@ -19,6 +19,7 @@ pub(crate) struct Listening {
     pub(crate) port: u16,
     pub(crate) v6only: bool,
     pub(crate) uid: u32,
+    pub(crate) inode: u32,
 }
 
 /// The listening sockets of the calling thread's namespace.
@@ -31,6 +32,7 @@ pub(crate) fn listening() -> io::Result<Vec<Listening>> {
             port: socket.header.socket_id.source_port,
             v6only: socket.nlas.iter().any(|a| matches!(a, Nla::SkV6Only(true))),
             uid: socket.header.uid,
+            inode: socket.header.inode,
         })
         .collect())
 }

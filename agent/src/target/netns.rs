@@ -216,12 +216,12 @@ fn addresses() -> io::Result<Vec<IpAddr>> {
         .collect())
 }
 
-fn id_at(path: &Path) -> Option<NetnsId> {
+pub(super) fn id_at(path: &Path) -> Option<NetnsId> {
     use std::os::unix::fs::MetadataExt;
     let meta = fs::metadata(path).ok()?;
     Some(NetnsId { dev: meta.dev(), ino: meta.ino() })
 }
 
-fn path_of(pid: u32) -> PathBuf {
+pub(super) fn path_of(pid: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/ns/net"))
 }

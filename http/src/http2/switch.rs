@@ -175,6 +175,23 @@ impl Switch {
         }
     }
 
+    /// As [`new`](Self::new), for a client that is still to send its preface: home has taken its [offer](crate::h2c), and
+    /// answers the request as stream 1. `settings` are those of the offer; `mark` is added to the head of that answer.
+    #[must_use]
+    pub fn upgraded(marks: bool, settings: &[u8], mark: Option<Box<[u8]>>) -> Self {
+        let mut switch = Self {
+            from_client: client::Inlet::at_preface(),
+            from_home: home::Inlet::that_speaks_first(marks),
+            highest: 1,
+            highest_home: 1,
+            at_home: 1,
+            ..Self::new(marks)
+        };
+        frame::settings(settings).for_each(|(id, value)| switch.settings.set(id, value));
+        switch.streams.insert(1, Stream::Home(Home { client_ended: true, home_ended: false, mark }));
+        switch
+    }
+
     /// What the client has to be sent.
     pub fn to_client(&mut self) -> &mut Out {
         &mut self.to_client

@@ -177,5 +177,8 @@ fn kinds() {
     assert_eq!(kind("HEAD / HTTP/1.1", &[]), RequestKind::Head);
     assert_eq!(kind("head / HTTP/1.1", &[]), RequestKind::Other);
     assert_eq!(kind("CONNECT a:1 HTTP/1.1", &[]), RequestKind::Connect);
-    assert_eq!(kind("GET / HTTP/1.1", &["Connection: upgrade", "Upgrade: x"]), RequestKind::Upgrade);
+    assert_eq!(
+        kind("GET / HTTP/1.1", &["Connection: upgrade", "Upgrade: x"]),
+        RequestKind::Upgrade { head: false }
+    );
 }

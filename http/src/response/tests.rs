@@ -9,7 +9,8 @@ fn parse(line: &str, headers: &[&str], kind: RequestKind) -> Result<ResponseHead
 
 #[test]
 fn how_a_response_ends() {
-    use RequestKind::{Connect, Head, Other, Upgrade};
+    use RequestKind::{Connect, Head, Other};
+    const UPGRADE: RequestKind = RequestKind::Upgrade { head: false };
     let length = &["Content-Length: 5"][..];
     let chunked = &["Transfer-Encoding: chunked"][..];
     let cases = [
@@ -28,10 +29,12 @@ fn how_a_response_ends() {
         ("304", chunked, Other, Ok(Body::Empty)),
         ("100", &[], Other, Ok(Body::Empty)),
         ("103", chunked, Other, Err(Doubt::ResponseFraming)),
-        ("101", &[], Upgrade, Ok(Body::Tunnel)),
-        ("101", &["Upgrade : x", "no colon", "Content-Length: x"], Upgrade, Ok(Body::Tunnel)),
+        ("101", &[], UPGRADE, Ok(Body::Tunnel)),
+        ("101", &["Upgrade : x", "no colon", "Content-Length: x"], UPGRADE, Ok(Body::Tunnel)),
         ("101", &[], Other, Err(Doubt::ResponseFraming)),
-        ("200", length, Upgrade, Ok(Body::Length(5))),
+        ("200", length, UPGRADE, Ok(Body::Length(5))),
+        ("200", length, RequestKind::Upgrade { head: true }, Ok(Body::Empty)),
+        ("101", &[], RequestKind::Upgrade { head: true }, Ok(Body::Tunnel)),
         ("200", &[], Connect, Ok(Body::Tunnel)),
         ("299", length, Connect, Ok(Body::Tunnel)),
         ("200", &["Via : a", "Transfer-Encoding: gzip"], Connect, Ok(Body::Tunnel)),
@@ -127,7 +130,7 @@ fn what_else_is_told() {
     let interim = |line: &str, kind| parse(line, &[], kind).unwrap().interim;
     assert!(interim("HTTP/1.1 100 Continue", RequestKind::Other));
     assert!(interim("HTTP/1.1 103", RequestKind::Head));
-    assert!(!interim("HTTP/1.1 101 x", RequestKind::Upgrade));
+    assert!(!interim("HTTP/1.1 101 x", RequestKind::Upgrade { head: false }));
     let stays = |line: &str, headers: &[&str]| parse(line, headers, RequestKind::Other).unwrap().keep_alive;
     assert!(!stays("HTTP/1.1 200 OK", &[]), "ends with the connection");
     assert!(!stays("HTTP/1.1 200 OK", &["Content-Length: 1", "Connection: close"]));

@@ -8,7 +8,10 @@ tool (
 	google.golang.org/grpc/interop/server
 )
 
-require google.golang.org/grpc v1.72.1
+require (
+	golang.org/x/net v0.35.0
+	google.golang.org/grpc v1.72.1
+)
 
 require (
 	cel.dev/expr v0.20.0 // indirect
@@ -30,7 +33,6 @@ require (
 	github.com/summerwind/h2spec v2.2.1+incompatible // indirect
 	github.com/zeebo/errs v1.4.0 // indirect
 	golang.org/x/crypto v0.33.0 // indirect
-	golang.org/x/net v0.35.0 // indirect
 	golang.org/x/oauth2 v0.26.0 // indirect
 	golang.org/x/sync v0.11.0 // indirect
 	golang.org/x/sys v0.30.0 // indirect

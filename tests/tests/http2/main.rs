@@ -11,6 +11,7 @@ mod mixed;
 mod peer;
 mod servers;
 mod streams;
+mod upgraded;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -57,8 +58,14 @@ impl Stage {
 
     /// Go's own server, of both versions of HTTP.
     pub(crate) fn go(&self, pod: &Pod, name: &str) -> Running {
+        self.go_with(pod, name, &[])
+    }
+
+    /// With other arguments behind its own.
+    pub(crate) fn go_with(&self, pod: &Pod, name: &str, arguments: &[&str]) -> Running {
         let program = Peers::Http2.program("http2-server").unwrap();
-        let mut server = Running::spawn(name, pod.command(program).args([name, "[::]:8080"])).unwrap();
+        let mut command = pod.command(program);
+        let mut server = Running::spawn(name, command.args([name, "[::]:8080"]).args(arguments)).unwrap();
         server.wait_listening(PORT).unwrap();
         server
     }

@@ -104,6 +104,6 @@ impl Multiplex<'_> {
 }
 
 /// What a preview adds to its answers.
-fn header(leg: &Leg) -> Option<Box<[u8]>> {
+pub(super) fn header(leg: &Leg) -> Option<Box<[u8]>> {
     leg.preview.header_value.as_ref().map(|value| mark("x-byway-preview", value.as_bytes()))
 }

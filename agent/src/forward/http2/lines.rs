@@ -20,6 +20,7 @@ use super::{
     flush,
     greet::{PATIENCE, SILENCE},
 };
+use crate::backend::Pulse;
 
 /// Most of what a server said that is shown.
 const SHOWN: usize = 64;
@@ -38,6 +39,7 @@ struct Line<'a> {
     /// It gets no more streams, and ends with its last one.
     is_old: bool,
     said: Said,
+    pulse: Pulse,
 }
 
 enum State<'a> {
@@ -98,7 +100,14 @@ impl<'a> Lines<'a> {
         switch.add_line(id, name);
         let (connection, to) = (self.connection, place.clone());
         let state = State::Dialling(Box::pin(async move { connection.dial(&to).await }));
-        self.all.push(Line { id, place, state, is_old: false, said: Said::default() });
+        self.all.push(Line {
+            id,
+            place,
+            state,
+            is_old: false,
+            said: Said::default(),
+            pulse: Pulse::default(),
+        });
         id
     }
 
@@ -162,7 +171,13 @@ impl Line<'_> {
             self.poll_greeted(cx, switch)?;
         }
         match &mut self.state {
-            State::Open(server) => exchange(cx, switch, self.id, server),
+            State::Open(server) => {
+                let moved = exchange(cx, switch, self.id, server)?;
+                match self.pulse.poll_lost(cx, server.stream()) {
+                    Poll::Ready(error) if !moved => Err(error.into()),
+                    _ => Ok(moved),
+                }
+            }
             _ => Ok(false),
         }
     }

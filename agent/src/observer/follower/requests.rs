@@ -105,7 +105,7 @@ fn head(bytes: &[u8], found: &mut impl FnMut(&RequestHead<'_, '_>)) -> Read {
     let Ok(head) = parse_request(&bytes[..len], &mut space) else { return Read::Lost };
     found(&head);
     match head.kind {
-        RequestKind::Upgrade | RequestKind::Connect => Read::Lost,
+        RequestKind::Upgrade { .. } | RequestKind::Connect => Read::Lost,
         RequestKind::Head | RequestKind::Other => Read::Whole(len, BodyScan::new(head.body)),
     }
 }

@@ -4,6 +4,7 @@ use super::{
     Input, Scratch, Step, Stream, Switch,
     block::{Block, MOST_BLOCK, Slow},
 };
+use crate::detect::PREFACE;
 use crate::http2::frame::{self, Head, Walker, flag, kind, whole};
 
 /// Longest frame beside those of blocks and bodies that is looked at.
@@ -26,6 +27,8 @@ pub(super) struct Inlet {
 pub(super) enum Reading {
     #[default]
     Head,
+    /// So much of the preface, behind an upgrade. It goes on as it comes.
+    Preface(usize),
     /// So much goes on as it comes.
     Pass(usize),
     /// So much is for nobody.
@@ -39,9 +42,13 @@ pub(super) enum Reading {
 }
 
 impl Inlet {
+    pub(super) fn at_preface() -> Self {
+        Self { reading: Reading::Preface(PREFACE.len()), ..Self::default() }
+    }
+
     /// Nothing that goes home as it comes is under way.
     pub(super) const fn is_between(&self) -> bool {
-        !matches!(self.reading, Reading::Pass(_)) && self.slow.is_none()
+        !matches!(self.reading, Reading::Pass(_) | Reading::Preface(_)) && self.slow.is_none()
     }
 }
 
@@ -53,6 +60,15 @@ impl Switch {
                 Reading::Head => {
                     let Some(head) = self.from_client.walker.head(&mut input.rest) else { break };
                     self.from_client.reading = self.client_head(&head);
+                }
+                Reading::Preface(left) => {
+                    let Some(bytes) = input.some(left) else { break };
+                    self.to_home.bytes.extend_from_slice(bytes);
+                    self.from_client.reading = match PREFACE[PREFACE.len() - left..].strip_prefix(bytes) {
+                        Some([]) => Reading::Head,
+                        Some(rest) => Reading::Preface(rest.len()),
+                        None => Reading::Pass(usize::MAX), // whatever it is, it is home's
+                    };
                 }
                 Reading::Pass(0) | Reading::Drop(0) => self.from_client.reading = Reading::Head,
                 Reading::Pass(left) => {

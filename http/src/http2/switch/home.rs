@@ -23,6 +23,8 @@ pub(super) struct Inlet {
     held: Vec<u8>,
     /// Of a block some has gone on, and the rest must follow.
     in_block: bool,
+    /// Its first frame has to come before anything else.
+    speaks_first: bool,
     /// Reads blocks that may have to be marked.
     decoder: Option<Decoder>,
     /// A block that is to be marked, and is not whole yet.
@@ -69,6 +71,10 @@ impl Inlet {
         Self { decoder: marks.then(Decoder::default), ..Self::default() }
     }
 
+    pub(super) fn that_speaks_first(marks: bool) -> Self {
+        Self { speaks_first: true, ..Self::new(marks) }
+    }
+
     /// Nothing that goes on as it comes is under way.
     pub(super) const fn is_between(&self) -> bool {
         !matches!(self.reading, Reading::Pass(_))
@@ -76,7 +82,7 @@ impl Inlet {
 
     /// Others may write to the client now.
     pub(super) const fn lets_others(&self) -> bool {
-        self.is_between() && !self.in_block
+        self.is_between() && !self.in_block && !self.speaks_first
     }
 
     /// Bytes that wait.
@@ -106,6 +112,7 @@ impl Switch {
                 Reading::Head => {
                     let Some(head) = self.from_home.walker.head(&mut input.rest) else { break };
                     self.from_home.reading = self.home_head(&head);
+                    self.from_home.speaks_first &= matches!(self.from_home.reading, Reading::Whole(_));
                 }
                 Reading::Pass(0) => self.from_home.reading = Reading::Head,
                 Reading::Pass(left) => {
@@ -117,6 +124,7 @@ impl Switch {
                         break;
                     };
                     self.from_home.reading = Reading::Head;
+                    self.from_home.speaks_first = false;
                     self.home_frame(&head, &payload);
                 }
             }

@@ -347,3 +347,34 @@ fn heads_too_long_to_decide_are_decoded_one_after_another() {
         assert_eq!((asked, switch.to_home().bytes() == sent), (4, true), "cut by {cut}");
     }
 }
+
+#[test]
+fn behind_an_upgrade_the_first_stream_is_home_s() {
+    let mut switch = Switch::upgraded(true, &[0, 4, 0, 0, 0, 9], Some(mark("x-of", b"preview")));
+    assert_eq!((switch.settings.window(), switch.open()), (9, 1));
+    let preface = [PREFACE, &[0, 0, 0, 4, 0, 0, 0, 0, 0], &ask(3, true)].concat();
+    for bytes in preface.chunks(5) {
+        play(&mut switch, bytes, &[]);
+    }
+    assert_eq!(switch.to_home().bytes(), preface);
+    // Nothing comes before home's first frame.
+    switch.drain();
+    switch.settle();
+    assert!(switch.to_client().is_empty());
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let mut answer = Vec::new();
+    frame::block(&mut answer, 1, frame::end(true), &[], &[0x88]);
+    home(&mut switch, &settings);
+    home(&mut switch, &answer);
+    let said = switch.to_client().bytes();
+    assert!(said.starts_with(&settings) && said.windows(7).any(|it| it == b"preview"), "{said:?}");
+    assert_eq!(switch.open(), 1);
+}
+
+#[test]
+fn what_is_no_preface_is_home_s_as_it_is() {
+    let mut switch = Switch::upgraded(false, &[], None);
+    play(&mut switch, b"PRI * HTTP/1.1", &[]);
+    play(&mut switch, &[0; 100_000], &[]);
+    assert_eq!(switch.to_home().len(), 14 + 100_000);
+}

@@ -1,4 +1,5 @@
 // A server of HTTP/1.1 and HTTP/2 on one port, without TLS: says its name and whom it sees, and does what the path says.
+// `server NAME ADDRESS upgrade` takes offers to go on in HTTP/2, too (RFC 7540, 3.2).
 package main
 
 import (
@@ -8,6 +9,9 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/h2c"
 )
 
 func main() {
@@ -66,6 +70,9 @@ func main() {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	server := http.Server{Addr: address, Protocols: protocols, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 250}}
+	if len(os.Args) > 3 {
+		server = http.Server{Addr: address, Handler: h2c.NewHandler(http.DefaultServeMux, &http2.Server{})}
+	}
 	panic(server.ListenAndServe())
 }
 
