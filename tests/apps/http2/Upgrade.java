@@ -19,7 +19,7 @@ class Upgrade {
         var method = args[2].substring(keyed ? "keyed".length() : 0);
         var client = HttpClient.newHttpClient();
         var first = client.send(request(url + "/first", key, keyed, method), BodyHandlers.ofString());
-        System.out.println("first " + first.version() + " " + first.statusCode() + " " + first.body());
+        System.out.println("first " + first.version() + " " + first.statusCode() + " " + first.body().replaceAll("x{300000}", "sent back"));
         var all = new ArrayList<CompletableFuture<HttpResponse<String>>>();
         for (var i = 0; i < 200; i++) {
             all.add(client.sendAsync(request(url + "/" + i, key, i % 3 == 0, "GET"), BodyHandlers.ofString()));
@@ -31,7 +31,7 @@ class Upgrade {
             versions.add(answer.version().toString());
             if (!answer.body().startsWith(i % 3 == 0 ? "PREVIEW" : "APP")) {
                 wrong++;
-                System.out.println(i + " " + answer.version() + " " + answer.statusCode() + " " + answer.body());
+                System.out.println("wrong answer " + i + ": " + answer.version() + " " + answer.statusCode() + " " + answer.body());
             }
         }
         System.out.println("wrong " + wrong + " " + versions);

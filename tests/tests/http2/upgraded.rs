@@ -44,7 +44,7 @@ fn gos(stage: &Stage) -> [Running; 2] {
 fn apache(pod: &Pod, name: &str) -> (Running, Scratch) {
     let scratch = Scratch::new(&format!("apache-{name}")).unwrap();
     let folder = scratch.path().display().to_string();
-    fs::write(scratch.path().join("index.html"), format!("{name}\n")).unwrap();
+    fs::write(scratch.path().join("index.html"), name).unwrap();
     let config = include_str!("../../apps/http2/apache.conf").replace("@FOLDER@", &folder);
     fs::write(scratch.path().join("apache.conf"), config).unwrap();
     let program = byway_tests::find_program("apache2").expect("`cargo xtask setup test` installs it");
@@ -71,29 +71,29 @@ fn curl_gets_the_version_of_its_key_before_and_after() {
         let all = requests.join(&"--next");
         stage.run("curl", &all).lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    let all_as_wanted = |of: &str| {
+    // Whether curl takes a connection again is its own choice, which depends on the server.
+    let all_as_wanted = |of: &str, one_connection: bool| {
         let told = ask(&[&plain, &keyed, &plain, &keyed]);
         let names: Vec<&str> = told.iter().step_by(2).map(|line| &line[..3]).collect();
         assert_eq!(names, ["APP", "PRE", "APP", "PRE"], "{of}: {told:?}");
-        // One connection, and HTTP/2 from the first answer on.
-        assert_eq!(
-            [&*told[1], &*told[3], &*told[5], &*told[7]],
-            ["2 1", "2 0", "2 0", "2 0"],
-            "{of}: {told:?}"
-        );
+        let versions = [&*told[1], &*told[3], &*told[5], &*told[7]];
+        assert!(versions[0] == "2 1" && versions[2].starts_with("2 "), "{of}: {told:?}");
+        assert!(!one_connection || versions[1..] == ["2 0"; 3], "{of}: {told:?}");
         // A keyed request goes on without the offer, and the next one makes it again.
         let told = ask(&[&keyed, &plain, &keyed]);
         let names: Vec<&str> = told.iter().step_by(2).map(|line| &line[..3]).collect();
         assert_eq!(names, ["PRE", "APP", "PRE"], "{of}: {told:?}");
-        assert_eq!([&*told[1], &*told[3], &*told[5]], ["1.1 1", "2 0", "2 0"], "{of}: {told:?}");
+        let versions = [&*told[1], &*told[3], &*told[5]];
+        assert!(versions[0] == "1.1 1" && versions[1].starts_with("2 "), "{of}: {told:?}");
+        assert!(!one_connection || versions[1..] == ["2 0"; 2], "{of}: {told:?}");
     };
     {
         let _servers = gos(&stage);
-        all_as_wanted("go");
+        all_as_wanted("go", true);
     }
     {
         let _servers = [apache(&stage.app, "APP"), apache(&stage.preview, "PREVIEW")];
-        all_as_wanted("apache");
+        all_as_wanted("apache", false);
     }
     assert_eq!(opaque(&agent, "Http2"), 0.0);
 }
@@ -105,13 +105,12 @@ fn java_whose_client_offers_by_itself() {
     let _agent = stage.agent();
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/apps/http2/Upgrade.java");
     let url = format!("http://{}", stage.to());
-    let sent = "x".repeat(300_000);
     for (first, version, says) in [
         ("GET", "HTTP_2", "APP "),
-        ("POST", "HTTP_2", &sent),
+        ("POST", "HTTP_2", "sent back"),
         ("HEAD", "HTTP_2", "\n"),
         ("keyedGET", "HTTP_1_1", "PREVIEW "),
-        ("keyedPOST", "HTTP_1_1", &sent),
+        ("keyedPOST", "HTTP_1_1", "sent back"),
         ("keyedHEAD", "HTTP_1_1", "\n"),
     ] {
         let told = stage.run("java", &["-XX:TieredStopAtLevel=1", source, &url, KEY.1, first]);
@@ -285,12 +284,8 @@ fn no_preview_speaks_before_the_app() {
     thread::sleep(Duration::from_millis(500));
     assert!(client.receive(Duration::from_millis(1)).bytes.is_empty());
     app.stream().write_all(SETTINGS).unwrap();
-    assert_eq!(client.receive_exact(9, SOON).bytes, SETTINGS);
-    let answer = client.receive_until(SOON, |bytes| bytes.windows(7).any(|it| it == b"PREVIEW"));
-    assert_eq!((answer.bytes[3], answer.bytes[8]), (1, 3), "{}", answer.bytes.escape_ascii());
-    assert!(
-        answer.bytes.windows(NAME.len()).any(|it| it == NAME.as_bytes()),
-        "{}",
-        answer.bytes.escape_ascii()
-    );
+    let said = client.receive_until(SOON, |bytes| bytes.windows(7).any(|it| it == b"PREVIEW")).bytes;
+    let answer = said.strip_prefix(SETTINGS).expect("the app's SETTINGS come first");
+    assert_eq!((answer[3], answer[8]), (1, 3), "{}", said.escape_ascii());
+    assert!(answer.windows(NAME.len()).any(|it| it == NAME.as_bytes()), "{}", said.escape_ascii());
 }
