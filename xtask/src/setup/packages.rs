@@ -26,7 +26,6 @@ const TOOLS: &[Tool] = &[
     tool("curl", "curl", &[Demo, Test, Bench, Kube, Nodes, Helm]),
     tool("ps", "procps", &[Test, Bench]),
     tool("nginx", "nginx", &[Test, Bench]),
-    tool("apache2", "apache2-bin", &[Test]),
     tool("node", "nodejs", &[Test]),
     tool("php", "php-cli", &[Test]),
     tool("javac", "default-jdk-headless", &[Test]),
