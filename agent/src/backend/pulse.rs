@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// Looks in a row at which nothing had come: a silence of 20 to 30 seconds.
 const DEAD: u32 = 3;
 
-/// Of one connection at a time.
+/// Of one connection.
 #[derive(Default)]
 pub(crate) struct Pulse {
     next: Option<Pin<Box<Sleep>>>,

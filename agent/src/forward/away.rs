@@ -161,7 +161,7 @@ impl Kept {
     /// Itself, if it is still open and to a pod that the preview still has.
     fn for_another(mut self, place: &Place) -> Option<Self> {
         let current = match (place, &self.server) {
-            (Place::Preview(leg), Server::Preview(_, pod)) => leg.preview.has_backend(*pod),
+            (Place::Preview(leg), Server::Preview(_, pod, _)) => leg.preview.has_backend(*pod),
             _ => true,
         };
         let silent = self.server.stream().try_read(&mut [0]);

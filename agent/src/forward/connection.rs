@@ -1,10 +1,15 @@
 //! A client's connection, and who may answer on it: the app or a preview.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use crate::{
     admission::Admission,
-    backend,
+    backend::{self, Pulse},
     dial::{self, AppStream},
     snapshot::{Leg, Routes},
     stream::Stream,
@@ -51,14 +56,23 @@ impl Place {
 /// An open connection to whoever answers.
 pub(super) enum Server {
     App(AppStream),
-    Preview(Stream, SocketAddr),
+    Preview(Stream, SocketAddr, Pulse),
 }
 
 impl Server {
     pub(super) fn stream(&mut self) -> &mut Stream {
         match self {
             Self::App(app) => &mut app.stream,
-            Self::Preview(stream, _) => stream,
+            Self::Preview(stream, ..) => stream,
+        }
+    }
+
+    /// Ready when its pod has vanished. To be asked whenever something is awaited of it. The app is in the same pod as
+    /// the agent's socket, and cannot vanish alone.
+    pub(super) fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        match self {
+            Self::App(_) => Poll::Pending,
+            Self::Preview(stream, _, pulse) => pulse.poll_lost(cx, stream),
         }
     }
 }
@@ -93,7 +107,7 @@ impl Connection {
                 .map(Server::App),
             Place::Preview(leg) => {
                 let (stream, pod) = backend::connect(leg.preview.clone(), self.local).await?;
-                Ok(Server::Preview(stream, pod))
+                Ok(Server::Preview(stream, pod, Pulse::default()))
             }
         }
     }

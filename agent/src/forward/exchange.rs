@@ -29,7 +29,7 @@ use super::{
     refuse::Refused,
     tunnel,
 };
-use crate::{backend::Pulse, snapshot::Leg, stream::Stream};
+use crate::{snapshot::Leg, stream::Stream};
 
 /// A head that takes longer goes to the app as it is.
 pub(super) const SLOW_HEAD: Duration = Duration::from_secs(5);
@@ -119,8 +119,6 @@ pub(super) struct Exchange<'a> {
     /// What goes on as raw bytes is looked at for what previews lose by that.
     lost: Option<Box<Lost>>,
     said: Said,
-    /// Of the preview that is asked.
-    pub(super) pulse: Pulse,
     client_reset: LateReset,
     home_reset: LateReset,
 }
@@ -152,7 +150,6 @@ impl<'a> Exchange<'a> {
             slow_head: None,
             lost: None,
             said: Said::default(),
-            pulse: Pulse::default(),
             client_reset: LateReset::default(),
             home_reset: LateReset::default(),
         }
@@ -180,14 +177,13 @@ impl<'a> Exchange<'a> {
                 let up = tunnel::Way::new(to_server, client_ended);
                 let down = tunnel::Way::new(to_client, home_ended);
                 let said = Said::default();
-                let pulse = matches!(server, Server::Preview(..)).then(Pulse::default);
                 let used = move || connection.still_used(leg.as_ref(), &said);
                 let heard = move |bytes: &[u8]| {
                     if let Some(lost) = &mut lost {
                         lost.look(connection, &place, bytes);
                     }
                 };
-                tunnel::run(client, server.stream(), [up, down], pulse, used, heard).await;
+                tunnel::run(client, &mut server, up, down, used, heard).await;
             }
             Ok(Stop::Reset) | Err(_) => {
                 self.home.stream().reset();

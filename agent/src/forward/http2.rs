@@ -37,7 +37,7 @@ use super::{
     outbox::{Outbox, Scratch},
     tunnel,
 };
-use crate::{backend::Pulse, snapshot::Leg, stream::Stream};
+use crate::{snapshot::Leg, stream::Stream};
 use greet::Greeting;
 use lines::Lines;
 
@@ -58,9 +58,8 @@ pub(super) async fn serve(connection: Connection, mut start: Http2Start) {
             let up = tunnel::Way::new(Outbox::of(heard[sent..].to_vec()), Ended::No);
             let down = tunnel::Way::new(Outbox::of(said), Ended::No);
             let said = Said::default();
-            let pulse = place.leg().map(|_| Pulse::default());
             let used = move || connection.still_used(place.leg(), &said);
-            tunnel::run(client, home.stream(), [up, down], pulse, used, |_| {}).await;
+            tunnel::run(client, &mut home, up, down, used, |_| {}).await;
         }
         Ok((Greeting::Http2, sent)) => Multiplex::new(&connection, start, sent).run().await,
         Err(_) => ending::reset_after_flush(&mut start.client).await,
@@ -86,8 +85,6 @@ struct Multiplex<'a> {
     said: Said,
     /// The block that has begun and is not whole, by its stream.
     slow_block: Option<(u32, Pin<Box<Sleep>>)>,
-    /// Of home, where that is a preview.
-    pulse: Pulse,
 }
 
 /// Why it stopped.
@@ -127,7 +124,6 @@ impl<'a> Multiplex<'a> {
             used,
             said: Said::default(),
             slow_block: None,
-            pulse: Pulse::default(),
         };
         if first.is_none() {
             let mut known = Input::new(&heard[PREFACE.len()..sent]);
@@ -227,7 +223,7 @@ impl<'a> Multiplex<'a> {
             }
             let mut scratch = Scratch::take();
             match scratch.poll_read(cx, self.home.stream()) {
-                Poll::Pending if self.home_is_lost(cx) => self.end_home(true)?,
+                Poll::Pending if self.home.poll_lost(cx).is_ready() => self.end_home(true)?,
                 Poll::Pending => return Ok(moved),
                 Poll::Ready(Ok([])) => self.end_home(false)?,
                 Poll::Ready(Ok(bytes)) => {
@@ -240,10 +236,6 @@ impl<'a> Multiplex<'a> {
             }
             moved = true;
         }
-    }
-
-    fn home_is_lost(&mut self, cx: &mut Context<'_>) -> bool {
-        matches!(self.place, Place::Preview(_)) && self.pulse.poll_lost(cx, self.home.stream()).is_ready()
     }
 
     fn poll_lines(&mut self, cx: &mut Context<'_>) -> bool {

@@ -87,7 +87,7 @@ impl Exchange<'_> {
                 _ => scratch.poll_read(cx, server),
             };
             let read = match read {
-                Poll::Pending => match self.poll_lost(cx) {
+                Poll::Pending => match self.away.server().unwrap_or(&mut self.home).poll_lost(cx) {
                     Poll::Pending => return Ok(None),
                     Poll::Ready(error) => Err(error),
                 },
@@ -118,15 +118,6 @@ impl Exchange<'_> {
                 Err(error) => return Err(error), // passed on as a reset
             }
         }
-    }
-
-    /// Ready when the preview that is asked has vanished.
-    fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if matches!(self.active_place(), Place::App) {
-            return Poll::Pending;
-        }
-        let server = self.away.server().unwrap_or(&mut self.home);
-        self.pulse.poll_lost(cx, server.stream())
     }
 
     /// Home sends no more. What the client still sends goes there as it comes.

@@ -9,10 +9,11 @@ use std::{
 use tokio::net::TcpStream;
 
 use super::{
+    connection::Server,
     ending::{self, Ended, LateReset},
     outbox::{Outbox, SCRATCH, Scratch},
 };
-use crate::{backend::Pulse, stream::Stream};
+use crate::stream::Stream;
 
 /// One way, and how far it has come.
 pub(super) struct Way {
@@ -36,20 +37,20 @@ enum End {
     Broken,
 }
 
-/// Copies until both ways have ended, or one side resets, or the server has vanished as far as `pulse` knows. The ways are
-/// that to the server and that back. `used` is called whenever bytes have come, and at the end;
-/// `heard` with what the client sends, as far as that is read.
+/// Copies until both ways have ended, or one side resets, or the server has vanished. `used` is called whenever bytes
+/// have come, and at the end; `heard` with what the client sends, as far as that is read.
 pub(super) async fn run(
     mut client: Stream,
-    server: &mut Stream,
-    [mut up, mut down]: [Way; 2],
-    mut pulse: Option<Pulse>,
+    server: &mut Server,
+    mut up: Way,
+    mut down: Way,
     mut used: impl FnMut(),
     mut heard: impl FnMut(&[u8]),
 ) {
     let (mut client_reset, mut server_reset) = (LateReset::default(), LateReset::default());
     let clean = poll_fn(|cx| {
-        let ends = [up.poll(cx, &mut client, server, &mut heard), down.poll(cx, server, &mut client, |_| {})];
+        let stream = server.stream();
+        let ends = [up.poll(cx, &mut client, stream, &mut heard), down.poll(cx, stream, &mut client, |_| {})];
         if take(&mut up.moved) | take(&mut down.moved) {
             used();
         }
@@ -60,14 +61,13 @@ pub(super) async fn run(
             return Poll::Ready(a == End::Passed && b == End::Passed);
         }
         let late = up.ended != Ended::No && client_reset.poll(cx, &client).is_ready()
-            || down.ended != Ended::No && server_reset.poll(cx, server).is_ready();
-        let is_lost = pulse.as_mut().is_some_and(|pulse| pulse.poll_lost(cx, server).is_ready());
-        if late || is_lost { Poll::Ready(false) } else { Poll::Pending }
+            || down.ended != Ended::No && server_reset.poll(cx, stream).is_ready();
+        if late || server.poll_lost(cx).is_ready() { Poll::Ready(false) } else { Poll::Pending }
     })
     .await;
     used();
     if !clean {
-        server.reset();
+        server.stream().reset();
         ending::reset_after_flush(&mut client).await;
     }
 }

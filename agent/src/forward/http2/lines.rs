@@ -20,7 +20,6 @@ use super::{
     flush,
     greet::{PATIENCE, SILENCE},
 };
-use crate::backend::Pulse;
 
 /// Most of what a server said that is shown.
 const SHOWN: usize = 64;
@@ -39,7 +38,6 @@ struct Line<'a> {
     /// It gets no more streams, and ends with its last one.
     is_old: bool,
     said: Said,
-    pulse: Pulse,
 }
 
 enum State<'a> {
@@ -100,14 +98,7 @@ impl<'a> Lines<'a> {
         switch.add_line(id, name);
         let (connection, to) = (self.connection, place.clone());
         let state = State::Dialling(Box::pin(async move { connection.dial(&to).await }));
-        self.all.push(Line {
-            id,
-            place,
-            state,
-            is_old: false,
-            said: Said::default(),
-            pulse: Pulse::default(),
-        });
+        self.all.push(Line { id, place, state, is_old: false, said: Said::default() });
         id
     }
 
@@ -154,7 +145,8 @@ impl Line<'_> {
         match (place, &self.state) {
             (
                 Place::Preview(leg),
-                State::Greeted { server: Server::Preview(_, pod), .. } | State::Open(Server::Preview(_, pod)),
+                State::Greeted { server: Server::Preview(_, pod, _), .. }
+                | State::Open(Server::Preview(_, pod, _)),
             ) => leg.preview.has_backend(*pod),
             _ => true,
         }
@@ -173,7 +165,7 @@ impl Line<'_> {
         match &mut self.state {
             State::Open(server) => {
                 let moved = exchange(cx, switch, self.id, server)?;
-                match self.pulse.poll_lost(cx, server.stream()) {
+                match server.poll_lost(cx) {
                     Poll::Ready(error) if !moved => Err(error.into()),
                     _ => Ok(moved),
                 }

@@ -92,8 +92,6 @@ impl Inlet {
 
     /// Whether a frame has to wait for those before it: of its stream, or of the blocks, whose order counts.
     fn waits(&self, head: &Head) -> bool {
-        let is_block =
-            |head: &Head| matches!(head.kind, kind::HEADERS | kind::PUSH_PROMISE | kind::CONTINUATION);
         self.queue.iter().any(|it| it.head.stream == head.stream || is_block(head) && is_block(&it.head))
     }
 
