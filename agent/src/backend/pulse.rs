@@ -37,7 +37,13 @@ impl Pulse {
         loop {
             let next = self.next.get_or_insert_with(|| Box::pin(sleep(PAUSE)));
             ready!(next.as_mut().poll(cx));
+            // Nobody has asked for long: what was seen before, and how long nothing has come, says nothing of now.
+            let is_late = next.deadline().elapsed() >= PAUSE;
             self.next = None;
+            if is_late {
+                self.silent = 0;
+                continue;
+            }
             let is_silent = sys::tcp_info(socket).is_ok_and(|info| {
                 info.tcpi_unacked > 0 && Duration::from_millis(info.tcpi_last_ack_recv.into()) >= PAUSE
             });
