@@ -16,7 +16,8 @@ const TARGETS: usize = 60;
 #[test]
 fn watches_share_connections_and_leave_those_that_are_dead() {
     let stage = Stage::new(2);
-    let controller = Controller::builder(stage.cluster.kubeconfig()).lease(60).lead().unwrap();
+    // Renewed at half its time: what is left then has to outlast the silence below.
+    let controller = Controller::builder(stage.cluster.kubeconfig()).lease(180).lead().unwrap();
     let space = stage.space("connections");
     for n in 0..TARGETS {
         let name = format!("app-{n}");
