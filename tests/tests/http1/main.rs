@@ -12,6 +12,7 @@ mod routes;
 mod server;
 mod trouble;
 mod tunnels;
+mod vanished;
 
 use std::time::Duration;
 
