@@ -176,6 +176,10 @@ impl Steer {
         Self::Direct,
     ];
 
+    /// Those that reach the app since the agent could not take them: a key on them is lost.
+    pub const PASSED_ON: [Self; 5] =
+        [Self::Stale, Self::Full, Self::Backlog, Self::NoListener, Self::AssignFailed];
+
     /// The stable code, as in metrics and in `debug routes`.
     #[must_use]
     pub const fn code(self) -> &'static str {

@@ -180,6 +180,10 @@ impl Control {
                 tls: count(Doubt::Tls),
                 http2: count(Doubt::Http2),
                 old_connections: target.counter(Counter::OldOpen).load(Relaxed),
+                passed_on: tables.passed_on(target.slot.index()).unwrap_or_else(|error| {
+                    tracing::warn!(%error, target = name, "cannot count the connections that passed by");
+                    BTreeMap::new()
+                }),
                 not_listening: ports
                     .filter(|p| !tables.is_listening(target.ns, &attached.wanted.ips, *p))
                     .collect(),

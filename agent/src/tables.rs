@@ -5,7 +5,7 @@ mod direct;
 mod listening;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io,
     net::SocketAddr,
     os::fd::{AsFd, AsRawFd, OwnedFd},
@@ -346,6 +346,18 @@ impl Tables {
         let mut taken = (0..MAX_TARGETS).filter(|slot| !free.slots.contains(slot));
         taken.try_for_each(|slot| self.add_steered(slot, &mut totals))?;
         Ok(totals)
+    }
+
+    /// New connections to a target that the programs passed on to the app, by the code of their reason.
+    pub(crate) fn passed_on(&self, slot: u32) -> io::Result<BTreeMap<String, u64>> {
+        let mut passed = BTreeMap::new();
+        for why in Steer::PASSED_ON {
+            let count = self.steered.sum(slot * Steer::COUNT + why as u32)?;
+            if count > 0 {
+                passed.insert(why.code().to_owned(), count);
+            }
+        }
+        Ok(passed)
     }
 
     fn add_steered(&self, slot: u32, totals: &mut SteerTotals) -> io::Result<()> {

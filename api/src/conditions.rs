@@ -77,6 +77,8 @@ pub mod reason {
     pub const SEVERAL: &str = "Several";
     /// Traffic that cannot be matched by a header: TLS or HTTP/2.
     pub const TRAFFIC_NOT_MATCHED: &str = "TrafficNotMatched";
+    /// New connections went to the app, whatever they carried, since an agent could not take them.
+    pub const CONNECTIONS_PASSED_ON: &str = "ConnectionsPassedOn";
     /// Requests with the key went to the app, since they could not be read beyond doubt.
     pub const REQUESTS_LOST: &str = "RequestsLost";
     /// Connections that were open before the route bypass the preview.

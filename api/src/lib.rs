@@ -30,7 +30,7 @@ pub mod ttl;
 #[cfg(feature = "kubernetes")]
 pub use crds::crds;
 pub use key::{Key, KeyError};
-pub use losses::{Loss, loss};
+pub use losses::{Loss, loss, passed_on};
 pub use matching::{CompiledMatch, HeaderMatch, Match, MatchError, Matcher, PathMatch};
 #[cfg(feature = "kubernetes")]
 pub use node_routes::NodeRoutes;

@@ -1,4 +1,5 @@
-//! Why keyed requests went to the app although their preview was there: what is said of each reason, and what to do.
+//! Why keyed requests, and whole connections, went to the app although their preview was there: what is said of each
+//! reason, and what to do.
 //!
 //! The reasons are stable codes of the agent, which an older or newer reader may not know.
 
@@ -17,6 +18,12 @@ pub struct Loss {
 #[must_use]
 pub fn loss(code: &str) -> Option<&'static Loss> {
     LOSSES.iter().find(|it| it.code == code)
+}
+
+/// What is known of the reason, with this code, why an agent does not take a new connection.
+#[must_use]
+pub fn passed_on(code: &str) -> Option<&'static Loss> {
+    PASSED_ON.iter().find(|it| it.code == code)
 }
 
 const FRAMING: &str = "have the client, or the proxy that it comes through, send one plain Content-Length or exactly \
@@ -121,4 +128,28 @@ pub const LOSSES: &[Loss] = &[
         why: "the client had sent more on their connection before its Upgrade or CONNECT was answered",
         fix: "have the client wait for that answer",
     },
+];
+
+const LEAVING: &str =
+    "nothing, if an agent was just replaced; otherwise look at the log of the agent of that node";
+
+/// All why an agent does not take a new connection.
+pub const PASSED_ON: &[Loss] = &[
+    Loss {
+        code: "Stale",
+        why: "the agent had no processor for 250 ms, or hung",
+        fix: "raise the agent's request of CPU, or take load from that node",
+    },
+    Loss {
+        code: "Full",
+        why: "the agent had as many connections as its memory, its open files or --max-connections allow",
+        fix: "raise the agent's limit of memory",
+    },
+    Loss {
+        code: "Backlog",
+        why: "more of them came at once than the agent accepts in that time",
+        fix: "have clients keep connections or open fewer at once, raise the agent's request of CPU or its --max-backlog",
+    },
+    Loss { code: "NoListener", why: "the agent was just leaving", fix: LEAVING },
+    Loss { code: "AssignFailed", why: "the agent was just leaving", fix: LEAVING },
 ];

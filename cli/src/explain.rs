@@ -235,7 +235,11 @@ fn several(message: &str) -> Vec<(String, String)> {
 /// Of a warning: most have nothing to do with requests.
 fn weight_of(reason: &str) -> Weight {
     match reason {
-        "TrafficNotMatched" | "NothingListens" | "NetworkPolicyLost" | "NotSteered" => Weight::Some,
+        "TrafficNotMatched"
+        | "ConnectionsPassedOn"
+        | "NothingListens"
+        | "NetworkPolicyLost"
+        | "NotSteered" => Weight::Some,
         _ => Weight::Check,
     }
 }

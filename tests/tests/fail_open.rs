@@ -108,6 +108,10 @@ fn at_a_limit_new_connections_reach_the_app() {
         |why| agent.metric("byway_agent_connections_passed_on_total", &format!("reason=\"{why}\"")).unwrap();
     let full = passed_on("Full");
     assert!(full > 50.0, "{full}");
+    // The Previews of the target will say so, by this.
+    let told =
+        eventually(SOON, || agent.get("/status").unwrap().text().contains("\"passedOn\"").then_some(()));
+    assert!(told.is_some(), "{}", agent.get("/status").unwrap().text());
     // It does not fall when the target goes, which takes three seconds.
     agent.write_routes(&stage.previews()).unwrap();
     for _ in 0..40 {

@@ -42,7 +42,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let filter = args.filter.as_slice();
     let pure = ["test", "--workspace", "--exclude", "byway-tests", "--locked"];
     stage("tests", workspace::cargo().args(pure).args(filter))?;
-    let datapath = ["test", "--package", "byway-tests", "--locked"];
+    // One run shows all that fails.
+    let datapath = ["test", "--package", "byway-tests", "--locked", "--no-fail-fast"];
     let threads = ["--", "--test-threads", DATAPATH_THREADS];
     let mut datapath_tests = workspace::cargo();
     datapath_tests.args(datapath).args(filter).args(threads);

@@ -94,7 +94,7 @@ pub(super) fn encode(health: &Health) -> String {
     // Whatever they carry: a keyed request among them does not reach its preview.
     let passed_on = Family::<Reason, Count>::default();
     let steered = admission.and_then(|admission| admission.tables().steer_totals().ok()).unwrap_or_default();
-    for why in [Steer::Stale, Steer::Full, Steer::Backlog, Steer::NoListener, Steer::AssignFailed] {
+    for why in Steer::PASSED_ON {
         passed_on.get_or_create(&Reason { reason: why.code() }).inc_by(steered[why as usize]);
     }
     let help = "New connections that the kernel passed on to the app, since the agent could not take them";

@@ -36,11 +36,10 @@ impl Traffic {
             let told = match before.remove(&seen.target) {
                 Some(mut told) => {
                     news |= told.begins(&seen) || told.settles(now, &seen.not_listening);
-                    let counts = |it: &TargetTraffic| (it.tls, it.http2, it.old_connections);
-                    let changed = counts(&told.traffic) != counts(&seen);
-                    if changed && (numbers_are_due || told.begins(&seen)) {
-                        told.traffic.old_connections = seen.old_connections;
-                        (told.traffic.tls, told.traffic.http2) = (seen.tls, seen.http2);
+                    // Ports go by a time of their own.
+                    let seen = TargetTraffic { not_listening: told.traffic.not_listening.clone(), ..seen };
+                    if told.traffic != seen && (numbers_are_due || told.begins(&seen)) {
+                        told.traffic = seen;
                         numbers = true;
                     }
                     told
@@ -71,6 +70,7 @@ impl Told {
         (self.traffic.old_connections == 0) != (seen.old_connections == 0)
             || (self.traffic.tls == 0 && seen.tls > 0)
             || (self.traffic.http2 == 0 && seen.http2 > 0)
+            || seen.passed_on.keys().any(|reason| !self.traffic.passed_on.contains_key(reason))
     }
 
     /// Takes over ports that have been so for long enough.
@@ -98,7 +98,10 @@ impl Told {
 
 /// Whether a target is worth a word.
 fn is_told(traffic: &TargetTraffic) -> bool {
-    traffic.tls > 0 || traffic.http2 > 0 || traffic.old_connections > 0 || !traffic.not_listening.is_empty()
+    let TargetTraffic { target: _, tls, http2, old_connections, passed_on, not_listening } = traffic;
+    [tls, http2, old_connections].iter().any(|count| **count > 0)
+        || !passed_on.is_empty()
+        || !not_listening.is_empty()
 }
 
 #[cfg(test)]
@@ -139,6 +142,30 @@ mod tests {
         assert_eq!(at(2, 2), (false, 3));
         assert_eq!(at(61, 1), (true, 1));
         assert_eq!(at(62, 0), (true, 0));
+    }
+
+    #[test]
+    fn the_first_that_passed_by_is_told_at_once_for_each_reason() {
+        let (mut traffic, start) = (Traffic::default(), Instant::now());
+        let mut at = |seconds: u64, passed_on: &[(&str, u64)]| {
+            let passed_on = passed_on.iter().map(|(reason, n)| ((*reason).to_owned(), *n)).collect();
+            let seen = TargetTraffic { passed_on, ..seen(0, 0, &[]) };
+            let news = traffic.observe(start + Duration::from_secs(seconds), [seen].into_iter());
+            (news, traffic.told().first().map_or(0, |t| t.passed_on.values().sum()))
+        };
+        assert_eq!(at(0, &[]), (false, 0));
+        assert_eq!(at(1, &[("Backlog", 3)]), (true, 3));
+        assert_eq!(at(2, &[("Backlog", 9)]), (false, 3));
+        assert_eq!(at(3, &[("Backlog", 9), ("Stale", 1)]), (true, 10));
+        assert_eq!(at(63, &[("Backlog", 20), ("Stale", 1)]), (true, 21));
+    }
+
+    #[test]
+    fn what_is_passed_on_for_any_reason_is_said_in_words() {
+        for why in byway_abi::Steer::PASSED_ON {
+            let known = byway_api::passed_on(why.code());
+            assert!(known.is_some(), "{}: add it to api/src/losses.rs", why.code());
+        }
     }
 
     #[test]

@@ -271,6 +271,16 @@ fn warnings_of_the_traffic_come_and_go() {
     let said = message(&judged(&world, "a", None, at(300)), "Warnings");
     assert!(said.contains("demo/app-1 (3000 connections or more on its steered ports): "), "{said}");
     assert_eq!(says(&warned, "Ready"), "True Ready", "it is ready all the same");
+    let passed_on = [("Backlog".to_owned(), 43), ("New".to_owned(), 1)].into();
+    let passed = TargetTraffic { target: "demo/app-1".into(), passed_on, ..TargetTraffic::default() };
+    acknowledge(&mut world, "n1", &spec, |it| it.targets = vec![passed]);
+    let passed = judged(&world, "a", None, at(300));
+    assert_eq!(says(&passed, "Warnings"), "True ConnectionsPassedOn");
+    let said = message(&passed, "Warnings");
+    let expected =
+        "40 connections or more to demo/app-1 since more of them came at once than the agent accepts";
+    assert!(said.contains(expected), "{said}");
+    assert!(said.contains("1 connection to demo/app-1 since the agent has a reason that "), "{said}");
     let both = TargetTraffic { not_listening: vec![8080], ..seen };
     acknowledge(&mut world, "n1", &spec, |it| it.targets = vec![both]);
     assert_eq!(says(&judged(&world, "a", None, at(300)), "Warnings"), "True Several");

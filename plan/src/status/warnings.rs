@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use byway_api::conditions::reason;
-use byway_api::{ExistingConnections, loss, names};
+use byway_api::{ExistingConnections, TargetTraffic, loss, names, passed_on};
 
 use super::conditions::Verdict;
 use crate::outcome::CloneOutcome;
@@ -97,10 +97,12 @@ fn connections(count: u64) -> String {
 /// What the agents see on the target's pods that no header can match.
 fn traffic(world: &World, planned: &Planned, ports: &[u16]) -> Vec<(String, String)> {
     let (mut tls, mut http2) = (Vec::new(), Vec::new());
+    let mut passed = Vec::new();
     let mut deaf: BTreeSet<(&str, u16)> = BTreeSet::new();
     for wanted in &planned.wanted {
         let Some(row) = world.node_routes.get(&wanted.node) else { continue };
         let Some(seen) = row.status.targets.iter().find(|it| it.target == wanted.target) else { continue };
+        passed.extend(passed_by(seen));
         if seen.tls > 0 {
             tls.push(format!("{} ({} on its steered ports)", seen.target, connections(seen.tls)));
         }
@@ -124,6 +126,11 @@ fn traffic(world: &World, planned: &Planned, ports: &[u16]) -> Vec<(String, Stri
             warnings.push((reason::TRAFFIC_NOT_MATCHED.to_owned(), message));
         }
     }
+    if !passed.is_empty() {
+        let message =
+            format!("new connections went to the app, whatever they carried: {}", passed.join("; "));
+        warnings.push((reason::CONNECTIONS_PASSED_ON.to_owned(), message));
+    }
     if !deaf.is_empty() {
         let list: Vec<String> = deaf.iter().map(|(target, port)| format!("{port} of {target}")).collect();
         let message = format!(
@@ -133,4 +140,17 @@ fn traffic(world: &World, planned: &Planned, ports: &[u16]) -> Vec<(String, Stri
         warnings.push((reason::NOTHING_LISTENS.to_owned(), message));
     }
     warnings
+}
+
+/// New connections to a target that its agent did not take, by reason.
+fn passed_by(seen: &TargetTraffic) -> impl Iterator<Item = String> {
+    seen.passed_on.iter().map(|(code, count)| {
+        let (why, fix) = match passed_on(code) {
+            Some(it) => (it.why, it.fix),
+            None => {
+                ("the agent has a reason that this controller does not know yet", "upgrade the controller")
+            }
+        };
+        format!("{} to {} since {why} ({code}): {fix}", connections(*count), seen.target)
+    })
 }

@@ -48,16 +48,14 @@ fn every_protocol_that_is_agreed_on_is_a_tunnel() {
             ("SPDY/3.1", "POST", "content-length: 0\r\n"),
             ("tcp", "POST", ""),
             ("TLS/1.0", "OPTIONS", ""),
-            ("websocket, h2c", "GET", "http2-settings: AAMAAABkAAQAAP__\r\n"),
+            ("websocket, other/1", "GET", "x-more: a\r\n"),
             ("connect-ip", "GET", "capsule-protocol: ?1\r\n"),
             ("PTTH/1.0", "POST", ""),
         ] {
             let mut line = servers.line(&stage);
             line.exchange(&servers, side.other());
-            let head = side.head(
-                method,
-                &format!("upgrade: {protocol}\r\nconnection: Upgrade, HTTP2-Settings\r\n{more}"),
-            );
+            let head =
+                side.head(method, &format!("upgrade: {protocol}\r\nconnection: Upgrade, X-More\r\n{more}"));
             line.ask(&servers, side, &head);
             let agreed = protocol.split(',').next().unwrap();
             let switch = format!(
