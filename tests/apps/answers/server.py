@@ -46,6 +46,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             case _:
                 self.answer([length])
 
+    # Says no before it has the body, and would go on with the connection.
+    def handle_expect_100(self):
+        self.answer([("Content-Length", "2")], b"no", 401)
+        return False
+
     def log_message(self, *_):
         pass
 

@@ -2,6 +2,7 @@
 //! it reads without an agent.
 
 mod clients;
+mod early;
 mod requests;
 mod servers;
 
@@ -125,15 +126,7 @@ fn behaves(start: &dyn Fn(&Pod) -> Running, answers: &[&str]) {
     if needs_root() {
         return;
     }
-    let net = Net::new().unwrap();
-    let [app, preview, client] = net.pods(["app", "preview", "client"]).unwrap();
-    let mut servers = [&app, &preview].map(start);
-    servers.iter_mut().for_each(|server| server.wait_listening(PORT).unwrap());
-    let route = Preview::new(NAME, KEY).backend(&preview);
-    let routes = Routes::new().preview(route).target(&app, &[PORT], &[NAME]);
-    // This is about bytes: a machine that is too busy for heartbeats must not end it.
-    let _agent = Agent::builder(&net).args(["--no-watchdog"]).start(&routes).unwrap();
-    let stage = Stage { app, preview, client };
+    let (stage, _running) = Stage::new(start);
     let answers = [answers, &["as-it-should-be"]].concat();
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
@@ -163,6 +156,19 @@ fn behaves(start: &dyn Fn(&Pod) -> Running, answers: &[&str]) {
 }
 
 impl Stage {
+    /// With what runs in it.
+    fn new(start: &dyn Fn(&Pod) -> Running) -> (Self, (Net, [Running; 2], Agent)) {
+        let net = Net::new().unwrap();
+        let [app, preview, client] = net.pods(["app", "preview", "client"]).unwrap();
+        let mut servers = [&app, &preview].map(start);
+        servers.iter_mut().for_each(|server| server.wait_listening(PORT).unwrap());
+        let route = Preview::new(NAME, KEY).backend(&preview);
+        let routes = Routes::new().preview(route).target(&app, &[PORT], &[NAME]);
+        // This is about bytes: a machine that is too busy for heartbeats must not end it.
+        let agent = Agent::builder(&net).args(["--no-watchdog"]).start(&routes).unwrap();
+        (Self { app, preview, client }, (net, servers, agent))
+    }
+
     /// Without an agent, to the app, and to the preview.
     fn ways(&self) -> [Asked<'_>; 3] {
         let way = |to: &Pod, key| Asked { from: &self.client, to: (to.ipv4, PORT).into(), key };
