@@ -180,10 +180,7 @@ impl Control {
                 tls: count(Doubt::Tls),
                 http2: count(Doubt::Http2),
                 old_connections: target.counter(Counter::OldOpen).load(Relaxed),
-                passed_on: tables.passed_on(target.slot.index()).unwrap_or_else(|error| {
-                    tracing::warn!(%error, target = name, "cannot count the connections that passed by");
-                    BTreeMap::new()
-                }),
+                passed_on: traffic::passed_on(tables, target),
                 not_listening: ports
                     .filter(|p| !tables.is_listening(target.ns, &attached.wanted.ips, *p))
                     .collect(),

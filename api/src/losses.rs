@@ -20,10 +20,10 @@ pub fn loss(code: &str) -> Option<&'static Loss> {
     LOSSES.iter().find(|it| it.code == code)
 }
 
-/// What is known of the reason, with this code, why an agent does not take a new connection.
+/// What is known of the reason, with this code, why an agent does not take a connection, or reads no further in it.
 #[must_use]
 pub fn passed_on(code: &str) -> Option<&'static Loss> {
-    PASSED_ON.iter().find(|it| it.code == code)
+    PASSED_ON.iter().find(|it| it.code == code).or_else(|| loss(code))
 }
 
 const FRAMING: &str = "have the client, or the proxy that it comes through, send one plain Content-Length or exactly \
@@ -127,6 +127,11 @@ pub const LOSSES: &[Loss] = &[
         code: "EarlyTunnelData",
         why: "the client had sent more on their connection before its Upgrade or CONNECT was answered",
         fix: "have the client wait for that answer",
+    },
+    Loss {
+        code: "BlockTooLong",
+        why: "a head on them was longer than 512 KiB, and no later one can be read",
+        fix: "send less metadata, or what needs as much on a connection of its own",
     },
 ];
 

@@ -106,8 +106,8 @@ pub struct TargetTraffic {
     /// Connections that are open, and were before the route: the app serves them, whatever comes on them.
     #[serde(default, skip_serializing_if = "is_default")]
     pub old_connections: u64,
-    /// New connections that the agent could not take, and that the app got whatever they carry, by the code of the
-    /// reason, such as `Backlog`.
+    /// New connections that the agent could not take, or in which it reads no further, and that the app gets whatever they
+    /// carry, by the code of the reason, such as `Backlog`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::counts")]
     pub passed_on: BTreeMap<String, u64>,

@@ -53,11 +53,13 @@ pub enum Doubt {
     LookalikeHeader = 21,
     /// The client sent more before the answer to its Upgrade or CONNECT.
     EarlyTunnelData = 22,
+    /// A head in HTTP/2 that is too long to be decoded, and so all later ones of its connection.
+    BlockTooLong = 23,
 }
 
 impl Doubt {
     /// All, in the order of their values.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::NotHttp,
         Self::Tls,
         Self::Http2,
@@ -81,6 +83,7 @@ impl Doubt {
         Self::BadTarget,
         Self::LookalikeHeader,
         Self::EarlyTunnelData,
+        Self::BlockTooLong,
     ];
 
     /// The stable code, as in metrics, logs and `debug routes`.
@@ -110,6 +113,7 @@ impl Doubt {
             Self::BadTarget => "BadTarget",
             Self::LookalikeHeader => "LookalikeHeader",
             Self::EarlyTunnelData => "EarlyTunnelData",
+            Self::BlockTooLong => "BlockTooLong",
         }
     }
 
@@ -142,6 +146,9 @@ impl Doubt {
             Self::BadTarget => "The request target contains a control character.",
             Self::LookalikeHeader => "A header's name differs from a framing header only in `_` for `-`.",
             Self::EarlyTunnelData => "The client sent more bytes before its Upgrade or CONNECT was answered.",
+            Self::BlockTooLong => {
+                "A head in HTTP/2 is longer than 512 KiB, so no later one of its connection can be read."
+            }
         }
     }
 }

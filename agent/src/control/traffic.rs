@@ -3,10 +3,17 @@
 
 use std::{
     collections::BTreeMap,
+    sync::atomic::Ordering::Relaxed,
     time::{Duration, Instant},
 };
 
 use byway_api::TargetTraffic;
+use byway_http::Doubt;
+
+use crate::{
+    tables::Tables,
+    target::{Counter, Target},
+};
 
 /// Mere numbers are told no more often.
 const NUMBERS: Duration = Duration::from_secs(60);
@@ -94,6 +101,20 @@ impl Told {
             }
         }
     }
+}
+
+/// Connections that the app got or gets whatever they carry, by the code of the reason.
+pub(super) fn passed_on(tables: &Tables, target: &Target) -> BTreeMap<String, u64> {
+    let mut passed = tables.passed_on(target.slot.index()).unwrap_or_else(|error| {
+        tracing::warn!(%error, target = target.name, "cannot count the connections that passed by");
+        BTreeMap::new()
+    });
+    let blind = Doubt::BlockTooLong;
+    match target.counter(Counter::Opaque(blind)).load(Relaxed) {
+        0 => {}
+        count => drop(passed.insert(blind.code().to_owned(), count)),
+    }
+    passed
 }
 
 /// Whether a target is worth a word.

@@ -85,6 +85,8 @@ struct Multiplex<'a> {
     said: Said,
     /// The block that has begun and is not whole, by its stream.
     slow_block: Option<(u32, Pin<Box<Sleep>>)>,
+    /// That nothing is decided any more has been counted.
+    is_blind: bool,
 }
 
 /// Why it stopped.
@@ -118,6 +120,7 @@ impl<'a> Multiplex<'a> {
             lines: Lines::new(connection),
             client_ended: Ended::No,
             home_ended: Ended::No,
+            is_blind: false,
             home_broken: false,
             client_reset: LateReset::default(),
             home_reset: LateReset::default(),
@@ -267,12 +270,16 @@ impl<'a> Multiplex<'a> {
         BLOCK.with_borrow_mut(|block| {
             loop {
                 match self.switch.client(input, block) {
-                    Step::Done => return,
+                    Step::Done => break,
                     Step::Asked => self.decide(block),
                     Step::Late => self.was_late(block.fields()),
                 }
             }
         });
+        if self.switch.is_blind() && !self.is_blind {
+            self.is_blind = true;
+            self.connection.count_opaque(&self.place, Doubt::BlockTooLong);
+        }
     }
 }
 

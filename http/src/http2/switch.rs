@@ -106,6 +106,8 @@ pub struct Switch {
     soon_home: Vec<u8>,
     /// Of what the client sends; none once that could not be decoded.
     decoder: Option<Decoder>,
+    /// It could not for its length alone, so the connection goes on.
+    is_blind: bool,
     /// What home knows of it, since a stream has been away.
     mirror: Option<Mirror>,
     settings: settings::Settings,
@@ -190,6 +192,12 @@ impl Switch {
         frame::settings(settings).for_each(|(id, value)| switch.settings.set(id, value));
         switch.streams.insert(1, Stream::Home(Home { client_ended: true, home_ended: false, mark }));
         switch
+    }
+
+    /// Nothing is decided any more: a block was too long to be waited for.
+    #[must_use]
+    pub const fn is_blind(&self) -> bool {
+        self.is_blind
     }
 
     /// What the client has to be sent.

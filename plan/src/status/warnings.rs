@@ -127,8 +127,7 @@ fn traffic(world: &World, planned: &Planned, ports: &[u16]) -> Vec<(String, Stri
         }
     }
     if !passed.is_empty() {
-        let message =
-            format!("new connections went to the app, whatever they carried: {}", passed.join("; "));
+        let message = format!("connections went to the app, whatever they carried: {}", passed.join("; "));
         warnings.push((reason::CONNECTIONS_PASSED_ON.to_owned(), message));
     }
     if !deaf.is_empty() {
@@ -142,7 +141,7 @@ fn traffic(world: &World, planned: &Planned, ports: &[u16]) -> Vec<(String, Stri
     warnings
 }
 
-/// New connections to a target that its agent did not take, by reason.
+/// Connections to a target that its agent did not take, or in which it reads no further, by reason.
 fn passed_by(seen: &TargetTraffic) -> impl Iterator<Item = String> {
     seen.passed_on.iter().map(|(code, count)| {
         let (why, fix) = match passed_on(code) {

@@ -8,14 +8,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use byway_tests::{Agent, eventually};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{KEY, NAME, PORT, SOON, Stage, decided};
 
+fn status(agent: &Agent) -> Value {
+    serde_json::from_slice(&agent.get("/status").unwrap().body).unwrap()
+}
+
 /// What the agent tells of the preview.
 fn lost(agent: &Agent) -> BTreeMap<String, u64> {
-    let status: Value = serde_json::from_slice(&agent.get("/status").unwrap().body).unwrap();
-    let told = status["requests"].as_array().cloned().unwrap_or_default();
+    let told = status(agent)["requests"].as_array().cloned().unwrap_or_default();
     let told = told.iter().find(|it| it["preview"] == NAME).map(|it| it["lost"].clone());
     told.and_then(|it| serde_json::from_value(it).ok()).unwrap_or_default()
 }
@@ -96,6 +99,40 @@ fn answer(stream: u32) -> Vec<u8> {
     frame(HEADERS, END_BOTH, stream, &[0x88])
 }
 
+/// A head that begins with these fields, in frames of the longest that are usual.
+fn long_head(stream: u32, block: &[u8]) -> Vec<u8> {
+    let parts: Vec<&[u8]> = block.chunks(16_384).collect();
+    let frames = parts.iter().enumerate().flat_map(|(i, part)| {
+        let kind = if i == 0 { HEADERS } else { CONTINUATION };
+        let ends = (if i == 0 { 1 } else { 0 }) | (if i + 1 == parts.len() { END_HEADERS } else { 0 });
+        frame(kind, ends, stream, part)
+    });
+    frames.collect()
+}
+
+/// It goes on as it came, and so does all that follows: that is told of the target.
+#[test]
+fn behind_a_head_that_is_too_long_to_decode_no_key_is_read() {
+    let Some(stage) = Stage::new() else { return };
+    let listener = stage.app.run(|| TcpListener::bind(("::", PORT))).unwrap();
+    let agent = stage.agent();
+    let (mut client, mut app) = ends(&stage, &listener);
+    let padding: Vec<u8> = (0..6).flat_map(|n| field(&format!("x-{n}"), &"a".repeat(100_000))).collect();
+    let keyed = [GET, &field(KEY.0, KEY.1)].concat();
+    for (stream, block) in [(1, [GET, &padding].concat()), (3, keyed)] {
+        let frames = long_head(stream, &block);
+        client.send(&frames);
+        app.wait(&frames);
+        app.send(answer(stream));
+        client.wait(&answer(stream));
+    }
+    let told = eventually(SOON, || {
+        let passed_on = &status(&agent)["targets"][0]["passedOn"];
+        (*passed_on == json!({ "BlockTooLong": 1 })).then_some(())
+    });
+    assert!(told.is_some(), "{}", status(&agent));
+}
+
 #[test]
 fn a_keyed_head_that_is_too_long_is_told_with_its_reason() {
     let Some(stage) = Stage::new() else { return };
@@ -108,13 +145,7 @@ fn a_keyed_head_that_is_too_long_is_told_with_its_reason() {
         assert!(lost(&agent).is_empty(), "nobody's loss");
         let stream = 2 * n as u32 + 1;
         let block = [GET, &field(KEY.0, key), &padding].concat();
-        let parts: Vec<&[u8]> = block.chunks(16_384).collect();
-        let frames = parts.iter().enumerate().flat_map(|(i, part)| {
-            let kind = if i == 0 { HEADERS } else { CONTINUATION };
-            let ends = (if i == 0 { 1 } else { 0 }) | (if i + 1 == parts.len() { END_HEADERS } else { 0 });
-            frame(kind, ends, stream, part)
-        });
-        let frames: Vec<u8> = frames.collect();
+        let frames = long_head(stream, &block);
         client.send(&frames);
         app.wait(&frames); // byte for byte
         app.send(answer(stream));

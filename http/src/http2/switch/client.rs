@@ -140,12 +140,13 @@ impl Switch {
                 self.passes_slowly(&head.raw);
                 return Reading::Whole(*head);
             }
+            self.is_blind |= goes_on;
             self.give_up_block();
         }
         match head.kind {
             kind::DATA => self.client_data(head),
             kind::HEADERS if head.len > MOST_BLOCK => {
-                self.decoder = None;
+                (self.decoder, self.is_blind) = (None, true);
                 if self.mirror.is_some() {
                     self.undecodable_home(head.stream, head.has(flag::END_STREAM));
                     return Reading::Drop(head.len);
