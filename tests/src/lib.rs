@@ -38,6 +38,7 @@ mod load;
 mod net;
 mod netns;
 mod node_routes;
+mod peer;
 mod process;
 mod programs;
 mod routes;
@@ -61,6 +62,7 @@ pub use load::{Load, Outcome, Plan};
 pub use net::{Net, Pod};
 pub use netns::Netns;
 pub use node_routes::{node_routes, status_of, table_of};
+pub use peer::{Peer, Seen};
 pub use process::{Running, eventually, started_at};
 pub use programs::{
     Libraries, Peers, built, cache_dir, envoy, find_program, images, node_modules, target_dir,

@@ -1,14 +1,12 @@
 //! Plays an exchange: both ends from one thread, so that every step waits for what the step before it caused.
 
 use std::{
-    io::{ErrorKind, Read, Write},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener},
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use byway_tests::Pod;
-use socket2::SockRef;
+use byway_tests::{End, Peer, Pod};
 
 use crate::{
     KEY,
@@ -29,13 +27,6 @@ pub(crate) enum Mode {
     Unkeyed,
     /// Another stream of the connection has been keyed before.
     Keyed,
-}
-
-/// How an end saw the connection end, in order: nothing while it is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Fin,
-    Reset,
 }
 
 /// What both ends got, and what they had got after each step.
@@ -60,53 +51,6 @@ impl Record {
                 through.1
             )
         })
-    }
-}
-
-struct Peer {
-    stream: Option<TcpStream>,
-    bytes: Vec<u8>,
-    ends: Vec<End>,
-}
-
-impl Peer {
-    fn new(stream: TcpStream) -> Self {
-        stream.set_nonblocking(true).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { stream: Some(stream), bytes: Vec::new(), ends: Vec::new() }
-    }
-
-    /// Reads what is there, and notes an end; whether anything came.
-    fn look(&mut self) -> bool {
-        let Some(stream) = &mut self.stream else { return false };
-        let (mut buffer, before) = (vec![0; 64 << 10], (self.bytes.len(), self.ends.len()));
-        while self.ends.is_empty() {
-            match stream.read(&mut buffer) {
-                Ok(0) => self.ends.push(End::Fin),
-                Ok(n) => self.bytes.extend_from_slice(&buffer[..n]),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => break,
-                Err(_) => self.ends.push(End::Reset),
-            }
-        }
-        before != (self.bytes.len(), self.ends.len())
-    }
-
-    fn note(&mut self) {
-        self.look();
-    }
-
-    fn write(&mut self, mut bytes: &[u8], mut meanwhile: impl FnMut()) {
-        while !bytes.is_empty() {
-            let Some(stream) = &mut self.stream else { return };
-            match stream.write(bytes) {
-                Ok(n) => bytes = &bytes[n..],
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    meanwhile();
-                    sleep(Duration::from_micros(200));
-                }
-                Err(_) => return,
-            }
-        }
     }
 }
 
@@ -139,8 +83,12 @@ pub(crate) fn play(
         wire.look();
         sleep(Duration::from_millis(5));
     }
-    let client = (not_keyed(heard(&wire.client.bytes)), wire.client.ends);
-    Record { client, server: (heard(&wire.server.bytes), wire.server.ends), steps }
+    let (client, server) = (wire.client.seen(), wire.server.seen());
+    Record {
+        client: (not_keyed(heard(&client.bytes)), client.ends.clone()),
+        server: (heard(&server.bytes), server.ends.clone()),
+        steps,
+    }
 }
 
 /// Without the keyed stream: the first one, on which home says nothing.
@@ -170,7 +118,8 @@ impl Wire {
             self.client.write(&frames::headers(1, frames::END, &block), || ());
             let begun = Instant::now();
             let is_keyed = |it: &Frame| it.kind == 1 && it.stream == 1;
-            while !frames::parse(&self.client.bytes).iter().any(is_keyed) && begun.elapsed() < PATIENCE {
+            while !frames::parse(&self.client.seen().bytes).iter().any(is_keyed) && begun.elapsed() < PATIENCE
+            {
                 self.look();
                 sleep(Duration::from_millis(1));
             }
@@ -183,19 +132,15 @@ impl Wire {
             Side::Server => (&mut self.server, &mut self.client),
         };
         match act {
-            Act::Send(bytes) => own.write(bytes, || other.note()),
-            Act::Drip(bytes, n) => {
-                for piece in bytes.chunks(*n) {
-                    own.write(piece, || other.note());
-                    sleep(Duration::from_millis(1));
-                }
-            }
-            Act::Finish => drop(own.stream.as_ref().map(|stream| stream.shutdown(Shutdown::Write))),
-            Act::Reset => {
-                drop(own.stream.as_ref().map(|it| SockRef::from(it).set_linger(Some(Duration::ZERO))));
-                own.stream = None;
-            }
-            Act::Close => own.stream = None,
+            Act::Send(bytes) => own.write(bytes, || {
+                other.look();
+            }),
+            Act::Drip(bytes, n) => own.drip(bytes, *n, || {
+                other.look();
+            }),
+            Act::Finish => own.finish(),
+            Act::Reset => own.reset(),
+            Act::Close => own.close(),
         }
     }
 
@@ -226,7 +171,8 @@ impl Wire {
 
     /// What the ends have got: frames, and ends.
     fn count(&self) -> [usize; 2] {
-        let client = not_keyed(heard(&self.client.bytes)).len() + self.client.ends.len();
-        [client, heard(&self.server.bytes).len() + self.server.ends.len()]
+        let (client, server) = (self.client.seen(), self.server.seen());
+        let heard_by_client = not_keyed(heard(&client.bytes)).len();
+        [heard_by_client + client.ends.len(), heard(&server.bytes).len() + server.ends.len()]
     }
 }

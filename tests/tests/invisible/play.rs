@@ -1,13 +1,10 @@
 //! Plays an exchange: both ends from one thread, so that every step waits for what the step before it caused.
 
-use std::fmt;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use byway_tests::Pod;
-use socket2::SockRef;
+use byway_tests::{Peer, Pod, Seen};
 
 /// How long an end is watched for something that should not come.
 const QUIET: Duration = Duration::from_millis(250);
@@ -79,20 +76,6 @@ impl Side {
     }
 }
 
-/// How an end saw the connection end, in order: nothing while it is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Fin,
-    Reset,
-}
-
-/// All that one end saw.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) ends: Vec<End>,
-}
-
 /// What both ends saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
@@ -100,75 +83,6 @@ pub(crate) struct Record {
     pub(crate) server: Seen,
     /// Steps whose effect did not come in time.
     pub(crate) stuck: Vec<usize>,
-}
-
-impl fmt::Display for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.bytes.len().min(160);
-        write!(f, "{} bytes \"{}\"", self.bytes.len(), self.bytes[..shown].escape_ascii())?;
-        write!(f, "{}, then {:?}", if shown < self.bytes.len() { "..." } else { "" }, self.ends)
-    }
-}
-
-/// One end of the connection.
-struct Peer {
-    stream: Option<TcpStream>,
-    sent: usize,
-    seen: Seen,
-}
-
-impl Peer {
-    fn new(stream: TcpStream) -> Self {
-        stream.set_nonblocking(true).expect("a living socket");
-        stream.set_nodelay(true).expect("a living socket");
-        Self { stream: Some(stream), sent: 0, seen: Seen::default() }
-    }
-
-    /// Reads what is there, and notes an end.
-    fn look(&mut self) {
-        let Some(stream) = &mut self.stream else { return };
-        let mut buffer = [0; 64 * 1024];
-        while self.seen.ends.is_empty() {
-            match stream.read(&mut buffer) {
-                Ok(0) => self.seen.ends.push(End::Fin),
-                Ok(n) => self.seen.bytes.extend_from_slice(&buffer[..n]),
-                Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => self.seen.ends.push(End::Reset),
-            }
-        }
-        // A reset that follows a FIN is not told by reading.
-        if stream.take_error().is_ok_and(|error| error.is_some()) {
-            self.note_reset();
-        }
-    }
-
-    fn note_reset(&mut self) {
-        if self.seen.ends.last() != Some(&End::Reset) {
-            self.seen.ends.push(End::Reset);
-        }
-    }
-
-    fn write(&mut self, mut bytes: &[u8], mut meanwhile: impl FnMut()) {
-        self.sent += bytes.len();
-        while !bytes.is_empty() {
-            let Some(stream) = &mut self.stream else { return };
-            match stream.write(bytes) {
-                Ok(n) => bytes = &bytes[n..],
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    meanwhile();
-                    sleep(Duration::from_micros(200));
-                }
-                // Sooner or later than without the agent: what counts is that it is seen.
-                Err(_) => return self.note_reset(),
-            }
-        }
-    }
-
-    fn has_something(&self) -> bool {
-        self.stream.as_ref().is_none_or(
-            |stream| !matches!(stream.peek(&mut [0]), Err(e) if e.kind() == ErrorKind::WouldBlock),
-        )
-    }
 }
 
 /// A connection from `client` to `listener`, which nobody else accepts from.
@@ -211,44 +125,33 @@ impl Wire {
             Side::Server => (&mut self.server, &mut self.client),
         };
         match act {
-            Act::Send(bytes) => own.write(bytes, || other.look()),
+            Act::Send(bytes) => own.write(bytes, || {
+                other.look();
+            }),
             Act::Post(bytes) => own.write(bytes, || ()),
-            Act::Drip(bytes, n) => {
-                for piece in bytes.chunks(*n) {
-                    own.write(piece, || other.look());
-                    sleep(Duration::from_millis(1));
-                }
-            }
+            Act::Drip(bytes, n) => own.drip(bytes, *n, || {
+                other.look();
+            }),
             Act::Let => return self.wait_lying(*side),
-            Act::Finish => {
-                let _ = own.stream.as_ref().map(|stream| stream.shutdown(Shutdown::Write));
-            }
-            Act::Reset => {
-                let _ = own.stream.as_ref().map(|s| SockRef::from(s).set_linger(Some(Duration::ZERO)));
-                own.stream = None;
-            }
-            Act::Close => own.stream = None,
+            Act::Finish => own.finish(),
+            Act::Reset => own.reset(),
+            Act::Close => own.close(),
             Act::Sleep(time) => {
                 sleep(*time);
                 return true;
             }
         }
-        let sent = own.sent;
-        let side = *side;
-        let other = move |wire: &Self| match side {
-            Side::Client => {
-                (wire.server.seen.bytes.len(), wire.server.seen.ends.len(), wire.server.stream.is_none())
-            }
-            Side::Server => {
-                (wire.client.seen.bytes.len(), wire.client.seen.ends.len(), wire.client.stream.is_none())
-            }
-        };
+        let (sent, side) = (own.sent(), *side);
         let only_end = matches!(act, Act::Finish | Act::Close | Act::Reset);
+        let has_come = move |other: &Peer| {
+            let Seen { bytes, ends } = other.seen();
+            other.is_closed() || !ends.is_empty() || !only_end && bytes.len() >= sent
+        };
         match act {
             Act::Post(_) => true,
-            _ => self.wait(move |wire| match other(wire) {
-                (_, _, true) => true,
-                (bytes, ends, _) => ends > 0 || !only_end && bytes >= sent,
+            _ => self.wait(move |wire| match side {
+                Side::Client => has_come(&wire.server),
+                Side::Server => has_come(&wire.client),
             }),
         }
     }
@@ -283,8 +186,8 @@ impl Wire {
 
     fn record(&self) -> Record {
         Record {
-            client: self.client.seen.clone(),
-            server: self.server.seen.clone(),
+            client: self.client.seen().clone(),
+            server: self.server.seen().clone(),
             stuck: self.stuck.clone(),
         }
     }
