@@ -102,14 +102,14 @@ pub(super) fn all() -> Vec<Row> {
 
 /// Named after connections and the streams at a time on each.
 fn http2() -> Vec<Row> {
-    use Goal::{CostsLess, OfBestProxy};
+    use Goal::{AddsLess, CostsLess, OfBestProxy};
     let both = &[OfBestProxy(1.3), CostsLess];
     let get = |connections, streams, path| streams_of(connections, streams, Asked::Get { path, key: None });
     let grpc = |connections, streams| streams_of(connections, streams, Asked::Unary);
     let messages = |connections, streams| Load::Messages { connections, streams };
     let keyed = streams_of(16, 16, Asked::Get { path: "/", key: Some(KEY) });
     vec![
-        row("h2-1x1-128", get(1, 1, "/"), &[CostsLess]),
+        row("h2-1x1-128", get(1, 1, "/"), &[AddsLess, CostsLess]),
         row("h2-1x16-128", get(1, 16, "/"), &[CostsLess]),
         row("h2-16x1-128", get(16, 1, "/"), both),
         row("h2-16x16-128", get(16, 16, "/"), both),
@@ -118,6 +118,7 @@ fn http2() -> Vec<Row> {
         row("h2-16x1-64k", get(16, 1, "/64k"), both),
         row("h2-16x16-64k", get(16, 16, "/64k"), both),
         row("h2-keyed-16x16-128", keyed, &[CostsLess]),
+        row("grpc-unary-1x1", grpc(1, 1), &[AddsLess, CostsLess]),
         row("grpc-unary-16x1", grpc(16, 1), both),
         row("grpc-unary-16x16", grpc(16, 16), both),
         row("grpc-stream-16x1", messages(16, 1), both),

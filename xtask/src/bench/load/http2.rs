@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use byway_tests::{Pod, Scratch};
 use serde::Deserialize;
 
-use super::{Done, finish};
+use super::{super::stats::median, Done, finish};
 use crate::workspace;
 
 /// What each stream asks.
@@ -55,11 +55,24 @@ pub(super) fn streams(
             command.arg(format!("http://{grpc}/bench.Echo/Unary"));
         }
     }
+    // Each request in a file: cheap where they come one by one, and what it prints has no median.
+    let times = (connections * streams == 1).then(|| scratch.path().join("times"));
+    if let Some(times) = &times {
+        command.arg("--log-file").arg(times);
+    }
     let log = finish("h2load", &mut command, time)?;
     let said = Said::read(&log).with_context(|| format!("h2load said:\n{log}"))?;
     ensure!(said.failed * 1000 <= said.requests, "{} requests failed:\n{log}", said.failed);
-    // The median is not among what it prints.
-    Ok(Done { amount: said.requests as f64, seconds: said.seconds, p50: 0.0 })
+    let p50 = match times {
+        Some(times) => median(took(&fs::read_to_string(times)?)),
+        None => 0.0,
+    };
+    Ok(Done { amount: said.requests as f64, seconds: said.seconds, p50 })
+}
+
+/// Microseconds of each request: the third column of what h2load logs.
+fn took(times: &str) -> impl Iterator<Item = f64> {
+    times.lines().filter_map(|line| line.split('\t').nth(2)?.parse().ok())
 }
 
 struct Said {
@@ -133,7 +146,13 @@ pub(in super::super) fn who_of_grpc(
 
 #[cfg(test)]
 mod tests {
-    use super::Said;
+    use super::{Said, took};
+
+    #[test]
+    fn the_time_of_each_request_is_read() {
+        let times = "1764489600000000\t200\t312\n1764489600000312\t200\t98\n";
+        assert_eq!(took(times).collect::<Vec<_>>(), [312.0, 98.0]);
+    }
 
     #[test]
     fn what_h2load_says_is_read() {
