@@ -22,13 +22,13 @@ mod turn;
 
 use core::ptr::read_volatile as read;
 
-use aya_ebpf::{helpers::bpf_ktime_get_ns, programs::TcContext};
+use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::map, maps::PerCpuArray, programs::TcContext};
 use byway_abi::{
     CLOSED,
     direct::{BEAT, Event, MAX_FRAME},
 };
 
-use crate::maps::{HEARTBEAT, SCRATCH};
+use crate::maps::HEARTBEAT;
 use packet::Packet;
 use scan::Head;
 
@@ -41,12 +41,15 @@ const DROP: i32 = 2;
 
 /// Where one packet is worked on: of this processor, and of nobody else before the programs end.
 #[repr(C)]
-pub(crate) struct Scratch {
+struct Scratch {
     packet: Packet,
     head: Head,
     event: Event,
     frame: [u8; MAX_FRAME],
 }
+
+#[map]
+static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 
 /// In the packet's control block: the next program is to look at it.
 const MARKED: u32 = 0xb1a9_1001;

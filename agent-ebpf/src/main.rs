@@ -8,7 +8,7 @@
 //! - [`observe`]: copies what comes on connections that were open before (`classifier`, per interface, while there
 //!   are such connections).
 //!
-//! All of them share the maps of [`maps`]; their layouts are in `byway-abi`. The agent loads the object once, and the
+//! They share the maps of [`maps`]; their layouts are in `byway-abi`. The agent loads the object once, and the
 //! `steer` and `observe` programs anew for each target with constants of their own in `.rodata`.
 #![no_std]
 #![no_main]
@@ -21,6 +21,7 @@ mod maps;
 mod observe;
 mod origin;
 mod steer;
+mod target;
 
 /// An atomic add to a value of a map.
 #[inline(always)]

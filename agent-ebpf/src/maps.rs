@@ -1,4 +1,5 @@
-//! Every map, once. Nothing is pinned: the maps live as long as the agent, its programs and who reads them.
+//! Every map, once, but for the scratch of `direct`, whose value is nobody else's. Nothing is pinned: the maps live as
+//! long as the agent, its programs and who reads them.
 //!
 //! Maps that only userspace uses are declared here too, so that one object says all there is.
 
@@ -13,8 +14,6 @@ use byway_abi::{
     Origin, Packet, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord,
     direct::{Answer, Conn, Filter, MAX_CONNS, MAX_KEYS, MAX_ORIGINS},
 };
-
-use crate::direct::Scratch;
 
 #[map]
 pub(crate) static BYWAY_AGENT: Array<AgentInfo> = Array::with_max_entries(1, 0);
@@ -67,7 +66,5 @@ pub(crate) static FILTER: Array<Filter> = Array::with_max_entries(1, BPF_F_MMAPA
 /// Some 200 full packets; what does not fit goes on to the app.
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
-#[map]
-pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 #[btf_map]
 pub(crate) static ORIGIN: SkStorage<Origin> = SkStorage::new();

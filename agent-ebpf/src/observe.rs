@@ -13,7 +13,7 @@ use byway_abi::{DialKey, MAPPED, MAX_COPY, Packet};
 use crate::{
     add,
     maps::{OLD, PACKET, PACKETS, TGT_COUNTERS},
-    steer::NS,
+    target::NS,
 };
 
 /// Bytes before the IP header on this interface.

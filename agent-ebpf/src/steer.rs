@@ -18,11 +18,12 @@ use aya_ebpf::{
 use aya_log_ebpf::warn;
 use byway_abi::{Addr, CLOSED, DIRECT, DialKey, ListenKey, MAPPED, MAX_WORKERS, PortKey, Steer};
 
-use crate::maps::{CONNS, DIALS, HEARTBEAT, LISTENERS, LISTENING, PORTS, STEERED, TURNS};
+use crate::{
+    maps::{CONNS, DIALS, HEARTBEAT, LISTENERS, LISTENING, PORTS, STEERED, TURNS},
+    target::NS,
+};
 
-// Constants of the target. They lie in frozen .rodata, so the verifier knows them and prunes dead branches.
-#[unsafe(no_mangle)]
-pub(crate) static NS: Global<u64> = Global::new(0);
+// More constants of the target. They lie in frozen .rodata, so the verifier knows them and prunes dead branches.
 #[unsafe(no_mangle)]
 static SLOT: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]

@@ -12,11 +12,11 @@ use aya_ebpf::{
 use byway_abi::direct::{Answer, CLONE_PORTS, Conn, MARK_APP, MARK_ASK, MARK_CLONE, MAX_ANSWER, flag, state};
 
 use super::{
-    NEXT,
+    NEXT, SCRATCH,
     packet::{FIN, Packet, RST, Way, change_port, is_behind},
     pass_on, unmark,
 };
-use crate::maps::{ANSWERS, CONNS, SCRATCH};
+use crate::maps::{ANSWERS, CONNS};
 
 #[classifier]
 fn byway_egress(ctx: TcContext) -> i32 {

@@ -15,14 +15,14 @@ use aya_ebpf::{
 use byway_abi::direct::{Conn, Event, MARK_ASK, MAX_FRAME, MAX_SCAN, Reason, Socket, flag, state};
 
 use super::{
-    DROP, NEXT, Scratch, is_taken_care_of,
+    DROP, NEXT, SCRATCH, Scratch, is_taken_care_of,
     packet::{FIN, Packet, is_behind},
     passed_on,
     scan::{self, Found},
 };
 use crate::{
     add,
-    maps::{CONNS, EVENTS, SCRATCH, TGT_COUNTERS},
+    maps::{CONNS, EVENTS, TGT_COUNTERS},
 };
 
 macro_rules! offsets {

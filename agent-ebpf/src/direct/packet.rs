@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use byway_abi::{DialKey, MAPPED};
 
-use crate::steer::NS;
+use crate::target::NS;
 
 /// Bytes before the IP header on this interface.
 #[unsafe(no_mangle)]

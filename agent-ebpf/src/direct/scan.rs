@@ -19,7 +19,7 @@ use core::{
 use aya_ebpf::helpers::bpf_loop;
 use byway_abi::direct::{MAX_SCAN, Reason, look, name_hash, salt};
 
-use crate::maps::{FILTER, SCRATCH};
+use crate::{direct::SCRATCH, maps::FILTER};
 pub(super) use head::{Head, Scanned};
 use head::{ODD, Scan, byte, byte_of, forget, half, opaque, start_of, word, word_within};
 use keys::find_keys;

@@ -12,7 +12,10 @@ use super::{
     head::{BY, KEY, Scan, byte_of, byte_of8k, forget, opaque, start_of, word_within},
     words::{ONES, TOPS},
 };
-use crate::maps::{FILTER, KEYS, SCRATCH};
+use crate::{
+    direct::SCRATCH,
+    maps::{FILTER, KEYS},
+};
 
 /// Whether a key may stand between `from` and `to`; with `only_by` only where the letters `by` of `byway-key` do.
 #[unsafe(no_mangle)]
