@@ -19,7 +19,7 @@ use std::collections::HashMap;
 
 use byway_api::{CompiledMatch, Key, key::tokens};
 
-use crate::{Carrier, NearMiss, RequestHead, carried_key, carriers, near_miss};
+use crate::{Carrier, RequestHead, carried_key, carriers};
 
 mod sources;
 #[cfg(test)]
@@ -206,12 +206,6 @@ impl RouteTable {
             }
         }
         losers
-    }
-
-    /// For a request that went to the app: what came closest to a route, in one line. Not for the hot path.
-    #[must_use]
-    pub fn near_miss(&self, head: &RequestHead<'_, '_>) -> Option<NearMiss> {
-        near_miss::find(self, head)
     }
 
     /// All keys.

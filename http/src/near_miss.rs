@@ -107,7 +107,15 @@ impl fmt::Display for NearMiss {
     }
 }
 
-pub(crate) fn find(table: &RouteTable, head: &RequestHead<'_, '_>) -> Option<NearMiss> {
+impl RouteTable {
+    /// For a request that went to the app: what came closest to a route, in one line. Not for the hot path.
+    #[must_use]
+    pub fn near_miss(&self, head: &RequestHead<'_, '_>) -> Option<NearMiss> {
+        find(self, head)
+    }
+}
+
+fn find(table: &RouteTable, head: &RequestHead<'_, '_>) -> Option<NearMiss> {
     let carried = carried_key(head.headers);
     if let Some(carried) = &carried
         && let Some(route) = table.of_key(carried.key.as_bytes()).first()

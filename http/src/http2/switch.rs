@@ -22,6 +22,7 @@ mod drain;
 mod ends;
 mod flow;
 mod home;
+mod inlet;
 mod line;
 mod out;
 mod pump;
@@ -97,7 +98,7 @@ impl Scratch {
 /// One connection of a client, with all that belongs to it.
 #[derive(Debug, Default)]
 pub struct Switch {
-    from_client: client::Inlet,
+    from_client: inlet::Inlet,
     from_home: home::Inlet,
     to_client: Out,
     to_home: Out,
@@ -182,7 +183,7 @@ impl Switch {
     #[must_use]
     pub fn upgraded(marks: bool, settings: &[u8], mark: Option<Box<[u8]>>) -> Self {
         let mut switch = Self {
-            from_client: client::Inlet::at_preface(),
+            from_client: inlet::Inlet::at_preface(),
             from_home: home::Inlet::that_speaks_first(marks),
             highest: 1,
             highest_home: 1,

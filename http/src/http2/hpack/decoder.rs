@@ -3,8 +3,7 @@
 use super::{
     Form, huffman,
     mirror::{Mirror, Name},
-    statics,
-    table::{Entry, Table},
+    table::{Entry, Place, Table},
 };
 use crate::http2::fields::Fields;
 
@@ -102,26 +101,7 @@ impl Decoder {
     }
 
     fn place(&self, index: usize) -> Result<Place, Broken> {
-        match index {
-            0 => Err(Broken),
-            1..=statics::LEN => Ok(Place::Static(index)),
-            _ => self.table.get(index).cloned().map(Place::Entry).ok_or(Broken),
-        }
-    }
-}
-
-/// What an index means.
-pub(super) enum Place {
-    Static(usize),
-    Entry(Entry),
-}
-
-impl Place {
-    pub(super) fn both(&self) -> (&[u8], &[u8]) {
-        match self {
-            Self::Static(index) => statics::entry(*index),
-            Self::Entry(entry) => (entry.name(), entry.value()),
-        }
+        self.table.place(index).ok_or(Broken)
     }
 }
 

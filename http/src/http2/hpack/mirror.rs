@@ -5,9 +5,8 @@
 
 use super::{
     Form,
-    decoder::Place,
     encode::{self, integer},
-    table::{Entry, Sizes, Table},
+    table::{Entry, Place, Sizes, Table},
 };
 
 #[derive(Debug)]

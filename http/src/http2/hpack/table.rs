@@ -1,4 +1,4 @@
-//! The dynamic table (RFC 7541, 2.3.2), which can tell how it was before the block under way.
+//! The dynamic table (RFC 7541, 2.3.2) behind the static one, which can tell how it was before the block under way.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -35,6 +35,21 @@ impl Entry {
 
     fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.bytes, &other.bytes)
+    }
+}
+
+/// What an index means.
+pub(super) enum Place {
+    Static(usize),
+    Entry(Entry),
+}
+
+impl Place {
+    pub(super) fn both(&self) -> (&[u8], &[u8]) {
+        match self {
+            Self::Static(index) => statics::entry(*index),
+            Self::Entry(entry) => (entry.name(), entry.value()),
+        }
     }
 }
 
@@ -127,9 +142,13 @@ impl Table {
         }
     }
 
-    /// The entry of an index behind the static table's.
-    pub(super) fn get(&self, index: usize) -> Option<&Entry> {
-        self.entries.get(index.checked_sub(statics::LEN + 1)?)
+    /// What an index means: indices of the static table come first (RFC 7541, 2.3.3).
+    pub(super) fn place(&self, index: usize) -> Option<Place> {
+        match index {
+            0 => None,
+            1..=statics::LEN => Some(Place::Static(index)),
+            _ => self.entries.get(index - statics::LEN - 1).cloned().map(Place::Entry),
+        }
     }
 
     /// The index of an entry, if it is here.

@@ -85,8 +85,8 @@ proptest! {
         ], 0..12), 1..8),
     ) {
         let (mut table, mut before) = (Table::default(), Table::default());
-        let same = |a: &Table, b: &Table| (62..100).all(|i| match (a.get(i), b.get(i)) {
-            (Some(a), Some(b)) => a.name() == b.name() && a.value() == b.value(),
+        let same = |a: &Table, b: &Table| (62..100).all(|i| match (a.place(i), b.place(i)) {
+            (Some(a), Some(b)) => a.both() == b.both(),
             (a, b) => a.is_none() && b.is_none(),
         });
         table.resize(600);

@@ -3,7 +3,10 @@
 //! One that is slow is not waited for without an end: home may have its own limit for a client that begins a block and
 //! says no more. So home is shown what has come of it, and gets the rest as it comes; the stream is home's then.
 
-use super::{Asked, Home, Scratch, Step, Stream, Switch, client::Reading};
+use super::{
+    Asked, Home, Scratch, Step, Stream, Switch,
+    inlet::{Block, Reading, Slow},
+};
 use crate::http2::{
     frame::{self, Head, flag, kind},
     hpack::Decoder,
@@ -14,32 +17,6 @@ pub(super) const MOST_BLOCK: usize = 512 * 1024;
 /// What home is told of a block that cannot be decoded, and that it would decode by another table: an index that is
 /// never any (RFC 7541, 6.1).
 const UNDECODABLE: &[u8] = &[0x80];
-
-/// A block that is not whole yet.
-#[derive(Debug)]
-pub(super) struct Block {
-    pub(super) stream: u32,
-    ended: bool,
-    priority: Vec<u8>,
-    fragments: Vec<u8>,
-    /// Its frames as they came, as far as home does not have them.
-    pub(super) raw: Vec<u8>,
-}
-
-impl Block {
-    pub(super) fn len(&self) -> usize {
-        self.raw.len().max(self.fragments.len())
-    }
-}
-
-/// A block that took too long, and of which home knows.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Slow {
-    /// Home gets its bytes as they come. Otherwise it has been told that a block has begun, and gets it encoded anew.
-    is_raw: bool,
-    /// It is the head of a request.
-    is_request: bool,
-}
 
 impl Switch {
     /// A fragment of a block.

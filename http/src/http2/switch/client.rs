@@ -2,55 +2,14 @@
 
 use super::{
     Input, Scratch, Step, Stream, Switch,
-    block::{Block, MOST_BLOCK, Slow},
+    block::MOST_BLOCK,
+    inlet::{Inlet, Reading},
 };
 use crate::detect::PREFACE;
-use crate::http2::frame::{self, Head, Walker, flag, kind, whole};
+use crate::http2::frame::{self, Head, flag, kind, whole};
 
 /// Longest frame beside those of blocks and bodies that is looked at.
 const MOST_FRAME: usize = 64 * 1024;
-
-#[derive(Debug, Default)]
-pub(super) struct Inlet {
-    walker: Walker,
-    pub(super) reading: Reading,
-    /// Of a frame that is not whole yet.
-    pub(super) held: Vec<u8>,
-    /// A block that is not whole yet.
-    pub(super) block: Option<Block>,
-    /// That block, of which home has what has come of it.
-    pub(super) slow: Option<Slow>,
-}
-
-/// What comes next.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Reading {
-    #[default]
-    Head,
-    /// So much of the preface, behind an upgrade. It goes on as it comes.
-    Preface(usize),
-    /// So much goes on as it comes.
-    Pass(usize),
-    /// So much is for nobody.
-    Drop(usize),
-    /// A frame that is looked at when it is whole.
-    Whole(Head),
-    /// The length of the padding of a body.
-    Padding(Head),
-    /// Of the body of a stream that is away.
-    Body { stream: u32, left: usize, padding: usize, ended: bool },
-}
-
-impl Inlet {
-    pub(super) fn at_preface() -> Self {
-        Self { reading: Reading::Preface(PREFACE.len()), ..Self::default() }
-    }
-
-    /// Nothing that goes home as it comes is under way.
-    pub(super) const fn is_between(&self) -> bool {
-        !matches!(self.reading, Reading::Pass(_) | Reading::Preface(_)) && self.slow.is_none()
-    }
-}
 
 impl Switch {
     /// Takes bytes of the client, up to the next request that is to be decided.
