@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     contact::{Contact, pauses},
-    source::{Object, version_of},
+    node_routes::{Object, version_of},
 };
 
 #[cfg(test)]

@@ -21,10 +21,11 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::{
+    attach::{AttachError, Attacher, Attachment},
     observer::Observer,
     snapshot::{Leg, Preview, Snapshot},
     source::{BadDocument, Document, UnreadableTarget},
-    target::{AttachError, Attacher, Attachment, Counter, Processes, Target},
+    target::{Counter, Processes, Target},
 };
 pub(crate) use bounds::bounded;
 use old::Old;

@@ -16,9 +16,9 @@ use socket2::{Domain, Socket, Type};
 use tokio::{net::TcpStream, time::sleep};
 
 use crate::{
+    address::mapped,
     admission::{Admission, is_exhausted},
     stream::Stream,
-    tables::mapped,
     target::Target,
 };
 

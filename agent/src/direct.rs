@@ -45,7 +45,7 @@ use crate::{
     target::Target,
 };
 use filter::Filters;
-pub(crate) use hooks::{Hooks, HooksError};
+pub(crate) use hooks::Hooks;
 pub(crate) use taker::start;
 
 /// A connection that was taken over, on its way to a worker.

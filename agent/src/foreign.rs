@@ -23,9 +23,10 @@ use socket2::SockRef;
 
 use crate::{
     kernel::{Node, SteerConstants, Template, sys::netns_cookie},
+    sock_diag::listening,
     sys,
     tables::{Slot, Tables},
-    target::{Netns, listening::listening},
+    target::Netns,
 };
 
 /// A heartbeat that tells nothing: whether the other program hangs is not looked at.

@@ -10,7 +10,7 @@ pub(crate) mod sys;
 mod template;
 
 pub(crate) use btf::{Offsets, OptionBits};
-pub(crate) use hook::{Hook, HookError, Sight, follow_all};
+pub(crate) use hook::{FollowError, Hook, HookError, Sight, follow_all};
 pub(crate) use node::{Node, NodeError, Steps};
 #[cfg(test)]
 pub(crate) use template::Way;

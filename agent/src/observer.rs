@@ -20,7 +20,8 @@ use nix::poll::{PollFd, PollFlags, poll};
 mod follower;
 
 use crate::{
-    tables::{route_counter as counter, unix_ms, unmapped},
+    address::unmapped,
+    tables::{route_counter as counter, unix_ms},
     target::{Counter, Target},
 };
 use follower::{Follower, Packet as Copied};

@@ -14,8 +14,6 @@ use serde_json::Value;
 
 use crate::{admin::Metrics, args::ServeArgs};
 use file::FileSource;
-#[cfg(feature = "kubernetes")]
-pub(crate) use object::{Object, version_of};
 
 /// A source of documents.
 pub(crate) enum Source {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::{
     admission::{Admission, Memory},
     args::ServeArgs,
+    attach::Attacher,
     control::Control,
     direct::{
         self, Direct,
@@ -19,7 +20,6 @@ use crate::{
     kernel::{Node, NodeError, Template},
     observer::Observer,
     tables::Tables,
-    target::Attacher,
     worker::Workers,
 };
 

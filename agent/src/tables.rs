@@ -1,6 +1,5 @@
 //! The BPF maps. The only module that writes them.
 
-mod address;
 mod direct;
 mod listening;
 
@@ -23,9 +22,10 @@ use byway_abi::{
     maps,
 };
 
-pub(crate) use address::{mapped, unmapped};
-
-use crate::kernel::sys::{PerCpuCounters, RawMap, Shared, monotonic_ns};
+use crate::{
+    address::mapped,
+    kernel::sys::{PerCpuCounters, RawMap, Shared, monotonic_ns},
+};
 
 /// Every map that the agent writes.
 pub(crate) struct Tables {

@@ -1,10 +1,6 @@
 //! A steered pod: its namespace, the agent's listeners in it, and its routes.
 
-mod attach;
-mod detach;
-pub(crate) mod established;
-mod listener;
-pub(crate) mod listening;
+pub(crate) mod listener;
 mod netns;
 mod patience;
 mod processes;
@@ -23,9 +19,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-pub(crate) use attach::{AttachError, Attacher, Attachment};
-pub(crate) use listening::Listening;
-pub(crate) use netns::Netns;
+pub(crate) use netns::{Netns, NetnsError, NetnsId};
 use patience::Patience;
 pub(crate) use processes::Processes;
 
@@ -64,11 +58,26 @@ pub(crate) enum Phase {
 }
 
 impl Target {
+    /// A target that accepts, and has no routes yet.
+    pub(crate) fn new(
+        name: String,
+        slot: Slot,
+        netns: Netns,
+        ns: u64,
+        dial_port: u16,
+        tables: Arc<Tables>,
+    ) -> Self {
+        let phase = watch::Sender::new(Phase::Accepting);
+        let (routes, patience, http2) = (ArcSwap::default(), ArcSwap::default(), Mutex::default());
+        Self { name, slot, netns, ns, dial_port, routes, tables, phase, patience, http2 }
+    }
+
     pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
     }
 
-    fn advance(&self, phase: Phase) {
+    /// Goes on to a phase, if it is a later one.
+    pub(crate) fn advance(&self, phase: Phase) {
         self.phase.send_if_modified(|now| {
             let forward = phase > *now;
             *now = phase.max(*now);

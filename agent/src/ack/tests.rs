@@ -3,7 +3,7 @@
 use byway_api::{Instance, NodeRoutesStatus, RouteStatus};
 
 use super::{Wanted, Written};
-use crate::source::Object;
+use crate::node_routes::Object;
 
 fn status(revision: &str) -> NodeRoutesStatus {
     let preview = RouteStatus {

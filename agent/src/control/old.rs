@@ -18,14 +18,13 @@ use std::{
 use byway_abi::{DialKey, direct::Conn, maps};
 
 use crate::{
+    attach::Attacher,
     inspect,
     kernel::{Hook, HookError, Sight, sys::RawMap},
     observer::Observer,
+    sock_diag::{Established, established},
     tables::Tables,
-    target::{
-        Attacher, Counter, Target,
-        established::{Established, established},
-    },
+    target::{Counter, Target},
 };
 
 /// After a change: a connection counts once it was seen twice, and a handshake that was under way ends some time.

@@ -17,10 +17,10 @@ use byway_abi::{
 use socket2::{Domain, Socket, TcpKeepalive, Type};
 
 use crate::{
+    address::unmapped,
     kernel::{OptionBits, sys::monotonic_ns},
     stream::reset_at_death,
     sys::{move_up, set_tcp},
-    tables::unmapped,
     target::Netns,
 };
 

@@ -24,10 +24,7 @@ use super::{
     idle::{Owes, is_quiet, owed},
     judge::{Judgement, judge},
 };
-use crate::{
-    tables::{route_counter, unmapped},
-    target::Counter,
-};
+use crate::{address::unmapped, tables::route_counter, target::Counter};
 
 /// As `forward::exchange`: a head that takes longer goes to the app as it is, and what the app owes by then is missed.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -6,23 +6,10 @@ use std::{
 };
 
 use crate::{
-    kernel::{self, Steps, Template, TemplateError},
+    kernel::{self, FollowError, Steps, Template},
     sys,
     target::Netns,
 };
-
-/// Why connections to a target cannot be direct.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum HooksError {
-    #[error(transparent)]
-    Program(#[from] TemplateError),
-    #[error("the pod has no interface but the loopback one")]
-    NoInterface,
-    #[error(
-        "the kernel refused a program at an interface, or a packet socket: {0}; that needs kernel 6.6, CAP_NET_ADMIN and CAP_NET_RAW"
-    )]
-    Io(#[from] io::Error),
-}
 
 /// Dropping it detaches the programs: held by the target, and by each connection that was taken over, whose packets they
 /// change.
@@ -39,15 +26,12 @@ impl Hooks {
         netns: &Netns,
         ns: u64,
         slot: u32,
-    ) -> Result<Self, HooksError> {
+    ) -> Result<Self, FollowError> {
         let made = netns.run(|| {
             let links = kernel::follow_all(template, steps, ns, slot);
             Ok(links.and_then(|links| Ok((links, sys::packet_socket()?))))
         })?;
         let (links, packets) = made?;
-        if links.is_empty() {
-            return Err(HooksError::NoInterface);
-        }
         Ok(Self { _links: links, packets })
     }
 

@@ -33,6 +33,19 @@ pub(crate) enum HookError {
     Io(#[from] io::Error),
 }
 
+/// Why connections of a namespace cannot be followed straight to their app.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FollowError {
+    #[error(transparent)]
+    Program(#[from] TemplateError),
+    #[error("the pod has no interface but the loopback one")]
+    NoInterface,
+    #[error(
+        "the kernel refused a program at an interface, or a packet socket: {0}; that needs kernel 6.6, CAP_NET_ADMIN and CAP_NET_RAW"
+    )]
+    Io(#[from] io::Error),
+}
+
 /// An attached observer. Dropping it detaches it; to be dropped in the namespace that it was made in.
 pub(crate) enum Hook {
     /// Closing it detaches the program.
@@ -133,7 +146,7 @@ pub(crate) fn follow_all(
     steps: &Steps,
     ns: u64,
     slot: u32,
-) -> Result<Vec<OwnedFd>, crate::direct::HooksError> {
+) -> Result<Vec<OwnedFd>, FollowError> {
     let mut links = Vec::new();
     for interface in interfaces()?.iter().filter(|it| !it.is_loopback) {
         let index = if_nametoindex(interface.name.as_str()).map_err(io::Error::from)?;
@@ -146,7 +159,7 @@ pub(crate) fn follow_all(
             }
         }
     }
-    Ok(links)
+    if links.is_empty() { Err(FollowError::NoInterface) } else { Ok(links) }
 }
 
 fn filter(

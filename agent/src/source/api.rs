@@ -20,12 +20,13 @@ use kube::{
 use serde_json::Value;
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{BadDocument, Change, Document, object::Follower, object::Object, state::State};
+use super::{BadDocument, Change, Document, object::Follower, state::State};
 use crate::{
     ack::Ack,
     admin::Metrics,
     args::ServeArgs,
     contact::{Contact, connect, pauses},
+    node_routes::Object,
 };
 
 /// Seconds until the server ends a watch, so that a connection that has died silently is noticed.

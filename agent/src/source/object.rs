@@ -2,32 +2,15 @@
 //! without a server.
 
 use byway_api::{NodeRoutes, NodeRoutesStatus, NodeTable, Target};
-use kube::{
-    api::{DynamicObject, ObjectMeta},
-    runtime::watcher::Event,
-};
+use kube::{api::DynamicObject, runtime::watcher::Event};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{BadDocument, Change, Document, UnreadableTarget, check_names};
+use crate::node_routes::{Object, version_of};
 
 #[cfg(test)]
 mod tests;
-
-/// What of the object matters beside its document.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Object {
-    pub(crate) uid: String,
-    pub(crate) generation: Option<i64>,
-    /// `metadata.resourceVersion`, see [`version_of`].
-    pub(crate) version: u64,
-    /// How many lists had been read by then. Versions of different ones tell nothing of their order.
-    pub(crate) list: u64,
-    /// Who may acknowledge.
-    pub(crate) agent_pod_uid: Option<String>,
-    /// What was acknowledged last, by whomever; none if it cannot be read.
-    pub(crate) status: Option<NodeRoutesStatus>,
-}
 
 /// Follows one object through a watch.
 pub(super) struct Follower {
@@ -111,11 +94,6 @@ impl Follower {
         }
         Some(table(&spec).and_then(read).map(Change::Document))
     }
-}
-
-/// The order of changes. Kubernetes promises since 1.35 that it is a number; what is none is newer than all.
-pub(crate) fn version_of(metadata: &ObjectMeta) -> u64 {
-    metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(u64::MAX)
 }
 
 fn bad(what: impl std::fmt::Display) -> BadDocument {

@@ -7,8 +7,11 @@ use byway_abi::{
     direct::{Answer, Conn, Filter, flag, state},
 };
 
-use super::{Tables, mapped, port_key, unmapped};
-use crate::kernel::sys::monotonic_ns;
+use super::{Tables, port_key};
+use crate::{
+    address::{mapped, unmapped},
+    kernel::sys::monotonic_ns,
+};
 
 impl Tables {
     /// Has new connections to a steered port go straight to the app, or no longer.

@@ -9,8 +9,8 @@ use std::{
 
 use byway_abi::{Addr, ListenKey, Listeners};
 
-use super::{Tables, mapped};
-use crate::target::Listening;
+use super::Tables;
+use crate::{address::mapped, sock_diag::Listening};
 
 impl Tables {
     /// Has the program record the listeners of a namespace from now on, starting from what `dump` finds.

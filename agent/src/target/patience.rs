@@ -11,11 +11,12 @@ use socket2::{SockRef, TcpKeepalive};
 
 use super::{
     Netns,
-    established::established,
-    listening::{self, Listening},
     netns::{id_at, path_of},
 };
-use crate::sys;
+use crate::{
+    sock_diag::{Listening, established, listening},
+    sys,
+};
 
 /// Of one port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl Patience {
 
 /// Looks at the app's sockets of `ports`. What a port's are that nothing was found of is not in it.
 pub(crate) fn look(netns: &Netns, ports: &[u16]) -> io::Result<HashMap<u16, Patience>> {
-    let (listening, accepted) = netns.run(|| Ok((listening::listening()?, established(ports)?)))?;
+    let (listening, accepted) = netns.run(|| Ok((listening()?, established(ports)?)))?;
     let listeners = listening.iter().filter(|it| ports.contains(&it.port));
     let listeners =
         listeners.map(|Listening { inode, port, .. }| (*inode, Socket { port: *port, is_accepted: false }));

@@ -12,8 +12,8 @@ use netlink_packet_sock_diag::{
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 
-use super::listening::dump;
-use crate::tables::mapped;
+use super::dump;
+use crate::address::mapped;
 
 /// A connection that somebody has accepted.
 #[derive(Clone, Debug)]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Attachment, Phase, listening};
+use super::Attachment;
+use crate::{sock_diag::half_open, target::Phase};
 
 /// A handshake that was steered before the program went still ends at the agent's listener: closing it at an empty
 /// queue reset 350 connections in 20 detaches at 4 ms of round trip, after three seconds none.
@@ -26,15 +27,15 @@ impl Attachment {
         async move {
             // What begins from now on is the app's, and under load there is always some of it.
             sleep(POLL).await;
-            let half_open = || target.netns.run(|| listening::half_open(&ports)).unwrap_or_default();
-            let mut ours = half_open();
+            let under_way = || target.netns.run(|| half_open(&ports)).unwrap_or_default();
+            let mut ours = under_way();
             while begun.elapsed() < HALF_OPEN && target.netns.is_current() {
                 if begun.elapsed() >= SETTLE && ours.is_empty() {
                     break;
                 }
                 sleep(POLL).await;
                 if !ours.is_empty() {
-                    let now = half_open();
+                    let now = under_way();
                     ours.retain(|handshake| now.contains(handshake));
                 }
             }

@@ -2,6 +2,8 @@
 //!
 //! Seeds the map that `tp_btf/inet_sock_set_state` then keeps, and tells a detach when it may close.
 
+mod established;
+
 use std::{collections::HashSet, io, net::IpAddr};
 
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
@@ -11,6 +13,8 @@ use netlink_packet_sock_diag::{
     inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags, nlas::Nla},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
+
+pub(crate) use established::{Established, established};
 
 /// A listening socket.
 #[derive(Clone, Debug)]
@@ -51,7 +55,7 @@ pub(crate) fn half_open(ports: &[u16]) -> io::Result<HashSet<Handshake>> {
 }
 
 /// TCP sockets of the calling thread's namespace.
-pub(super) fn dump(states: &StateFlags, extensions: &ExtensionFlags) -> io::Result<Vec<InetResponse>> {
+fn dump(states: &StateFlags, extensions: &ExtensionFlags) -> io::Result<Vec<InetResponse>> {
     let mut found = Vec::new();
     for (family, socket_id) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
         let (states, extensions) = (states.clone(), extensions.clone());

@@ -1,24 +1,20 @@
 //! From a target in the document to a program in its namespace, in the order that leaves no connection behind:
 //! listeners, what listens already, ports, the workers' accepting, and only then the link.
 
+mod detach;
+
 use std::{
     collections::BTreeMap,
     io,
     net::TcpListener,
     os::fd::{AsFd, OwnedFd},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use byway_abi::{TargetRecord, Text, maps};
 use byway_api::Target as Wanted;
-use tokio::sync::watch;
 
-use super::{
-    Netns, Phase, Processes, Target, listener, listening,
-    netns::{NetnsError, NetnsId},
-};
 use crate::{
     direct::{
         Direct, Hooks,
@@ -26,7 +22,9 @@ use crate::{
     },
     inspect,
     kernel::{Hook, SteerConstants, Template, TemplateError, sys::netns_cookie},
+    sock_diag::listening,
     tables::{Slot, Tables},
+    target::{Netns, NetnsError, NetnsId, Processes, Target, listener},
     worker::Workers,
 };
 
@@ -97,9 +95,9 @@ pub(crate) struct Attachment {
     pub(crate) target: Arc<Target>,
     pub(crate) ports: Vec<u16>,
     /// Loaded, and not attached yet.
-    pub(super) program: Option<OwnedFd>,
+    program: Option<OwnedFd>,
     /// Closing it detaches the program.
-    pub(super) link: Option<OwnedFd>,
+    link: Option<OwnedFd>,
     /// Who takes over connections that go straight to the app; why none do.
     direct: Result<Arc<Direct>, Why>,
     modes: BTreeMap<u16, Mode>,
@@ -141,7 +139,7 @@ impl Attachment {
     }
 
     /// New connections go straight to the app, and are not followed.
-    pub(super) fn stop_following(&mut self) -> io::Result<()> {
+    fn stop_following(&mut self) -> io::Result<()> {
         let target = &self.target;
         let direct = self.modes.iter().filter(|(_, mode)| **mode == Mode::Direct);
         let mut ports = direct.map(|(port, _)| *port);
@@ -185,7 +183,7 @@ impl Attacher {
             Hook::sweep();
             Ok(())
         })?;
-        let found = netns.run(listening::listening)?;
+        let found = netns.run(listening)?;
         let taken = |port: &u16| found.iter().any(|l| l.port == *port) || wanted.ports.contains(port);
         let mut free = own_ports().filter(|port| !taken(port));
         let (own_port, dial_port) = free.next().zip(free.next()).ok_or(AttachError::NoFreePort)?;
@@ -204,7 +202,7 @@ impl Attacher {
         }
         let slot = Slot::take(&self.tables, ns).ok_or(AttachError::TooManyTargets)?;
         self.tables.describe_target(slot.index(), &record(wanted, &netns, ns, own_port))?;
-        self.tables.seed_listening(ns, || netns.run(listening::listening))?;
+        self.tables.seed_listening(ns, || netns.run(listening))?;
         self.tables.change_ports(slot.index(), ns, &wanted.ports, &[])?;
         for (worker, listener) in (0..).zip(&listeners) {
             self.tables.set_listener(slot.index(), worker, listener)?;
@@ -219,18 +217,8 @@ impl Attacher {
         };
         let program = self.template.steer(constants)?;
         let slot_index = slot.index();
-        let target = Arc::new(Target {
-            name: wanted.name.clone(),
-            slot,
-            netns,
-            ns,
-            dial_port,
-            routes: ArcSwap::default(),
-            tables: self.tables.clone(),
-            phase: watch::Sender::new(Phase::Accepting),
-            patience: ArcSwap::default(),
-            http2: Mutex::default(),
-        });
+        let (name, tables) = (wanted.name.clone(), self.tables.clone());
+        let target = Arc::new(Target::new(name, slot, netns, ns, dial_port, tables));
         let taken = self.workers.serve(&target, listeners);
         let direct = self.direct.as_ref().map_err(|why| *why).and_then(|direct| {
             let hooks = Hooks::attach(&self.template, &direct.steps, &target.netns, ns, slot_index);
@@ -257,7 +245,7 @@ impl Attacher {
         if self.tables.listening_len(at.target.ns)? < MANY {
             return Ok(());
         }
-        self.tables.seed_listening(at.target.ns, || at.target.netns.run(listening::listening))
+        self.tables.seed_listening(at.target.ns, || at.target.netns.run(listening))
     }
 
     /// The share of a worker, less an eighth: several CPUs may look at the last free place at once, and with all that
