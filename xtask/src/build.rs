@@ -3,19 +3,18 @@
 //! All are linked statically, so that what is tested is what an image has in it.
 
 use std::env::{self, consts::ARCH};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::{ebpf, image, workspace};
+use crate::programs::{AGENT, CONTROLLER, PROGRAMS, packages};
+use crate::{ebpf, workspace};
 
-/// The node agent.
-pub(crate) const AGENT: &str = "byway-agent";
-/// The controller.
-pub(crate) const CONTROLLER: &str = "byway-controller";
-/// The kubectl plugin.
-pub(crate) const CLI: &str = "byway-cli";
+mod strip;
+
+pub(crate) use strip::stripped;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -27,8 +26,8 @@ pub(crate) struct Args {
 /// `cargo xtask build`.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let folder = match &args.strip {
-        Some(folder) => image::programs(folder)?,
-        None => programs(&image::packages())?,
+        Some(folder) => stripped_programs(folder)?,
+        None => programs(&packages())?,
     };
     println!("{}", folder.display());
     Ok(())
@@ -127,6 +126,17 @@ pub(crate) fn programs_for(target: Target, packages: &[&str]) -> Result<PathBuf>
     ebpf::build()?;
     let packages: Vec<&str> = packages.iter().flat_map(|name| ["-p", name]).collect();
     release_for(target, &packages)
+}
+
+/// Builds all programs, as they are in images, into a folder.
+fn stripped_programs(out: &Path) -> Result<PathBuf> {
+    let target = Target::this()?;
+    let built = programs_for(target, &packages())?;
+    fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    for program in PROGRAMS {
+        stripped(target, &built.join(program.name), out)?;
+    }
+    Ok(out.to_owned())
 }
 
 /// Builds one of the agent's examples in release mode; returns the path of the binary.

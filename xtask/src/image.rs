@@ -3,16 +3,15 @@
 //! Each is one statically linked program and nothing else: no base image, no shell, no library to keep up to date. The
 //! `Containerfile` makes the same ones with an engine.
 
-use std::env::consts::ARCH;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use byway_tests::Image;
 
-use crate::build::Target;
-use crate::{build, workspace};
+use crate::build::{self, Target, stripped};
+use crate::programs::{PROGRAMS, Program, packages};
+use crate::workspace;
 
 mod load;
 #[cfg(test)]
@@ -37,35 +36,6 @@ pub(crate) struct Args {
     cluster: Option<String>,
 }
 
-/// A program in an image of its own.
-struct Program {
-    /// Its package.
-    package: &'static str,
-    /// Its file, which names the image.
-    name: &'static str,
-    /// Who runs it.
-    user: &'static str,
-    /// For whoever looks at the image.
-    title: &'static str,
-}
-
-/// All of them. The `Containerfile` has a target for each.
-const PROGRAMS: &[Program] = &[
-    Program { package: build::AGENT, name: build::AGENT, user: "0:0", title: "Byway node agent" },
-    Program {
-        package: build::CONTROLLER,
-        name: build::CONTROLLER,
-        user: "65532:65532",
-        title: "Byway controller",
-    },
-    Program {
-        package: build::CLI,
-        name: "kubectl-preview",
-        user: "65532:65532",
-        title: "Byway's kubectl plugin",
-    },
-];
-
 /// `cargo xtask image`.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| workspace::target_dir().join("images"));
@@ -80,22 +50,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Makes all for this machine; returns the archives.
 pub(crate) fn make(out: &Path) -> Result<Vec<PathBuf>> {
     make_for(&[Target::this()?], "localhost", out)
-}
-
-/// The packages of all programs that have an image.
-pub(crate) fn packages() -> Vec<&'static str> {
-    PROGRAMS.iter().map(|program| program.package).collect()
-}
-
-/// Builds all programs, as they are in images, into a folder.
-pub(crate) fn programs(out: &Path) -> Result<PathBuf> {
-    let target = Target::this()?;
-    let built = build::programs_for(target, &packages())?;
-    fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
-    for program in PROGRAMS {
-        stripped(target, &built.join(program.name), out)?;
-    }
-    Ok(out.to_owned())
 }
 
 fn make_for(targets: &[Target], registry: &str, out: &Path) -> Result<Vec<PathBuf>> {
@@ -129,33 +83,4 @@ fn archive(program: &Program, built: &[(Target, PathBuf)], registry: &str, out: 
     let archive = out.join(program.name).with_extension("tar");
     Image::write_all(&images, &archive)?;
     Ok(archive)
-}
-
-/// A copy without what only a debugger reads: three quarters of it. Backtraces still name functions.
-fn stripped(target: Target, program: &Path, folder: &Path) -> Result<PathBuf> {
-    ensure!(is_static(program)?, "{} needs libraries, which the image has none of", program.display());
-    let copy = folder.join(program.file_name().context("a program has a name")?);
-    let tool = if target.rust() == ARCH { "strip".to_owned() } else { target.tool("strip") };
-    let status = Command::new(&tool).args(["--strip-debug", "-o"]).arg(&copy).arg(program).status();
-    let status = status.with_context(|| format!("cannot run {tool}, which comes with the linker"))?;
-    ensure!(status.success(), "{tool} failed");
-    Ok(copy)
-}
-
-/// Whether a program asks for no loader of libraries: an ELF file of this machine without `PT_INTERP`.
-fn is_static(program: &Path) -> Result<bool> {
-    const INTERP: usize = 3;
-    let bytes = fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
-    let number = |at: usize, len: usize| {
-        let mut le = [0; 8];
-        le[..len].copy_from_slice(bytes.get(at..at + len)?);
-        Some(u64::from_le_bytes(le) as usize)
-    };
-    ensure!(bytes.starts_with(b"\x7fELF"), "{} is no program", program.display());
-    let interprets = || {
-        let (first, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
-        let mut kinds = (0..count).map(|n| number(first + n * size, 4));
-        Some(kinds.any(|kind| kind == Some(INTERP)))
-    };
-    Ok(!interprets().with_context(|| format!("{} is no program", program.display()))?)
 }

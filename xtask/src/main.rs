@@ -14,6 +14,7 @@ mod ebpf;
 mod extension;
 mod generate;
 mod image;
+mod programs;
 mod progress;
 mod record;
 mod setup;

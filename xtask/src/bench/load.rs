@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::contestant::Protocol;
 use super::servers::LARGE;
+use super::settings::Programs;
 use super::sink::{header, read_head};
-use super::stage::Programs;
 use crate::{signals, workspace};
 
 pub(super) mod http2;

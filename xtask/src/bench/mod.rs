@@ -14,6 +14,7 @@ mod proxies;
 mod report;
 mod rows;
 mod servers;
+mod settings;
 mod sink;
 mod stage;
 mod stats;
@@ -28,7 +29,8 @@ use crate::setup::{self, Group};
 use crate::{build, signals};
 use contestant::Protocol;
 use report::Report;
-use stage::{Programs, Stage};
+use settings::Programs;
+use stage::Stage;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

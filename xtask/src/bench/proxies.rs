@@ -11,7 +11,7 @@ use byway_tests::{Net, Pod, Running, Scratch, eventually};
 
 use super::contestant::{Contestant, Protocol};
 use super::servers;
-use super::stage::{APP_PORT, Programs, SECOND_PORT};
+use super::settings::{APP_PORT, Programs, SECOND_PORT};
 use crate::workspace;
 
 mod http1;

@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 
 use super::contestant::Contestant;
 use super::load::{Asked, Load, Requests};
-use super::stage::{KEY, Stage, Turn};
+use super::settings::KEY;
+use super::stage::{Stage, Turn};
 use crate::progress::Step;
 use crate::signals;
 

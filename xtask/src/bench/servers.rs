@@ -7,7 +7,7 @@ use anyhow::Result;
 use byway_tests::{Pod, Running, Scratch};
 
 use super::contestant::Protocol;
-use super::stage::{APP_DIRECT_PORT, APP_PORT, SECOND_DIRECT_PORT, SECOND_PORT};
+use super::settings::{APP_DIRECT_PORT, APP_PORT, SECOND_DIRECT_PORT, SECOND_PORT};
 use crate::workspace;
 
 /// The size of the large file.

@@ -3,7 +3,6 @@
 //! node would count against the others.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -15,29 +14,12 @@ use super::contestant::{Contestant, Protocol};
 use super::cpu::{self, Spent};
 use super::load::{Done, Load, http2};
 use super::proxies::{self, Proxy};
+use super::settings::{APP_DIRECT_PORT, APP_PORT, KEY, Programs, SECOND_DIRECT_PORT, SECOND_PORT};
 use super::{servers, sink};
 use crate::progress::Step;
 
-/// The steered port of the app.
-pub(super) const APP_PORT: u16 = 8080;
-/// Where proxies reach the app: not steered.
-pub(super) const APP_DIRECT_PORT: u16 = 8081;
-/// The steered port for uploads; for gRPC on a stage of HTTP/2.
-pub(super) const SECOND_PORT: u16 = 8090;
-/// Where proxies reach that.
-pub(super) const SECOND_DIRECT_PORT: u16 = 8091;
 /// What the agent steers.
 const PORTS: [u16; 2] = [APP_PORT, SECOND_PORT];
-/// The preview's key.
-pub(super) const KEY: &str = "bench";
-
-/// Programs that were built or fetched.
-pub(super) struct Programs {
-    pub(super) steer: PathBuf,
-    pub(super) grpc: PathBuf,
-    pub(super) envoy: PathBuf,
-}
-
 /// Dropped from top to bottom: first the processes, then where they ran.
 pub(super) struct Stage<'a> {
     proxies: Vec<(Contestant, Proxy)>,

@@ -5,7 +5,7 @@ use std::path::Path;
 use byway_tests::Scratch;
 
 use super::load::{Place, command, finish};
-use super::{PROGRAMS, is_static};
+use crate::programs::PROGRAMS;
 use crate::workspace;
 
 /// What a program of this name is called with, and how it ended.
@@ -58,12 +58,4 @@ fn the_containerfile_makes_the_same_images() {
     }
     let version = format!("rust:{}-", env!("CARGO_PKG_RUST_VERSION"));
     assert!(text.contains(&version), "it builds with another Rust than the workspace asks for");
-}
-
-#[test]
-fn a_program_that_needs_libraries_is_told_from_one_that_needs_none() {
-    let busybox = byway_tests::find_program("busybox").expect("`cargo xtask setup nodes` installs it");
-    assert!(is_static(&busybox).unwrap());
-    assert!(!is_static(&std::env::current_exe().unwrap()).unwrap());
-    assert!(is_static(&workspace::root().join("Cargo.toml")).is_err());
 }

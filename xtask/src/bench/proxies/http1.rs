@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::super::stage::{APP_DIRECT_PORT, APP_PORT, KEY, SECOND_DIRECT_PORT};
+use super::super::settings::{APP_DIRECT_PORT, APP_PORT, KEY, SECOND_DIRECT_PORT};
 use super::PROXY_PORT;
 
 pub(super) fn haproxy(preview: Ipv4Addr) -> String {

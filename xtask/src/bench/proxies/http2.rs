@@ -4,7 +4,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::super::stage::{APP_DIRECT_PORT, APP_PORT, KEY, SECOND_DIRECT_PORT, SECOND_PORT};
+use super::super::settings::{APP_DIRECT_PORT, APP_PORT, KEY, SECOND_DIRECT_PORT, SECOND_PORT};
 use super::PROXY_PORT;
 
 /// What goes to the servers of gRPC.
