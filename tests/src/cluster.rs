@@ -42,9 +42,9 @@ use anyhow::{Context, Result, ensure};
 
 pub use api_server::ApiServer;
 pub use binaries::{kube_bin, kube_version};
-pub use builder::{ClusterBuilder, ProxyMode};
+pub use builder::ClusterBuilder;
 pub use machine::Machine;
-pub use node::Node;
+pub use node::{Node, ProxyMode};
 
 use crate::{Scratch, find_program};
 use control::ControlPlane;

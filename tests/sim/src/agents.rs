@@ -17,11 +17,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Semaphore, mpsc};
 
-mod word;
-
-pub use word::{Agent, Because};
-
-use crate::sim::{Happened, Shared};
+use crate::shared::{Happened, Shared};
+use crate::word;
 
 /// Writes under way at a time.
 const WRITES: usize = 64;

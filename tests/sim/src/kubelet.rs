@@ -16,17 +16,13 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Semaphore, mpsc};
 
-mod manner;
 mod next;
 mod picture;
-mod view;
 
-pub(crate) use manner::Rules;
-pub use manner::{Does, Pods};
 use next::{Step, next};
-pub(crate) use view::PodView;
 
-use crate::sim::{Happened, Shared};
+use crate::pod::PodView;
+use crate::shared::{Happened, Shared};
 
 /// Writes under way at a time.
 const WRITES: usize = 64;

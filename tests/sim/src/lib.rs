@@ -27,15 +27,20 @@ mod agents;
 mod controller;
 
 mod kubelet;
+mod manner;
 mod nodes;
 mod objects;
+mod pod;
 mod proxy;
 mod runtime;
+mod shared;
 mod sim;
+mod word;
 
-pub use agents::{Agent, Because};
 pub use controller::{Controller, ControllerBuilder};
-pub use kubelet::{Does, Pods};
+pub use manner::{Does, Pods};
 pub use objects::{Kube, said};
 pub use proxy::{ApiProxy, Kill, Write};
-pub use sim::{Happened, Sim, SimBuilder};
+pub use shared::Happened;
+pub use sim::{Sim, SimBuilder};
+pub use word::{Agent, Because};

@@ -1,54 +1,30 @@
-//! The simulation as a whole: what a test sets up, and what all parts of it share.
+//! The simulation as a whole, as a test sets it up and changes it.
 
-use std::collections::HashMap;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use anyhow::{Context as _, Result};
-use byway_api::{Instance, names};
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::agents::{self, Agent, Agents};
-use crate::kubelet::{self, Does, Kubelets, Note, PodView, Pods, Rules};
+use crate::agents::{self, Agents};
+use crate::kubelet::{self, Kubelets, Note};
+use crate::manner::{Does, Pods};
 use crate::objects::Kube;
+use crate::shared::{Happened, Shared};
+use crate::word::Agent;
 use crate::{nodes, runtime};
 
 /// The namespace of the agents.
 const NAMESPACE: &str = "byway";
 
-/// Something that a measurement wants to know the time of.
-#[derive(Clone, Debug)]
-pub enum Happened {
-    /// The API server has taken that a pod's containers are ready.
-    PodReady {
-        /// Of the pod.
-        namespace: String,
-        /// Of the pod.
-        name: String,
-        /// Its first address.
-        ip: String,
-        /// When the answer was there.
-        at: Instant,
-    },
-    /// The API server has taken an acknowledgement.
-    Acknowledged {
-        /// The agent's.
-        node: String,
-        /// First addresses of backends that it routes to from now on.
-        backends: Vec<String>,
-        /// When the answer was there.
-        at: Instant,
-    },
-}
-
 /// A simulation. Dropped, nothing happens on its nodes any more; its objects stay.
 pub struct Sim {
     kube: Kube,
     shared: Arc<Shared>,
+    kubelets: UnboundedSender<Note>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -59,19 +35,6 @@ pub struct SimBuilder<'a> {
     agents: bool,
     each_watches: bool,
     journal: Option<Sender<Happened>>,
-}
-
-/// What kubelets, agents and the test share.
-pub(crate) struct Shared {
-    nodes: Vec<String>,
-    rules: RwLock<Rules>,
-    /// Who runs on which node.
-    pub(crate) instances: Mutex<HashMap<String, Instance>>,
-    pub(crate) manners: Mutex<HashMap<String, Agent>>,
-    journal: Option<Sender<Happened>>,
-    pods: UnboundedSender<Note>,
-    /// Counts what agents have to look at.
-    news: watch::Sender<u64>,
 }
 
 impl Sim {
@@ -100,7 +63,7 @@ impl Sim {
     /// Has pods behave so from now on. Of several things said of a pod the last counts.
     pub fn pods(&self, pods: Pods, does: Does) {
         self.shared.rules.write().unwrap_or_else(PoisonError::into_inner).say(pods, does);
-        let _ = self.shared.pods.send(Note::Rules); // a receiver that is gone means that it has ended
+        let _ = self.kubelets.send(Note::Rules); // a receiver that is gone means that it has ended
     }
 
     /// Changes how the agent of a node behaves.
@@ -150,7 +113,7 @@ impl Sim {
     pub fn node_dies(&self, node: &str) {
         self.agent(node, |agent| agent.silent = true);
         self.shared.rules.write().unwrap_or_else(PoisonError::into_inner).dead.push(node.to_owned());
-        let _ = self.shared.pods.send(Note::Rules); // as above
+        let _ = self.kubelets.send(Note::Rules); // as above
     }
 }
 
@@ -197,27 +160,26 @@ impl SimBuilder<'_> {
     pub fn start(self) -> Result<Sim> {
         let kube = self.kube.clone();
         let nodes: Vec<String> = (0..self.nodes).map(|n| format!("node-{n}")).collect();
-        let (pods, seen) = kubelet::notes();
+        let (notes, seen) = kubelet::notes();
         let shared = Arc::new(Shared {
             nodes: nodes.clone(),
             rules: RwLock::default(),
             instances: Mutex::default(),
             manners: Mutex::default(),
             journal: self.journal,
-            pods: pods.clone(),
             news: watch::Sender::default(),
         });
         runtime::block(nodes::create(&kube.client, &nodes))?;
-        let kubelets = Kubelets::new(kube.client.clone(), shared.clone(), pods);
+        let kubelets = Kubelets::new(kube.client.clone(), shared.clone(), notes.clone());
         let mut tasks = vec![runtime::spawn(kubelets.run(seen))];
         let watchers =
             if self.each_watches { nodes.clone().into_iter().map(Some).collect() } else { vec![None] };
         for node in watchers {
-            let (notes, seen) = agents::notes();
-            let one = Agents::new(kube.client.clone(), shared.clone(), notes, node);
+            let (sender, seen) = agents::notes();
+            let one = Agents::new(kube.client.clone(), shared.clone(), sender, node);
             tasks.push(runtime::spawn(one.run(seen)));
         }
-        let sim = Sim { kube, shared, tasks };
+        let sim = Sim { kube, shared, kubelets: notes, tasks };
         if self.agents {
             sim.start_agents(&nodes)?;
         }
@@ -236,66 +198,5 @@ impl Sim {
         let all = || (self.shared.instances().len() >= nodes.len()).then_some(());
         let patience = std::time::Duration::from_secs(30 + nodes.len() as u64);
         byway_tests::eventually(patience, all).context("the simulated agents do not get ready")
-    }
-}
-
-impl Shared {
-    pub(crate) fn rules(&self) -> RwLockReadGuard<'_, Rules> {
-        self.rules.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn instances(&self) -> MutexGuard<'_, HashMap<String, Instance>> {
-        self.instances.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn manners(&self) -> MutexGuard<'_, HashMap<String, Agent>> {
-        self.manners.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The nodes that could have a pod.
-    pub(crate) fn nodes_for(&self, pod: &PodView) -> Vec<String> {
-        let (wanted, rules) = (pod.wanted_nodes(), self.rules());
-        let may = |it: &&String| {
-            let is_open =
-                if wanted.is_empty() { !rules.cordoned.contains(it) } else { wanted.contains(&it.as_str()) };
-            is_open && !rules.dead.contains(it)
-        };
-        self.nodes.iter().filter(may).cloned().collect()
-    }
-
-    pub(crate) fn happened(&self, what: impl FnOnce(Instant) -> Happened) {
-        if let Some(journal) = &self.journal {
-            let _ = journal.send(what(Instant::now())); // nobody may listen any more
-        }
-    }
-
-    /// Takes note of an agent that runs. What runs on a node as one since then is another one.
-    pub(crate) fn saw_agent(&self, pod: &PodView) {
-        if pod.label(names::COMPONENT_LABEL) != Some(names::AGENT_COMPONENT) {
-            return;
-        }
-        let (Some(node), Some(started_at)) = (&pod.spec.node_name, pod.started_at()) else { return };
-        let instance = Instance { pod_uid: pod.uid(), started_at };
-        let before = self.instances().insert(node.clone(), instance.clone());
-        if before.as_ref() != Some(&instance) {
-            self.tell_agents();
-        }
-    }
-
-    pub(crate) fn agent_gone(&self, pod: &PodView) {
-        let Some(node) = &pod.spec.node_name else { return };
-        let mut instances = self.instances();
-        if instances.get(node).is_some_and(|it| it.pod_uid == pod.uid()) {
-            instances.remove(node);
-        }
-    }
-
-    /// Wakes agents.
-    fn tell_agents(&self) {
-        self.news.send_modify(|n| *n += 1);
-    }
-
-    pub(crate) fn news(&self) -> watch::Receiver<u64> {
-        self.news.subscribe()
     }
 }

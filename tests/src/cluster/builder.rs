@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::control::ControlPlane;
-use super::node::{Node, NodeSetup};
+use super::node::{Node, NodeSetup, ProxyMode};
 use super::pki::Pki;
 use super::{Cluster, Ours, binaries, cgroups};
 use crate::{Scratch, eventually};
@@ -25,16 +25,6 @@ pub struct ClusterBuilder {
     scheduler: bool,
     api_server: Vec<String>,
     step: Box<Step>,
-}
-
-/// How kube-proxy brings packets for a Service to its pods.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ProxyMode {
-    /// Its newest way.
-    #[default]
-    Nftables,
-    /// The way of most clusters.
-    Iptables,
 }
 
 impl Default for ClusterBuilder {

@@ -12,7 +12,6 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::binaries::installed;
-use super::builder::ProxyMode;
 use super::cgroups::Cgroups;
 use super::daemon::Daemon;
 use super::machine::Machine;
@@ -71,6 +70,16 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// How kube-proxy brings packets for a Service to its pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProxyMode {
+    /// Its newest way.
+    #[default]
+    Nftables,
+    /// The way of most clusters.
+    Iptables,
 }
 
 /// What all nodes of a cluster have in common.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::manner::{Does, Manner};
 use super::picture::{Picture, StatusPatch};
-use super::view::PodView;
+use crate::manner::{Does, Manner};
+use crate::pod::PodView;
 
 /// What to do with a pod.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodCondition;
 use serde_json::{Value, json};
 
-use super::manner::{Does, Manner};
-use super::view::PodView;
+use crate::manner::{Does, Manner};
+use crate::pod::PodView;
 
 /// A status in short: two that are the same need no write.
 #[derive(Clone, Debug, PartialEq, Eq)]

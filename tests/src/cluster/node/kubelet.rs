@@ -5,9 +5,8 @@ use std::fs;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{CONTAINERD, NodeSetup, Site};
+use super::{CONTAINERD, NodeSetup, ProxyMode, Site};
 use crate::cluster::binaries::built;
-use crate::cluster::builder::ProxyMode;
 use crate::cluster::daemon::Daemon;
 use crate::cluster::network::{self, API_PORT, CONTROL_V4, NodeNetwork};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::PodView;
+use crate::pod::PodView;
 
 /// Which pods.
 #[derive(Clone, Debug, Default)]
