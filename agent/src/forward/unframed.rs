@@ -10,6 +10,7 @@ use std::{io, task::Context};
 use byway_http::{AnswerStart, Doubt, answer_start};
 
 use super::{
+    ending::Ended,
     exchange::{Down, Exchange, Up},
     response::{Insert, may_be_http2},
     unreachable::Failure,
@@ -44,6 +45,12 @@ impl Exchange<'_> {
         bytes: &[u8],
         error: &io::Error,
     ) -> io::Result<()> {
+        // It had no whole request to answer.
+        if matches!(self.up, Up::Body(_)) && self.client_ended != Ended::No {
+            self.away.give_up();
+            (self.last, self.finished) = (true, true);
+            return Ok(());
+        }
         let is_answer = matches!(answer_start(bytes), AnswerStart::Line(_) | AnswerStart::Begun);
         if !is_answer || error.kind() != io::ErrorKind::UnexpectedEof {
             return self.unanswered(cx, &Failure::Ended(error));

@@ -94,7 +94,8 @@ impl Exchange<'_> {
             Place::App => "the app".to_owned(),
         };
         // Part of a body may have come, and where the next request begins is not worth finding out.
-        self.answer(cx, "502 Bad Gateway", failure.code(), &format!("{who} {failure}"), errand.has_body)
+        let last = errand.has_body || !errand.keep_alive;
+        self.answer(cx, "502 Bad Gateway", failure.code(), &format!("{who} {failure}"), last)
     }
 
     fn count_unanswered(&self, place: &Place) {

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::thread::sleep;
 use std::time::Duration;
 
 use byway_api::OnUnreachable;
-use byway_tests::{End, Preview};
+use byway_tests::{Agent, End, Preview};
 use socket2::SockRef;
 
 use crate::{GET, GET_KEYED, KEYED, NAME, SOON, Stage, server, until};
@@ -32,6 +33,46 @@ fn a_preview_that_refuses_is_named_and_the_connection_goes_on() {
     let with_body = http.request("POST", "/", KEYED, b"body").unwrap();
     assert_eq!((with_body.status, with_body.header("connection")), (502, Some("close")));
     assert!(http.get("/", &[]).is_err());
+}
+
+#[test]
+fn who_asks_to_close_is_told_and_closed() {
+    let Some(stage) = Stage::named() else { return };
+    let _agent = stage.agent_with(Preview::new(NAME, "pr-1"));
+    for (version, more) in [("1.1", "connection: close\r\n"), ("1.0", "")] {
+        let mut raw = stage.raw();
+        raw.send(format!("GET / HTTP/{version}\r\nhost: a\r\nx-byway-key: pr-1\r\n{more}\r\n")).unwrap();
+        let told = raw.receive(SOON);
+        let text = String::from_utf8_lossy(&told.bytes);
+        assert!(text.starts_with("HTTP/1.1 502 ") && text.contains("connection: close\r\n"), "{text}");
+        assert_eq!(told.end, End::Fin);
+    }
+}
+
+/// It is not the preview's fault, and nobody waits for an answer.
+#[test]
+fn a_client_that_gives_up_its_upload_is_no_failure_of_the_preview() {
+    let Some(stage) = Stage::named() else { return };
+    let agent = stage.agent();
+    let head = "POST / HTTP/1.1\r\nhost: a\r\nx-byway-key: pr-1\r\ncontent-length: 500\r\n\r\nabc";
+    for closes in [true, false] {
+        let mut raw = stage.raw();
+        raw.send(head).unwrap();
+        if closes {
+            drop(raw);
+            // Until the preview has ended it, too.
+            sleep(Duration::from_millis(300));
+            continue;
+        }
+        raw.finish().unwrap();
+        let told = raw.receive(SOON);
+        assert_eq!((String::from_utf8_lossy(&told.bytes), told.end), ("".into(), End::Fin));
+    }
+    stage.http().get("/", KEYED).unwrap();
+    let all = Agent::debug_routes();
+    let (_, own) = all.split_once(&format!("agent {} ", agent.pid())).expect(&all);
+    let route = own.lines().find(|line| line.contains(NAME)).expect(own);
+    assert!(route.trim_end().ends_with(" 3"), "requests, and nothing else of them: {route}");
 }
 
 #[test]
@@ -221,7 +262,7 @@ fn half_a_head_is_not_lost_when_the_connection_turns_opaque() {
     let preview = server::listen(&stage.preview);
     // The caller belongs to the environment, so the heads of all answers get the preview's name.
     let routes = stage.routes(stage.preview()).environment("pr-1", &[&stage.client]);
-    let agent = byway_tests::Agent::start(&stage.net, &routes).unwrap();
+    let agent = Agent::start(&stage.net, &routes).unwrap();
     let mut raw = stage.raw();
     raw.send(GET).unwrap();
     let mut server = byway_tests::Raw::new(preview.accept().unwrap().0).unwrap();
