@@ -15,9 +15,9 @@ pub(crate) struct Args {
     what: Vec<String>,
 }
 
-/// Becomes the agent's binary. Only an error comes back.
+/// Becomes the agent's binary, the demo's, which is there after a demo. Only an error comes back.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let agent = build::agent()?;
+    let agent = build::demo_agent()?;
     let error = Command::new(&agent).arg("debug").args(&args.what).exec();
     Err(error).with_context(|| format!("cannot run {}", agent.display()))
 }

@@ -106,7 +106,9 @@ impl FileSource {
         let path = || self.path.clone();
         let text = fs::read_to_string(&self.path).map_err(|error| FileError::Read { path: path(), error })?;
         let failed = |error| FileError::Parse { path: path(), error };
-        let Head { api_version, kind } = serde_yaml_ng::from_str(&text).map_err(failed)?;
+        // As a value first: of a field that is there twice the types would take the last one.
+        let value: serde_yaml_ng::Value = serde_yaml_ng::from_str(&text).map_err(failed)?;
+        let Head { api_version, kind } = Head::deserialize(value).map_err(failed)?;
         if api_version != NodeTableFile::API_VERSION || kind != NodeTableFile::KIND {
             return Err(FileError::Kind { path: path(), found: format!("{api_version} {kind}") });
         }

@@ -139,7 +139,7 @@ fn a_reset_in_the_middle_of_an_answer_is_a_reset() {
         let head =
             if request.path == "/keyed" { "content-length: 1000" } else { "transfer-encoding: chunked" };
         write!(stream, "HTTP/1.1 200 OK\r\n{head}\r\n\r\n5\r\nhel").unwrap();
-        std::thread::sleep(Duration::from_millis(100));
+        sleep(Duration::from_millis(100));
         reset(stream)
     });
     let _agent = stage.agent();
@@ -268,7 +268,7 @@ fn half_a_head_is_not_lost_when_the_connection_turns_opaque() {
     let mut server = byway_tests::Raw::new(preview.accept().unwrap().0).unwrap();
     assert_eq!(until(&mut server, GET), GET);
     server.send("HTTP/1.1 200 OK\r\nconte").unwrap();
-    std::thread::sleep(Duration::from_millis(100));
+    sleep(Duration::from_millis(100));
     raw.send("GET / HTTP/1.1\n").unwrap();
     assert_eq!(until(&mut server, "\n"), "GET / HTTP/1.1\n");
     assert_eq!(agent.metric("byway_agent_connections_opaque_total", "BareLf").unwrap(), 1.0);
