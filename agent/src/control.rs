@@ -7,6 +7,7 @@ mod requests;
 mod routes;
 mod status;
 mod traffic;
+mod word;
 
 use std::{
     cell::LazyCell,

@@ -79,6 +79,8 @@ pub struct NodeRoutesStatus {
     /// What came to previews, since this instance knows them. Written when the first request comes, then once a minute
     /// at most.
     pub requests: Vec<PreviewRequests>,
+    /// Not all that came to previews fits: of those that are not in `requests`, what was said before stands.
+    pub more_requests: bool,
 }
 
 /// What an agent cannot do.

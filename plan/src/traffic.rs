@@ -89,11 +89,18 @@ impl Sums {
             let name = said.preview.split_once('/').map(|(at, name)| Ref::new(at, name));
             let Some(preview) = name.and_then(|it| previews.get(&it)) else { continue };
             let uid = uid_of(preview);
-            let (word, before) = (Traffic::of(said), before.words.get(&uid));
-            if let Some(sum) = self.sums.get_mut(&uid).filter(|_| before != Some(&word)) {
-                sum.add(&word.since(before), word.last);
+            let (word, last) = (Traffic::of(said), before.words.get(&uid));
+            if let Some(sum) = self.sums.get_mut(&uid).filter(|_| last != Some(&word)) {
+                sum.add(&word.since(last), word.last);
             }
             words.insert(uid, word);
+        }
+        if status.more_requests {
+            // What does not fit into this word stands as it was said before.
+            let mut all = before.words;
+            all.retain(|uid, _| self.sums.contains_key(uid));
+            all.extend(words);
+            words = all;
         }
         self.heard.insert(node.clone(), Heard { instance: status.instance.clone(), words });
     }

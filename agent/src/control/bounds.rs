@@ -5,6 +5,8 @@ use byway_api::{NodeRoutesStatus, Refusal, RouteStatus};
 
 /// Most failures that are told one by one.
 const MOST_FAILURES: usize = 500;
+/// Most bytes of all of it, if counts of requests are among them: those can wait, see [`super::word`].
+const MOST_WITH_REQUESTS: usize = 640 << 10;
 /// Most bytes of a message. One of the kernel's verifier has up to a mebibyte.
 const MOST_MESSAGE: usize = 512;
 
@@ -20,7 +22,16 @@ pub(crate) fn bounded(mut status: NodeRoutesStatus) -> NodeRoutesStatus {
         preview.refused.iter_mut().for_each(|it| shorten(&mut it.message));
     }
     status.failure.iter_mut().for_each(|it| shorten(&mut it.message));
+    if !status.requests.is_empty() && len(&status) > MOST_WITH_REQUESTS {
+        status.requests.clear();
+        status.more_requests = true;
+    }
     status
+}
+
+fn len(status: &NodeRoutesStatus) -> usize {
+    // Values that cannot fail to serialise.
+    serde_json::to_vec(status).map_or(usize::MAX, |text| text.len())
 }
 
 /// A target that is not among the failures is live, so where not all of them are named the preview is refused as a
@@ -44,7 +55,7 @@ fn shorten(message: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use byway_api::{Failure, TargetFailure};
+    use byway_api::{Failure, PreviewRequests, TargetFailure};
 
     use super::*;
 
@@ -66,10 +77,12 @@ mod tests {
     fn however_much_fails_it_can_be_said() {
         let previews = (0..1000).map(|n| preview(n, 110)).collect();
         let failure = Failure { reason: "NotPermitted".to_owned(), message: "x".repeat(1 << 20) };
-        let status =
-            bounded(NodeRoutesStatus { previews, failure: Some(failure), ..NodeRoutesStatus::default() });
-        let len = serde_json::to_vec(&status).unwrap().len();
-        assert!(len < 700 << 10, "{len}");
+        let one = PreviewRequests { preview: "some-team/preview".to_owned(), ..PreviewRequests::default() };
+        let requests = vec![one; 10_000];
+        let failure = Some(failure);
+        let status = bounded(NodeRoutesStatus { previews, failure, requests, ..NodeRoutesStatus::default() });
+        assert!(len(&status) < 700 << 10, "{}", len(&status));
+        assert!(status.requests.is_empty() && status.more_requests, "what was said before stands");
         // Whoever has failures has not lost them all, and none is live where it is not.
         assert!(status.previews.iter().all(|it| it.refused.is_some() || it.failures.len() == 110));
         let (told, summed_up) = (&status.previews[0], &status.previews[999]);
@@ -84,7 +97,9 @@ mod tests {
     fn what_is_small_stays_as_it_is() {
         let mut one = preview(1, 3);
         one.failures.iter_mut().for_each(|it| it.message.truncate(MOST_MESSAGE));
-        let status = NodeRoutesStatus { previews: vec![one, preview(2, 0)], ..NodeRoutesStatus::default() };
+        let requests = vec![PreviewRequests { preview: "a/b".to_owned(), ..PreviewRequests::default() }];
+        let status =
+            NodeRoutesStatus { previews: vec![one, preview(2, 0)], requests, ..NodeRoutesStatus::default() };
         assert_eq!(bounded(status.clone()), status);
     }
 }

@@ -1,5 +1,5 @@
 //! What came to each preview, for the acknowledgement: at once when the first request comes, and not more often than once a
-//! minute when only numbers grow.
+//! minute when only numbers grow. Where not all of it fits, [`Word`] says what comes first.
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +10,7 @@ use std::{
 use byway_api::{PreviewRequests, RequestCounts};
 use jiff::Timestamp;
 
+use super::word::Word;
 use crate::{
     snapshot::Leg,
     tables::{Tables, route_counter as counter},
@@ -17,6 +18,9 @@ use crate::{
 
 /// Mere numbers are told no more often.
 const NUMBERS: Duration = Duration::from_secs(60);
+/// From one acknowledgement to the next while there is news that did not fit: the controller ends previews that nobody
+/// has used for five minutes, and must have heard of all by then.
+const MORE: Duration = Duration::from_secs(10);
 
 /// What came to each preview through all targets of this node, by its name.
 #[derive(Default)]
@@ -25,6 +29,8 @@ pub(super) struct Requests {
     retired: BTreeMap<String, Counted>,
     told: BTreeMap<String, Counted>,
     told_at: Option<Instant>,
+    /// What of it is in the acknowledgement.
+    word: Word,
 }
 
 /// Counters of a route, or several.
@@ -52,6 +58,14 @@ impl Counted {
                 lost: lost.collect(),
             },
             last_request_ms: word(counter::LAST_REQUEST),
+        }
+    }
+
+    fn of_preview(&self, preview: &str) -> PreviewRequests {
+        PreviewRequests {
+            preview: preview.to_owned(),
+            counts: self.counts.clone(),
+            last_request_time: last_request(self.last_request_ms),
         }
     }
 
@@ -94,23 +108,25 @@ impl Requests {
             before.counts.missed == 0 && now.counts.missed > 0
                 || before.counts.lost.len() < now.counts.lost.len()
         });
-        let is_due = self.told_at.is_none_or(|told| now.duration_since(told) >= NUMBERS);
-        let tells = begins_or_ends || (is_due && differs(PartialEq::ne));
+        let pause = if self.word.leaves_news() { MORE } else { NUMBERS };
+        let is_due = self.told_at.is_none_or(|told| now.duration_since(told) >= pause);
+        let tells = begins_or_ends || (is_due && (self.has_more() || differs(PartialEq::ne)));
         if tells {
             self.told = seen.into_iter().map(|(preview, counted)| (preview.to_owned(), counted)).collect();
             self.told_at = Some(now);
+            self.word.choose(self.told.iter().map(|(preview, counted)| counted.of_preview(preview)));
         }
         tells
     }
 
-    /// What there is to tell.
-    pub(super) fn told(&self) -> Vec<PreviewRequests> {
-        let told = self.told.iter().map(|(preview, counted)| PreviewRequests {
-            preview: preview.clone(),
-            counts: counted.counts.clone(),
-            last_request_time: last_request(counted.last_request_ms),
-        });
-        told.collect()
+    /// What there is to tell, as far as it fits.
+    pub(super) fn told(&self) -> &[PreviewRequests] {
+        self.word.said()
+    }
+
+    /// Whether not all of it fits.
+    pub(super) fn has_more(&self) -> bool {
+        self.word.is_partial()
     }
 }
 
@@ -122,6 +138,8 @@ fn last_request(ms: u64) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn counted(requests: u64) -> Counted {
@@ -130,7 +148,7 @@ mod tests {
     }
 
     fn told(requests: &Requests) -> Vec<(String, u64)> {
-        requests.told().into_iter().map(|it| (it.preview, it.counts.requests)).collect()
+        requests.told().iter().map(|it| (it.preview.clone(), it.counts.requests)).collect()
     }
 
     #[test]
@@ -160,7 +178,7 @@ mod tests {
             let counted = Counted { counts, last_request_ms: 0 };
             let now = start + Duration::from_secs(seconds);
             let news = requests.observe(now, ["a"].into_iter(), [("a", counted)].into_iter());
-            (news, requests.told().remove(0).counts.lost.values().sum::<u64>())
+            (news, requests.told()[0].counts.lost.values().sum::<u64>())
         };
         assert_eq!(at(0, &[]), (true, 0));
         assert_eq!(at(1, &[("BareLf", 1)]), (true, 1));
@@ -168,6 +186,25 @@ mod tests {
         assert_eq!(at(3, &[("BareLf", 2), ("NulByte", 1)]), (true, 3));
         assert_eq!(at(62, &[("BareLf", 9), ("NulByte", 1)]), (false, 3));
         assert_eq!(at(63, &[("BareLf", 9), ("NulByte", 1)]), (true, 10));
+    }
+
+    #[test]
+    fn what_does_not_fit_follows_soon_and_then_all_of_it_again() {
+        let (mut requests, start) = (Requests::default(), Instant::now());
+        let names: Vec<String> = (0..5000).map(|n| format!("{}/preview-{n}", "team".repeat(15))).collect();
+        let names = || names.iter().map(String::as_str);
+        let mut at = |seconds: u64| {
+            let now = start + Duration::from_secs(seconds);
+            let news = requests.observe(now, names(), names().map(|name| (name, counted(1))));
+            news.then(|| told(&requests).into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>())
+        };
+        let first = at(0).unwrap();
+        assert_eq!(at(9), None);
+        let (second, third) = (at(10).unwrap(), at(20).unwrap());
+        assert!(first.is_disjoint(&second) && first.len() + second.len() < 5000);
+        assert_eq!((&(&first | &second) | &third).len(), 5000);
+        assert_eq!(at(30), None, "nothing is news any more");
+        assert!(at(80).is_some_and(|again| again != third), "one of them may have been lost");
     }
 
     #[test]

@@ -25,7 +25,8 @@ impl Control {
             previews,
             failure: self.failure.clone(),
             targets: self.traffic.told(),
-            requests: self.requests.told(),
+            requests: self.requests.told().to_vec(),
+            more_requests: self.requests.has_more(),
             ..NodeRoutesStatus::default()
         }
     }

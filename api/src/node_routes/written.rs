@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Failure, Instance, NodeRoutesStatus, PreviewRequests, RouteStatus, TargetTraffic};
+use crate::absent::is_default;
 use crate::derives::JsonSchema;
 
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -32,6 +33,10 @@ pub(super) struct Written {
     /// at most.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     requests: Vec<PreviewRequests>,
+    /// Not all that came to previews fits: of those that are not in `requests`, what was said before stands, and more is
+    /// said next time.
+    #[serde(default, skip_serializing_if = "is_default")]
+    more_requests: bool,
 }
 
 impl From<NodeRoutesStatus> for Written {
@@ -45,8 +50,10 @@ impl From<NodeRoutesStatus> for Written {
             }
             _ => true,
         });
-        let NodeRoutesStatus { instance, observed_generation, failure, targets, requests, .. } = status;
-        Self { instance, observed_generation, failure, live, previews, targets, requests }
+        let NodeRoutesStatus {
+            instance, observed_generation, failure, targets, requests, more_requests, ..
+        } = status;
+        Self { instance, observed_generation, failure, live, previews, targets, requests, more_requests }
     }
 }
 
@@ -61,8 +68,9 @@ impl From<Written> for NodeRoutesStatus {
         });
         let mut previews: Vec<_> = live.chain(written.previews).collect();
         previews.sort_by(|a, b| a.name.cmp(&b.name));
-        let Written { instance, observed_generation, failure, targets, requests, .. } = written;
-        Self { instance, observed_generation, failure, previews, targets, requests }
+        let Written { instance, observed_generation, failure, targets, requests, more_requests, .. } =
+            written;
+        Self { instance, observed_generation, failure, previews, targets, requests, more_requests }
     }
 }
 

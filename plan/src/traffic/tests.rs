@@ -124,3 +124,33 @@ fn a_preview_inherits_nothing_of_an_older_one_of_its_name() {
     says(&mut world, "a", 0, 2, 25);
     assert_eq!(came(&world), (2, Some(at(25))));
 }
+
+#[test]
+fn what_does_not_fit_into_a_word_stands_as_it_was() {
+    let mut world = world();
+    preview(&mut world, "pr", 0, json!({}));
+    preview(&mut world, "other", 0, json!({}));
+    let mut says = |said: &[(&str, u64)], more: bool| {
+        acknowledge(
+            &mut world,
+            "a",
+            &NodeRoutesSpec { table: "{}".into(), ..NodeRoutesSpec::default() },
+            |status| {
+                let word = said.iter().map(|(preview, requests)| PreviewRequests {
+                    preview: format!("{NAMESPACE}/{preview}"),
+                    counts: RequestCounts { requests: *requests, ..RequestCounts::default() },
+                    last_request_time: None,
+                });
+                (status.requests, status.more_requests) = (word.collect(), more);
+            },
+        );
+        let of = |it: &str| world.traffic.of(world.previews.get(&name(it)).unwrap()).counts.requests;
+        (of("pr"), of("other"))
+    };
+    assert_eq!(says(&[("pr", 5)], true), (5, 0));
+    assert_eq!(says(&[("other", 3)], true), (5, 3));
+    assert_eq!(says(&[("pr", 7)], true), (7, 3), "not as if it began anew");
+    assert_eq!(says(&[("pr", 7), ("other", 4)], false), (7, 4), "all of it");
+    assert_eq!(says(&[("pr", 7)], false), (7, 4), "the agent has forgotten the other");
+    assert_eq!(says(&[("pr", 7), ("other", 4)], false), (7, 8), "and counts anew");
+}

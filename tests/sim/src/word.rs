@@ -59,6 +59,7 @@ impl Agent {
             previews,
             targets: self.traffic.iter().filter(|it| has(&it.target)).cloned().collect(),
             requests: self.requests.iter().filter(|it| routes(&it.preview)).cloned().collect(),
+            more_requests: false,
         }
     }
 
