@@ -122,11 +122,11 @@ pub(crate) fn set_tcp<T: Copy>(socket: impl AsFd, option: libc::c_int, value: &[
 }
 
 /// The same file under a descriptor that is not below `lowest`.
-pub(crate) fn move_up(file: OwnedFd, lowest: RawFd) -> OwnedFd {
+pub(crate) fn move_up(file: OwnedFd, lowest: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: plain numbers; the descriptor that comes back is ours alone.
     match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, lowest) } {
-        -1 => file,
+        -1 => Err(io::Error::last_os_error()),
         // SAFETY: as above.
-        fd => unsafe { OwnedFd::from_raw_fd(fd) },
+        fd => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
     }
 }

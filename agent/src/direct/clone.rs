@@ -16,6 +16,7 @@ use byway_abi::{
 };
 use socket2::{Domain, Socket, TcpKeepalive, Type};
 
+use super::Hooks;
 use crate::{
     address::unmapped,
     kernel::{OptionBits, sys::monotonic_ns},
@@ -54,9 +55,6 @@ const NO_QUEUE: i32 = 0;
 const RECEIVE: i32 = 1;
 const SEND: i32 = 2;
 
-/// When the process dies the kernel closes its files from the highest descriptor down: a clone before the programs that
-/// give what it sends its port, else the client would not hear that it has gone.
-const LOWEST_FILE: i32 = 1 << 15;
 /// As of accepted sockets, see `target::listener`.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
@@ -68,8 +66,13 @@ pub(super) struct Clone {
 
 impl Clone {
     /// `boundary` is where the client's next byte belongs, `sent` behind the last one that the app has sent.
+    ///
+    /// Its descriptor lies above those of `hooks`. When a process dies the kernel closes its files from the highest
+    /// descriptor down: so the clone's reset leaves before the programs go that give it the app's port. The other way
+    /// round the client would not hear that it has gone.
     pub(super) fn make(
         netns: &Netns,
+        hooks: &Hooks,
         key: &DialKey,
         interface: u32,
         [boundary, sent]: [u32; 2],
@@ -84,7 +87,7 @@ impl Clone {
             let made = netns.visit(|| {
                 Socket::new(Domain::for_address(local), Type::STREAM.nonblocking().cloexec(), None)
             })??;
-            let socket: Socket = move_up(made.into(), LOWEST_FILE).into();
+            let socket: Socket = move_up(made.into(), hooks.above())?.into();
             set_tcp(&socket, libc::TCP_REPAIR, &[1_i32])?;
             set_seq(&socket, SEND, sent)?;
             set_seq(&socket, RECEIVE, boundary)?;

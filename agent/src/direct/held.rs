@@ -233,7 +233,8 @@ impl Held {
         let (boundary, sent) = (self.conn.next, self.conn.app_end);
         let target = &self.at.target;
         let ends = [boundary, sent];
-        let clone = Clone::make(&target.netns, key, first.interface, ends, &self.socket, direct.bits)?;
+        let (hooks, app) = (&self.at.hooks, &self.socket);
+        let clone = Clone::make(&target.netns, hooks, key, first.interface, ends, app, direct.bits)?;
         direct.reach(Step::Cloned);
         let this = Order { at: self.conn.at, port: clone.port.into(), ..order(key) };
         if !direct.order(Order { what: Order::TAKE, ..this }) {

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 /// Dropping it detaches the programs: held by the target, and by each connection that was taken over, whose packets they
 /// change.
 pub(crate) struct Hooks {
-    _links: Vec<OwnedFd>,
+    links: Vec<OwnedFd>,
     packets: OwnedFd,
 }
 
@@ -32,7 +32,12 @@ impl Hooks {
             Ok(links.and_then(|links| Ok((links, sys::packet_socket()?))))
         })?;
         let (links, packets) = made?;
-        Ok(Self { _links: links, packets })
+        Ok(Self { links, packets })
+    }
+
+    /// The first descriptor behind those of the programs.
+    pub(crate) fn above(&self) -> RawFd {
+        self.links.iter().map(|link| link.as_raw_fd() + 1).max().unwrap_or_default()
     }
 
     /// Has a packet come in as if it came from outside.
