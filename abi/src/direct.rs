@@ -13,6 +13,8 @@ pub const MAX_KEYS: u32 = 65_536;
 pub const MAX_ORIGINS: u32 = 16_384;
 /// Bytes of an answer's beginning that are kept.
 pub const MAX_ANSWER: usize = 760;
+/// A piece of it that begins behind so many bytes is not kept.
+pub const MAX_ANSWER_AT: u32 = 512;
 /// Most bytes of one packet that an event carries. What is beyond comes again, by retransmission.
 pub const MAX_FRAME: usize = 16_384;
 /// Most bytes of a head that the program in the kernel looks at.
@@ -65,6 +67,8 @@ pub mod flag {
     pub const GONE: u32 = 128;
     /// It cannot go back to the app.
     pub const COMMITTED: u32 = 256;
+    /// It is the app's for good, and keys may come all the same.
+    pub const UNREAD: u32 = 512;
 }
 
 /// A connection.
@@ -111,6 +115,16 @@ pub struct Answer {
     pub bytes: [u8; MAX_ANSWER],
 }
 
+/// Where among the reasons of [`crate::TargetCounters::opaque`] those are that the programs count themselves.
+pub mod opaque {
+    /// It is no HTTP.
+    pub const NOT_HTTP: usize = 0;
+    /// It is TLS.
+    pub const TLS: usize = 1;
+    /// The server spoke first.
+    pub const SERVER_SPOKE_FIRST: usize = 5;
+}
+
 /// Why a packet is held.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,11 +147,13 @@ pub enum Reason {
     Http2 = 8,
     /// The line is not of the grammar that is known here.
     Line = 9,
+    /// The request before it has not been answered.
+    Ahead = 10,
 }
 
 impl Reason {
     /// All, in the order of their values.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Key,
         Self::Incomplete,
         Self::Chunked,
@@ -147,6 +163,7 @@ impl Reason {
         Self::Straddles,
         Self::Http2,
         Self::Line,
+        Self::Ahead,
     ];
 }
 

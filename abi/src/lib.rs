@@ -11,7 +11,7 @@ pub mod direct;
 pub mod maps;
 
 /// Raised with every change of a layout or of the meaning of a field. Readers skip maps of another layout.
-pub const LAYOUT: u32 = 3;
+pub const LAYOUT: u32 = 4;
 
 /// Most worker threads of one agent; each has a heartbeat and a listener per target.
 pub const MAX_WORKERS: u32 = 8;
@@ -157,13 +157,15 @@ pub enum Steer {
     OwnPort = 8,
     /// Goes straight to the app, and is followed there.
     Direct = 9,
+    /// Went straight to the app, and is not followed any more: a packet was missing for too long.
+    Gap = 10,
 }
 
 impl Steer {
     /// Counters per slot, with room to grow.
     pub const COUNT: u32 = 16;
     /// All, in the order of their values.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Steered,
         Self::Dial,
         Self::NotListening,
@@ -174,11 +176,12 @@ impl Steer {
         Self::AssignFailed,
         Self::OwnPort,
         Self::Direct,
+        Self::Gap,
     ];
 
-    /// Those that reach the app since the agent could not take them: a key on them is lost.
-    pub const PASSED_ON: [Self; 5] =
-        [Self::Stale, Self::Full, Self::Backlog, Self::NoListener, Self::AssignFailed];
+    /// Those that reach the app since the agent could not take them, now or later: a key on them is lost.
+    pub const PASSED_ON: [Self; 6] =
+        [Self::Stale, Self::Full, Self::Backlog, Self::NoListener, Self::AssignFailed, Self::Gap];
 
     /// The stable code, as in metrics and in `debug routes`.
     #[must_use]
@@ -194,6 +197,7 @@ impl Steer {
             Self::AssignFailed => "AssignFailed",
             Self::OwnPort => "OwnPort",
             Self::Direct => "Direct",
+            Self::Gap => "Gap",
         }
     }
 }
@@ -360,12 +364,8 @@ pub struct TargetCounters {
     pub direct_taken: u64,
     /// Direct connections with a request that a preview would have got, and that could not be taken over.
     pub direct_missed: u64,
-    /// Direct connections that were left to the app for good because the agent did not answer for it just then.
-    pub direct_unheld: u64,
-    /// Direct connections that were left to the app for good because a packet was missing for too long.
-    pub direct_lost: u64,
     /// Always 0.
-    pub reserved: [u64; 1],
+    pub reserved: [u64; 3],
     /// Connections that turned opaque, by reason.
     pub opaque: [u64; 48],
 }

@@ -24,7 +24,7 @@ use core::ptr::read_volatile as read;
 
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::map, maps::PerCpuArray, programs::TcContext};
 use byway_abi::{
-    CLOSED,
+    CLOSED, Steer,
     direct::{BEAT, Event, MAX_FRAME},
 };
 
@@ -90,11 +90,22 @@ unsafe fn passed_on(ctx: &TcContext) -> Option<*mut Scratch> {
 /// agent hangs still reaches the app within a second.
 const MAX_AGE_NS: u64 = 500_000_000;
 
-/// Whether somebody takes what is held.
+/// Whether somebody takes what is held; why not.
 #[inline(always)]
-fn is_taken_care_of() -> bool {
+fn attended() -> Result<(), Steer> {
     // SAFETY: a value of the map, read at once.
     let beat = HEARTBEAT.get(BEAT).map_or(0, |beat| unsafe { read(beat) });
     // SAFETY: no arguments.
-    beat & CLOSED == 0 && unsafe { bpf_ktime_get_ns() }.saturating_sub(beat) <= MAX_AGE_NS
+    let age = unsafe { bpf_ktime_get_ns() }.saturating_sub(beat & !CLOSED);
+    match beat & CLOSED {
+        _ if age > MAX_AGE_NS => Err(Steer::Stale),
+        0 => Ok(()),
+        _ => Err(Steer::Full),
+    }
+}
+
+/// Whether somebody is there for what is held already.
+#[inline(always)]
+fn is_attended() -> bool {
+    !matches!(attended(), Err(Steer::Stale))
 }

@@ -121,10 +121,10 @@ pub(crate) fn set_tcp<T: Copy>(socket: impl AsFd, option: libc::c_int, value: &[
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The same file under a descriptor that is not below `lowest`.
-pub(crate) fn move_up(file: OwnedFd, lowest: RawFd) -> io::Result<OwnedFd> {
+/// The same file under one more descriptor, which is not below `lowest`.
+pub(crate) fn duplicate_above(file: impl AsFd, lowest: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: plain numbers; the descriptor that comes back is ours alone.
-    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, lowest) } {
+    match unsafe { libc::fcntl(file.as_fd().as_raw_fd(), libc::F_DUPFD_CLOEXEC, lowest) } {
         -1 => Err(io::Error::last_os_error()),
         // SAFETY: as above.
         fd => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),

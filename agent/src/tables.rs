@@ -22,6 +22,8 @@ use byway_abi::{
     maps,
 };
 
+pub(crate) use direct::is_followed;
+
 use crate::{
     address::mapped,
     kernel::sys::{PerCpuCounters, RawMap, Shared, monotonic_ns},

@@ -155,6 +155,11 @@ pub const PASSED_ON: &[Loss] = &[
         why: "more of them came at once than the agent accepts in that time",
         fix: "have clients keep connections or open fewer at once, raise the agent's request of CPU or its --max-backlog",
     },
+    Loss {
+        code: "Gap",
+        why: "a packet on them was missing for more than a second, and no later head can be found for certain",
+        fix: "look for packets that are lost between that node and its clients",
+    },
     Loss { code: "NoListener", why: "the agent was just leaving", fix: LEAVING },
     Loss { code: "AssignFailed", why: "the agent was just leaving", fix: LEAVING },
 ];

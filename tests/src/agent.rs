@@ -132,6 +132,13 @@ impl Agent {
         output.map_or_else(|e| e.to_string(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Whether connections go straight to the app until they are keyed, so that what is not keyed is none of the agent's:
+    /// that is what `BYWAY_TEST_MODE` says, with which every test can be run in every mode.
+    #[must_use]
+    pub fn goes_straight() -> bool {
+        test_mode().is_some_and(|mode| mode != "proxy")
+    }
+
     /// What it wrote so far.
     pub fn log(&self) -> String {
         self.running.log()
@@ -216,6 +223,13 @@ impl AgentBuilder<'_> {
         self
     }
 
+    /// Has all connections go through it from their first byte on, whatever the tests are run with: see
+    /// [`Agent::goes_straight`].
+    #[must_use]
+    pub fn proxying(self) -> Self {
+        self.args(["--mode", "proxy"])
+    }
+
     /// Sets a variable of its environment, say `RUST_LOG`.
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
@@ -281,10 +295,7 @@ impl AgentBuilder<'_> {
             }
         };
         command.args(source).args(["--node-name", self.net.node_name()]).args(&self.args).envs(self.env);
-        // So that every test can be run in every mode; one that is about a mode has it in its arguments.
-        if let Some(mode) =
-            std::env::var_os("BYWAY_TEST_MODE").filter(|_| !self.args.iter().any(|it| it == "--mode"))
-        {
+        if let Some(mode) = test_mode().filter(|_| !self.args.iter().any(|it| it == "--mode")) {
             command.arg("--mode").arg(mode);
         }
         if let Some(limit) = self.open_files {
@@ -307,6 +318,10 @@ impl AgentBuilder<'_> {
         write_whole(&file, &serde_json::to_vec_pretty(routes)?)?;
         self.run(&["--routes".as_ref(), file.as_ref()], scratch)
     }
+}
+
+fn test_mode() -> Option<OsString> {
+    std::env::var_os("BYWAY_TEST_MODE")
 }
 
 impl Agent {

@@ -44,7 +44,9 @@ fn killed_forty_times_under_load() {
     for counter in ["TCPSynRetrans", "TCPTimeouts"] {
         assert_eq!(netstat(&stage.client, "TcpExt:", counter), 0, "{counter}");
     }
-    assert!(loading / KILLS < Duration::from_secs(2), "loading takes {:?}", loading / KILLS);
+    // The verifier takes a second for the programs of direct connections.
+    let bearable = Duration::from_secs(if Agent::goes_straight() { 4 } else { 2 });
+    assert!(loading / KILLS < bearable, "loading takes {:?}", loading / KILLS);
 }
 
 #[test]
@@ -134,8 +136,9 @@ fn without_descriptors_new_connections_reach_the_app() {
     }
     let stage = Stage::new().unwrap();
     let _app = stage.start_app().unwrap();
-    // The limit that the agent sets itself is above what it may open.
-    let agent = stage.agent().args(["--max-connections", "100000"]).open_files(160).start(&stage.routes());
+    // The limit that the agent sets itself is above what it may open. More programs are more files.
+    let files = if Agent::goes_straight() { 200 } else { 160 };
+    let agent = stage.agent().args(["--max-connections", "100000"]).open_files(files).start(&stage.routes());
     let agent = agent.unwrap();
     holds_and_recovers(&stage, &agent, 200);
 }

@@ -60,7 +60,9 @@ unsafe fn carry_out(order: *mut Order) -> Option<()> {
             }
             Order::RELEASE if read(&raw const (*conn).state) == state::HELD => {
                 let state = read(&raw const (*order).state);
-                if state == state::DIRECT {
+                if state == state::OPAQUE {
+                    (*conn).flags |= read(&raw const (*order).flags);
+                } else {
                     (*conn).next = read(&raw const (*order).next);
                     (*conn).answer = read(&raw const (*order).answer);
                     (*conn).acked = read(&raw const (*order).answer);

@@ -9,11 +9,13 @@ use aya_ebpf::{
     macros::classifier,
     programs::TcContext,
 };
-use byway_abi::direct::{Answer, CLONE_PORTS, Conn, MARK_APP, MARK_ASK, MARK_CLONE, MAX_ANSWER, flag, state};
+use byway_abi::direct::{
+    Answer, CLONE_PORTS, Conn, MARK_APP, MARK_ASK, MARK_CLONE, MAX_ANSWER, MAX_ANSWER_AT, flag, state,
+};
 
 use super::{
     NEXT, SCRATCH,
-    packet::{FIN, Packet, RST, Way, change_port, is_behind},
+    packet::{FIN, Packet, RST, Way, change_port},
     pass_on, unmark,
 };
 use crate::maps::{ANSWERS, CONNS};
@@ -77,26 +79,31 @@ unsafe fn note(ctx: &TcContext, packet: &Packet, conn: *mut Conn) {
     let skb = ctx.skb.skb.cast();
     // SAFETY: values of maps.
     unsafe {
-        if packet.seq == read(&raw const (*conn).answer) {
+        let fresh = packet.end().wrapping_sub(read(&raw const (*conn).app_end));
+        if fresh as i32 <= 0 {
+            return; // sent again
+        }
+        let at = packet.seq.wrapping_sub(read(&raw const (*conn).answer));
+        if at == 0 {
             begin(ctx, packet);
             (*conn).flags = read(&raw const (*conn).flags) & !flag::ASKED;
-        }
-        if !is_behind(packet.end(), read(&raw const (*conn).app_end)) {
-            return; // sent again
+        } else if at < MAX_ANSWER_AT {
+            go_on(ctx, packet, at);
         }
         (*conn).app_end = packet.end();
         let tail = (&raw mut (*conn).tail).cast::<u64>();
-        if packet.len >= 8 {
+        if fresh >= 8 {
             bpf_skb_load_bytes(skb, packet.payload + packet.len - 8, tail.cast(), 8);
             return;
         }
-        let (mut fresh, mut len) = (0_u64, packet.len);
+        let (mut bytes, mut len) = (0_u64, fresh);
         // A move, behind which LLVM does not know any more what the verifier has to be shown: between 1 and 7.
         core::arch::asm!("{0} = {0}", inout(reg) len);
         let len = len & 7;
-        if len != 0 && bpf_skb_load_bytes(skb, packet.payload, (&raw mut fresh).cast(), len) == 0 {
+        let from = packet.payload + packet.len - len;
+        if len != 0 && bpf_skb_load_bytes(skb, from, (&raw mut bytes).cast(), len) == 0 {
             // The last bytes of all: what came before moves down.
-            *tail = read(tail) >> (len * 8) | fresh << (64 - len * 8);
+            *tail = read(tail) >> (len * 8) | bytes << (64 - len * 8);
         }
     }
 }
@@ -125,6 +132,31 @@ unsafe fn begin(ctx: &TcContext, packet: &Packet) {
         let bytes = (&raw mut (*answer).bytes).cast();
         if bpf_skb_load_bytes(ctx.skb.skb.cast(), packet.payload, bytes, len as u32) != 0 {
             (*answer).len = 0;
+        }
+    }
+}
+
+/// Many write a head in pieces, and each leaves as a packet.
+#[inline(always)]
+unsafe fn go_on(ctx: &TcContext, packet: &Packet, at: u32) {
+    const MOST: u64 = MAX_ANSWER as u64 - MAX_ANSWER_AT as u64;
+    const { assert!(MAX_ANSWER_AT.is_power_of_two() && MOST <= 0xff) };
+    // SAFETY: a value of a map; `at` and `len` together lie in it.
+    unsafe {
+        let Some(answer) = ANSWERS.get_ptr_mut(packet.key) else { return };
+        let is_next = read(&raw const (*answer).seq).wrapping_add(at) == packet.seq
+            && read(&raw const (*answer).len) == at;
+        let len = u64::from(packet.len);
+        let (mut at, mut len) = (u64::from(at), if len > MOST { MOST } else { len });
+        // As in `note`.
+        core::arch::asm!("{0} = {0}", "{1} = {1}", inout(reg) at, inout(reg) len);
+        let (at, len) = (at & (MAX_ANSWER_AT as u64 - 1), len & 0xff);
+        if !is_next || len == 0 || len > MOST {
+            return;
+        }
+        let to = (&raw mut (*answer).bytes).cast::<u8>().add(at as usize);
+        if bpf_skb_load_bytes(ctx.skb.skb.cast(), packet.payload, to.cast(), len as u32) == 0 {
+            (*answer).len = (at + len) as u32;
         }
     }
 }

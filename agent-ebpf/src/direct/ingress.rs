@@ -15,7 +15,7 @@ use byway_abi::{
 };
 
 use super::{
-    DROP, NEXT, PASS, is_taken_care_of,
+    DROP, NEXT, PASS, attended, is_attended,
     packet::{ACK, Packet, SYN, Way, change_port, is_behind},
     pass_on, unmark,
 };
@@ -89,7 +89,7 @@ unsafe fn open(ctx: &TcContext, packet: &Packet, known: Option<*mut Conn>) -> i3
         if !is_direct || packet.len != 0 || has_odd_options(ctx, packet) {
             return NEXT;
         }
-        if ORIGINS.get(packet.key.remote).is_some() || !is_taken_care_of() {
+        if ORIGINS.get(packet.key.remote).is_some() || attended().is_err() {
             return NEXT;
         }
         let conn = Conn {
@@ -147,7 +147,7 @@ unsafe fn to_clone(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 {
         if flags & flag::READY == 0 {
             // The agent is about to let the clone go on. If it died, the app knows of nothing yet, or has been told that
             // the client has ended: then the connection is nobody's any more.
-            if is_taken_care_of() {
+            if is_attended() {
                 return DROP;
             }
             if flags & flag::COMMITTED == 0 {

@@ -1,7 +1,7 @@
 //! The packet at which a head begins, and all packets of connections that are held. Loaded once per node; stands behind
 //! [`ingress`](super::ingress).
 
-use core::ptr::{addr_of_mut, read_volatile as read};
+use core::ptr::{addr_of, addr_of_mut, read_volatile as read};
 
 use aya_ebpf::{
     Global,
@@ -12,17 +12,20 @@ use aya_ebpf::{
     macros::classifier,
     programs::TcContext,
 };
-use byway_abi::direct::{Conn, Event, MARK_ASK, MAX_FRAME, MAX_SCAN, Reason, Socket, flag, state};
+use byway_abi::{
+    Steer,
+    direct::{Conn, Event, MARK_ASK, MAX_FRAME, MAX_SCAN, Reason, Socket, flag, opaque, state},
+};
 
 use super::{
-    DROP, NEXT, SCRATCH, Scratch, is_taken_care_of,
+    DROP, NEXT, SCRATCH, Scratch, attended, is_attended,
     packet::{FIN, Packet, is_behind},
     passed_on,
     scan::{self, Found},
 };
 use crate::{
     add,
-    maps::{CONNS, EVENTS, TGT_COUNTERS},
+    maps::{CONNS, EVENTS, STEERED, TGT_COUNTERS},
 };
 
 macro_rules! offsets {
@@ -37,6 +40,8 @@ offsets! {
 const GAP_NS: u64 = 1_000_000_000;
 /// So long a connection is held without a word from the agent.
 const HELD_NS: u64 = 8_000_000_000;
+/// First byte of a TLS record with a handshake (RFC 8446, 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
 /// Heads of this length are copied whole; longer ones are looked at again.
 const USUAL_HEAD: u32 = 1024;
 
@@ -77,11 +82,7 @@ unsafe fn gap(conn: *mut Conn) -> i32 {
             (*conn).held = 1;
             (*conn).at = now;
         } else if now.saturating_sub(since) > GAP_NS {
-            (*conn).state = state::OPAQUE;
-            if let Some(counters) = TGT_COUNTERS.get_ptr_mut(read(&raw const (*conn).slot)) {
-                add((&raw mut (*counters).direct_lost).cast(), 1);
-            }
-            return NEXT;
+            return let_go(conn, Steer::Gap);
         }
     }
     DROP
@@ -101,6 +102,8 @@ unsafe fn judge(ctx: &TcContext, scratch: *mut Scratch, packet: &Packet, conn: *
         if is_first {
             if found == Found::NotHttp as i32 {
                 (*conn).state = state::OPAQUE;
+                let is_tls = read(addr_of!((*head).bytes).cast::<u8>()) == TLS_HANDSHAKE;
+                count_opaque(conn, if is_tls { opaque::TLS } else { opaque::NOT_HTTP });
                 return NEXT;
             }
             (*conn).app_end = packet.ack;
@@ -115,8 +118,8 @@ unsafe fn judge(ctx: &TcContext, scratch: *mut Scratch, packet: &Packet, conn: *
         }
         let mut flags = read(&raw const (*conn).flags) & !flag::HEAD;
         let owes = flags & flag::ASKED != 0 || is_behind(read(&raw const (*conn).app_end), packet.ack);
-        if !is_first && owes {
-            flags |= flag::PIPELINED;
+        if !is_first && owes && flags & flag::PIPELINED == 0 {
+            return hold(ctx, packet, conn, Reason::Ahead as u32);
         }
         if result.is_head == 1 {
             flags |= flag::HEAD;
@@ -157,8 +160,8 @@ unsafe fn copy(ctx: &TcContext, head: *mut scan::Head, packet: &Packet, most: u3
 unsafe fn hold(ctx: &TcContext, packet: &Packet, conn: *mut Conn, reason: u32) -> i32 {
     // SAFETY: a value of a map.
     unsafe {
-        if !is_taken_care_of() {
-            return let_go(conn);
+        if let Err(why) = attended() {
+            return let_go(conn, why);
         }
         (*conn).reason = reason;
         (*conn).acked = packet.ack;
@@ -168,21 +171,32 @@ unsafe fn hold(ctx: &TcContext, packet: &Packet, conn: *mut Conn, reason: u32) -
         if emit(ctx, packet, conn, Event::HOLD) {
             return DROP;
         }
-        let_go(conn)
+        let_go(conn, Steer::Backlog)
     }
 }
 
 /// Nobody is there to decide: the app's for good.
 #[inline(always)]
-unsafe fn let_go(conn: *mut Conn) -> i32 {
-    // SAFETY: a value of a map.
+unsafe fn let_go(conn: *mut Conn, why: Steer) -> i32 {
+    // SAFETY: values of maps; a counter is of this processor.
     unsafe {
         (*conn).state = state::OPAQUE;
-        if let Some(counters) = TGT_COUNTERS.get_ptr_mut(read(&raw const (*conn).slot)) {
-            add((&raw mut (*counters).direct_unheld).cast(), 1);
+        (*conn).flags |= flag::UNREAD;
+        if let Some(n) = STEERED.get_ptr_mut(read(&raw const (*conn).slot) * Steer::COUNT + why as u32) {
+            *n += 1;
         }
     }
     NEXT
+}
+
+#[inline(always)]
+pub(super) unsafe fn count_opaque(conn: *mut Conn, why: usize) {
+    // SAFETY: values of maps.
+    unsafe {
+        if let Some(counters) = TGT_COUNTERS.get_ptr_mut(read(&raw const (*conn).slot)) {
+            add((&raw mut (*counters).opaque[why]).cast(), 1);
+        }
+    }
 }
 
 /// Behind what of the packet is copied.
@@ -206,8 +220,8 @@ unsafe fn held(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 {
             return DROP;
         }
         let since = read(&raw const (*conn).at);
-        if !is_taken_care_of() || bpf_ktime_get_ns().saturating_sub(since) > HELD_NS {
-            return let_go(conn);
+        if !is_attended() || bpf_ktime_get_ns().saturating_sub(since) > HELD_NS {
+            return let_go(conn, Steer::Stale);
         }
         if is_behind(packet.ack, read(&raw const (*conn).acked)) {
             (*conn).acked = packet.ack;

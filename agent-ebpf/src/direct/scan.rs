@@ -125,9 +125,11 @@ unsafe extern "C" fn line(_: u32, s: *mut Scan) -> i64 {
             // `~` behind a byte of 255 is taken for a control character.
             let c = byte(head, end);
             let is_control = c < b' ' || c == 0x7f;
+            let is_line_end = c == b'\r' || c == b'\n';
             let found = doubt(head, Reason::Line);
             let is_first = read(&raw const (*s).is_first) == 1;
-            return stop(s, if is_first && is_control { Found::NotHttp as i32 } else { found });
+            let is_none = is_first && is_control && !is_line_end && !begins_with_letters(word(head, 0));
+            return stop(s, if is_none { Found::NotHttp as i32 } else { found });
         }
         if read(&raw const (*s).is_first) == 1 {
             (*s).is_first = 0;
@@ -164,6 +166,14 @@ unsafe fn doubt(head: *mut Head, reason: Reason) -> i32 {
     if reason as u32 == Reason::Incomplete as u32 { Found::Incomplete as i32 } else { Found::Doubt as i32 }
 }
 
+/// Whether there are only letters up to the first blank of these eight bytes, and at least one.
+#[inline(always)]
+fn begins_with_letters(bytes: u64) -> bool {
+    let space = same(bytes, b' ');
+    let below = space.wrapping_sub(1) & !space;
+    space & 0x80 == 0 && !letters(bytes) & TOPS & below == 0
+}
+
 /// `METHOD SP /TARGET SP HTTP/1.x`, the line that ends at `end`.
 #[inline(always)]
 unsafe fn request_line(s: *mut Scan, head: *mut Head, end: usize) -> i32 {
@@ -180,14 +190,15 @@ unsafe fn request_line(s: *mut Scan, head: *mut Head, end: usize) -> i32 {
             return doubt(head, Reason::Http2);
         }
         if version != u64::from_le_bytes(*b"HTTP/1.1") && version != u64::from_le_bytes(*b"HTTP/1.0") {
-            return Found::NotHttp as i32;
+            // Other versions, and what a proxy says of its client ahead of a request.
+            let is_like = version & 0xff_ffff_ffff == u64::from_le_bytes(*b"HTTP/\0\0\0")
+                || method & 0xffff_ffff_ffff == u64::from_le_bytes(*b"PROXY \0\0");
+            return if is_like { doubt(head, Reason::Line) } else { Found::NotHttp as i32 };
         }
         let space = same(method, b' ');
-        // Below the first space only letters, and at least one.
-        let below = space.wrapping_sub(1) & !space;
         // A target of CONNECT has a form of its own.
         let is_connect = method == u64::from_le_bytes(*b"CONNECT ");
-        if is_connect || space == 0 || !letters(method) & TOPS & below != 0 || space & 0x80 != 0 {
+        if is_connect || space == 0 || !begins_with_letters(method) {
             return doubt(head, Reason::Line);
         }
         if method & 0xff_ffff_ffff == u64::from_le_bytes(*b"HEAD \0\0\0") {

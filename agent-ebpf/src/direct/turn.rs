@@ -12,11 +12,11 @@ use aya_ebpf::{
     macros::classifier,
     programs::TcContext,
 };
-use byway_abi::direct::{Conn, Event, MARK_APP, flag, state};
+use byway_abi::direct::{Conn, Event, MARK_APP, flag, opaque, state};
 
 use super::{
     DROP, NEXT,
-    judge::emit,
+    judge::{count_opaque, emit},
     packet::{ACK, FIN, Packet, RST},
     passed_on,
 };
@@ -57,7 +57,9 @@ unsafe fn spoke_first(ctx: &TcContext, packet: &Packet, conn: *mut Conn) {
         (*conn).state = state::OPAQUE;
         let bytes = frame.as_mut_ptr().cast();
         let is_read = bpf_skb_load_bytes(ctx.skb.skb.cast(), packet.payload, bytes, 9) == 0;
+        count_opaque(conn, opaque::SERVER_SPOKE_FIRST);
         if is_read && frame[0] == 0 && frame[3] == 4 && frame[5..9] == [0; 4] {
+            (*conn).flags |= flag::UNREAD;
             emit(ctx, packet, conn, Event::HTTP2);
         }
     }

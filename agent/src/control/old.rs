@@ -1,4 +1,4 @@
-//! Connections that were open before the route, of one target: found, counted, observed while there are some, and
+//! Connections that were open before the route, and direct ones that the agent had to let go, of one target: found, counted, observed while there are some, and
 //! closed where a preview wants it.
 //!
 //! They are those on steered ports that no agent serves. What agents serve is known by their sockets, the app's ends of
@@ -23,15 +23,17 @@ use crate::{
     kernel::{Hook, HookError, Sight, sys::RawMap},
     observer::Observer,
     sock_diag::{Established, established},
-    tables::Tables,
+    tables::{self, Tables},
     target::{Counter, Target},
 };
 
 /// After a change: a connection counts once it was seen twice, and a handshake that was under way ends some time.
 const SETTLING: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(3)];
-/// While there are some, and when there is none: one may have come while the agent took none.
+/// While there are some; while there are direct ones, which the agent may have to let go; and when there is none: one may
+/// have come while the agent took none.
 const SOME: Duration = Duration::from_secs(1);
+const DIRECT: Duration = Duration::from_secs(5);
 const NONE: Duration = Duration::from_secs(30);
 /// A look at many sockets takes time; at most so much of all.
 const SHARE: u32 = 20;
@@ -55,6 +57,8 @@ pub(super) struct Old {
 enum Socket {
     /// An agent's, or the app's end of an agent's.
     Served,
+    /// The app's, and followed.
+    Direct,
     /// Nobody's that is known. It may be an agent's that ended while it was looked for.
     SeenOnce,
     /// With the kernel's count of its bytes when the observer's began.
@@ -84,13 +88,8 @@ impl Old {
             tracing::warn!(target = target.name, "connections that were open before the route: {error}");
         }
         self.looks += 1;
-        let busy = !self.sockets.values().all(|it| matches!(it, Socket::Served));
-        let pause = match SETTLING.get(self.looks) {
-            Some(pause) if busy => SOME.min(*pause),
-            Some(pause) => *pause,
-            None if busy => SOME,
-            None => NONE,
-        };
+        let longest = self.sockets.values().map(Socket::pause).min().unwrap_or(NONE);
+        let pause = SETTLING.get(self.looks).map_or(longest, |pause| longest.min(*pause));
         self.next = Some(now + pause.max(now.elapsed() * SHARE));
     }
 
@@ -148,32 +147,26 @@ impl Old {
         new: &[&Established],
     ) -> io::Result<()> {
         let own = sockets_of(std::process::id())?;
-        let served = |it: &Established, key: &DialKey| {
-            own.contains(&it.inode) || tables.is_dial(key) || tables.is_followed(key)
-        };
-        let unknown: Vec<(u32, DialKey)> = new
-            .iter()
-            .map(|it| (*it, it.key(target.ns)))
-            .filter(|(it, key)| {
-                let served = served(it, key);
-                if served {
-                    self.sockets.insert(it.inode, Socket::Served);
-                }
-                !served
-            })
-            .map(|(it, key)| (it.inode, key))
-            .collect();
+        let mut unknown: Vec<(u32, DialKey)> = Vec::new();
+        for (inode, key) in new.iter().map(|it| (it.inode, it.key(target.ns))) {
+            if own.contains(&inode) || tables.is_dial(&key) {
+                self.sockets.insert(inode, Socket::Served);
+            } else if tables.is_followed(&key) {
+                self.sockets.insert(inode, Socket::Direct);
+            } else {
+                unknown.push((inode, key));
+            }
+        }
         // Another agent of the node, which an upgrade has not ended yet, may have accepted the rest.
         let of_others = if unknown.is_empty() { HashSet::new() } else { sockets_of_others(tables)? };
         // Or it follows them straight to the app, and takes them over, until it ends.
         let followed = if unknown.is_empty() { Vec::new() } else { followed_by_others(tables)? };
-        let is_followed =
-            |key: &DialKey| followed.iter().any(|it| it.lookup(key).is_ok_and(|it| it.is_some()));
+        let is_followed = |key: &DialKey| followed.iter().any(|conns| tables::is_followed(conns, key));
         for (inode, key) in unknown {
             let socket = match self.sockets.get(&inode) {
                 _ if of_others.contains(&inode) => Socket::Served,
                 _ if is_followed(&key) => Socket::SeenOnce,
-                None => Socket::SeenOnce,
+                None | Some(Socket::Direct) => Socket::SeenOnce,
                 Some(_) => {
                     if let Err(error) = tables.add_old(&key, target.slot.index()) {
                         tracing::debug!(%error, "a connection is counted, but not observed");
@@ -250,7 +243,16 @@ impl Socket {
     fn old(&self) -> Option<&DialKey> {
         match self {
             Self::Old(key, _) => Some(key),
-            Self::Served | Self::SeenOnce => None,
+            Self::Served | Self::Direct | Self::SeenOnce => None,
+        }
+    }
+
+    /// How soon to look again.
+    fn pause(&self) -> Duration {
+        match self {
+            Self::Served => NONE,
+            Self::Direct => DIRECT,
+            Self::SeenOnce | Self::Old(..) => SOME,
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     address::unmapped,
     kernel::{OptionBits, sys::monotonic_ns},
     stream::reset_at_death,
-    sys::{move_up, set_tcp},
+    sys::{duplicate_above, set_tcp},
     target::Netns,
 };
 
@@ -87,7 +87,7 @@ impl Clone {
             let made = netns.visit(|| {
                 Socket::new(Domain::for_address(local), Type::STREAM.nonblocking().cloexec(), None)
             })??;
-            let socket: Socket = move_up(made.into(), hooks.above())?.into();
+            let socket: Socket = duplicate_above(made, hooks.above())?.into();
             set_tcp(&socket, libc::TCP_REPAIR, &[1_i32])?;
             set_seq(&socket, SEND, sent)?;
             set_seq(&socket, RECEIVE, boundary)?;
@@ -130,7 +130,8 @@ fn set_seq(socket: &Socket, queue: i32, seq: u32) -> io::Result<()> {
     set_tcp(socket, libc::TCP_QUEUE_SEQ, &[seq])
 }
 
-fn with_scope(address: SocketAddr, interface: u32) -> SocketAddr {
+/// An address of the pod as a socket there knows it.
+pub(super) fn with_scope(address: SocketAddr, interface: u32) -> SocketAddr {
     match address {
         SocketAddr::V6(it) if it.ip().is_unicast_link_local() => {
             SocketAddrV6::new(*it.ip(), it.port(), 0, interface).into()

@@ -13,21 +13,23 @@ use std::{
 
 use byway_abi::{
     DialKey,
-    direct::{Conn, Event, MARK_APP, MARK_ASK, MARK_CLONE, Order, Socket, flag, state},
+    direct::{Conn, Event, MARK_APP, MARK_ASK, MARK_CLONE, Order, Reason, Socket, flag, state},
 };
 use byway_http::Doubt;
 
 use super::{
     Direct, DirectTarget, Hooks, Step, Taken,
-    clone::Clone,
+    clone::{Clone, with_scope},
     frame::Frame,
     idle::{Owes, is_quiet, owed},
-    judge::{Judgement, judge},
+    judge::{Judgement, judge, previews_of},
 };
 use crate::{address::unmapped, tables::route_counter, target::Counter};
 
 /// As `forward::exchange`: a head that takes longer goes to the app as it is, and what the app owes by then is missed.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// So long a request waits that came before the one ahead of it was answered. Then the app gets it, and answers as it likes.
+const AHEAD: Duration = Duration::from_millis(200);
 /// So long the rest of a head may take, until it is the clone that waits for it.
 const TORN: Duration = Duration::from_millis(20);
 /// So long an app has said nothing whose answer cannot be told the end of.
@@ -56,8 +58,9 @@ pub(super) struct Held {
     /// When the app said something last, as far as is known.
     pub(super) spoke: Instant,
     /// It is to be taken over.
-    pub(super) wanted: bool,
+    wanted: bool,
     nudges: u32,
+    filled: Option<Instant>,
     /// The app has been told that the client has ended, before the clone was made.
     ended: bool,
 }
@@ -96,6 +99,7 @@ impl Held {
             spoke: now,
             wanted: false,
             nudges: 0,
+            filled: None,
             ended: false,
         }
     }
@@ -111,27 +115,47 @@ impl Held {
     }
 
     pub(super) fn next(&mut self, direct: &Direct, key: &DialKey) -> Next {
-        let is_late = self.since.elapsed() > PATIENCE;
+        let mut is_late = self.since.elapsed() > PATIENCE;
+        let mut unkeyed = None;
         if !self.wanted {
             let routes = self.at.target.routes.load();
             match judge(&self.bytes, self.conn.requests == 0, routes.at(key.local_port as u16)) {
-                Judgement::Wait if is_late => return Next::Release(Judgement::Opaque(Doubt::SlowHead)),
                 Judgement::Wait if self.since.elapsed() < TORN => return Next::Wait,
                 // Nothing that is held is acknowledged, so a client that sends in small pieces cannot go on.
                 Judgement::Wait => self.wanted = true,
                 Judgement::Take => self.wanted = true,
+                Judgement::Http2 => {
+                    self.at.target.learn_http2(key.local_port as u16);
+                    // Where the server has spoken first, as it may, the client has its word already.
+                    if self.socket.found != 1 || self.socket.snd_nxt != self.conn.app_end {
+                        return Next::Release(Judgement::Http2);
+                    }
+                    self.wanted = true;
+                }
+                Judgement::App(seen) if self.conn.reason == Reason::Ahead as u32 => {
+                    is_late = self.since.elapsed() > AHEAD;
+                    unkeyed = Some(seen);
+                }
                 other => return Next::Release(other),
             }
         }
+        let give_up = |why| match unkeyed {
+            Some(seen) => Next::Release(Judgement::App(seen)),
+            None => Next::Miss(why),
+        };
         let app = &self.socket;
         let stands = app.found == 1
             && (app.state == ESTABLISHED || (self.ended && [CLOSE_WAIT, LAST_ACK].contains(&app.state)));
         if !stands {
-            return if is_late { Next::Miss("NoSocket") } else { Next::Nudge };
+            return if is_late { give_up("NoSocket") } else { Next::Nudge };
         }
         // All that lies before the head must be the app's: an answer may come before the request is complete.
         if app.rcv_nxt != self.conn.next.wrapping_add(self.ended.into()) {
-            return if is_late { Next::Miss("Incomplete") } else { Next::Wait };
+            if is_late {
+                return give_up("Incomplete");
+            }
+            self.fill_up();
+            return Next::Wait;
         }
         let answer = match direct.tables.answer(key) {
             Ok(answer) => answer,
@@ -143,10 +167,32 @@ impl Held {
         match owed(&self.conn, answer.as_ref()) {
             Owes::Nothing if self.ended || app.snd_nxt == self.conn.app_end => Next::Take,
             Owes::Unknown if is_quiet(app) && self.spoke.elapsed() > SILENCE => Next::Take,
-            Owes::Untold if is_late => Next::Miss("Pipelined"),
-            _ if is_late => Next::Miss("Unanswered"),
+            Owes::Untold if is_late => give_up("Pipelined"),
+            _ if is_late => give_up("Unanswered"),
             _ => Next::Wait,
         }
+    }
+
+    /// Gives the app what lies before the head in packets that are held, as far as it has room for it. When the client
+    /// sends them again they are held again.
+    fn fill_up(&mut self) {
+        const PAUSE: Duration = Duration::from_millis(20);
+        if self.filled.is_some_and(|at| at.elapsed() < PAUSE) {
+            return;
+        }
+        self.filled = Some(Instant::now());
+        for frame in &self.frames {
+            let within = |seq: u32| seq.wrapping_sub(frame.seq).cast_signed().max(0) as usize;
+            let (has, before) = (within(self.socket.rcv_nxt), within(self.conn.next));
+            if has < before {
+                self.inject(frame, has, before, MARK_APP);
+            }
+        }
+    }
+
+    /// Whether it waits for the app.
+    pub(super) fn asks(&self) -> bool {
+        self.wanted || self.conn.reason == Reason::Ahead as u32
     }
 
     pub(super) fn ask(&self) {
@@ -177,10 +223,13 @@ impl Held {
         let target = &self.at.target;
         let released = match judgement {
             Judgement::App(seen) => {
-                target.counter(Counter::AppRequests).fetch_add(seen.requests.into(), Relaxed);
+                target.count(Counter::AppRequests);
+                if seen.has_unknown_key {
+                    target.count(Counter::UnknownKey);
+                }
+                self.count(seen.narrowed, route_counter::NARROWED);
                 let owes = self.conn.app_end.wrapping_sub(self.conn.acked).cast_signed() > 0;
-                let pipelined = seen.requests > 1
-                    || (self.conn.requests > 0 && (owes || self.conn.flags & flag::ASKED != 0));
+                let pipelined = self.conn.requests > 0 && (owes || self.conn.flags & flag::ASKED != 0);
                 let mut flags = flag::ASKED;
                 if seen.is_head {
                     flags |= flag::HEAD;
@@ -194,24 +243,23 @@ impl Held {
                     state: state::DIRECT,
                     next: self.conn.next.wrapping_add(seen.bytes as u32),
                     answer: self.frames.last().map_or(self.conn.acked, |it| it.ack),
-                    requests: seen.requests,
+                    requests: 1,
                     flags,
                     ..order(key)
                 })
             }
             Judgement::Opaque(doubt) => {
                 target.count(Counter::Opaque(doubt));
-                release(direct, key, &self.conn, state::OPAQUE)
+                let_go(direct, key, &self.conn, 0)
             }
             Judgement::Http2 => {
                 target.count(Counter::Opaque(Doubt::Http2));
-                target.learn_http2(key.local_port as u16);
-                release(direct, key, &self.conn, state::OPAQUE)
+                let_go(direct, key, &self.conn, flag::UNREAD)
             }
-            Judgement::Wait | Judgement::Take => release(direct, key, &self.conn, state::OPAQUE),
+            Judgement::Wait | Judgement::Take => let_go(direct, key, &self.conn, flag::UNREAD),
         };
         // Where it was not done the connection is the app's already, or gone.
-        tracing::trace!(released, ?judgement, reason = self.conn.reason, "released");
+        tracing::trace!(released, reason = self.conn.reason, "released");
         self.give_back(MARK_APP);
     }
 
@@ -219,16 +267,21 @@ impl Held {
     pub(super) fn miss(&self, direct: &Direct, key: &DialKey, why: &'static str) {
         let target = &self.at.target;
         tracing::info!(target = target.name, client = %unmapped(key.remote), reason = why, "a direct connection is left to the app");
-        release(direct, key, &self.conn, state::OPAQUE);
+        let_go(direct, key, &self.conn, flag::UNREAD);
         target.count(Counter::DirectMissed);
         let routes = target.routes.load();
-        if let Some(leg) = super::judge::preview_of(&self.bytes, routes.at(key.local_port as u16)) {
-            target.tables.route_counters(leg)[route_counter::MISSED].fetch_add(1, Relaxed);
-        }
+        self.count(previews_of(&self.bytes, routes.at(key.local_port as u16)), route_counter::MISSED);
         self.give_back(MARK_APP);
     }
 
-    pub(super) fn take_over(&self, direct: &Direct, key: &DialKey) -> io::Result<Standing> {
+    fn count(&self, routes: impl IntoIterator<Item = u32>, what: usize) {
+        for route in routes {
+            self.at.target.tables.route_counters(route)[what].fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Nothing where it is not held any more: the app has just ended it.
+    pub(super) fn take_over(&self, direct: &Direct, key: &DialKey) -> io::Result<Option<Standing>> {
         let first = self.frames.first().ok_or(io::ErrorKind::UnexpectedEof)?;
         let (boundary, sent) = (self.conn.next, self.conn.app_end);
         let target = &self.at.target;
@@ -238,7 +291,7 @@ impl Held {
         direct.reach(Step::Cloned);
         let this = Order { at: self.conn.at, port: clone.port.into(), ..order(key) };
         if !direct.order(Order { what: Order::TAKE, ..this }) {
-            return Err(io::Error::other("it is not held any more"));
+            return Ok(None);
         }
         direct.reach(Step::Taken);
         direct.order(Order { what: Order::COMMIT, ..this });
@@ -252,22 +305,21 @@ impl Held {
         self.give_back(MARK_CLONE);
         direct.reach(Step::Given);
         target.count(Counter::DirectTaken);
-        let at = |addr, port: u32| SocketAddr::new(unmapped(addr), port as u16);
+        let at = |addr, port: u32| with_scope(SocketAddr::new(unmapped(addr), port as u16), first.interface);
         let (peer, local) = (at(key.remote, key.remote_port), at(key.local, key.local_port));
         self.at.hand_over(Taken { client, peer, local });
-        Ok(Standing { at: self.conn.at, _hooks: self.at.hooks.clone(), gone: None })
+        Ok(Some(Standing { at: self.conn.at, _hooks: self.at.hooks.clone(), gone: None }))
     }
 
-    /// What was held goes on from the head on.
+    /// What was held goes on: to the clone from the head on, what lies before is the app's.
     pub(super) fn give_back(&self, mark: u32) {
         for frame in &self.frames {
-            let skip = self.conn.next.wrapping_sub(frame.seq);
-            let skip = if skip.cast_signed() > 0 { skip as usize } else { 0 };
-            self.inject(frame, skip, usize::MAX, mark);
+            let before = self.conn.next.wrapping_sub(frame.seq).cast_signed().max(0) as usize;
+            self.inject(frame, if mark == MARK_CLONE { before } else { 0 }, usize::MAX, mark);
         }
     }
 
-    pub(super) fn inject(&self, frame: &Frame, from: usize, to: usize, mark: u32) {
+    fn inject(&self, frame: &Frame, from: usize, to: usize, mark: u32) {
         let most = match self.socket.mss_clamp as usize {
             0 => MOST,
             mss => MOST.min(mss.saturating_sub(40).max(64)),
@@ -293,8 +345,9 @@ fn send(hooks: &Hooks, like: &Frame, bytes: &[u8], mark: u32) {
     }
 }
 
-pub(super) fn release(direct: &Direct, key: &DialKey, conn: &Conn, to: u64) -> bool {
-    direct.order(Order { what: Order::RELEASE, at: conn.at, state: to, ..order(key) })
+/// The connection is the app's for good.
+pub(super) fn let_go(direct: &Direct, key: &DialKey, conn: &Conn, flags: u32) -> bool {
+    direct.order(Order { what: Order::RELEASE, at: conn.at, state: state::OPAQUE, flags, ..order(key) })
 }
 
 pub(super) fn order(key: &DialKey) -> Order {

@@ -2,7 +2,7 @@
 //!
 //! The program in the kernel has noted how the last answer begins and ends, and where. It is read here, and only here.
 
-use byway_abi::direct::{Answer, Conn, MAX_ANSWER, Socket, flag};
+use byway_abi::direct::{Answer, Conn, Socket, flag};
 use byway_http::{Body, HeadScan, RequestKind, parse_response};
 
 /// What the app owes.
@@ -39,12 +39,13 @@ pub(super) fn owed(conn: &Conn, answer: Option<&Answer>) -> Owes {
 
 fn end(conn: &Conn, answer: &Answer, kind: RequestKind) -> Owes {
     let bytes = answer.bytes.get(..answer.len as usize).unwrap_or(&answer.bytes);
+    let is_all = answer.seq.wrapping_add(bytes.len() as u32) == conn.app_end;
     let mut at = 0;
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
         let len = match HeadScan::default().end(rest) {
             Ok(Some(len)) => len,
-            Ok(None) if bytes.len() < MAX_ANSWER && at == 0 => return Owes::Something,
+            Ok(None) if is_all => return Owes::Something,
             Ok(None) | Err(_) => return Owes::Unknown,
         };
         let Ok(head) = parse_response(&rest[..len], kind) else { return Owes::Unknown };
@@ -60,7 +61,13 @@ fn end(conn: &Conn, answer: &Answer, kind: RequestKind) -> Owes {
             Body::Chunked => {
                 let is_empty = conn.app_end == head_end.wrapping_add(5) && conn.tail.ends_with(b"0\r\n\r\n");
                 let is_last = conn.tail.ends_with(b"\r\n0\r\n\r\n");
-                if is_empty || is_last { Owes::Nothing } else { Owes::Something }
+                if is_empty || is_last {
+                    Owes::Nothing
+                } else if conn.tail.ends_with(b"\r\n\r\n") {
+                    Owes::Unknown // trailers, or a chunk that ends so
+                } else {
+                    Owes::Something
+                }
             }
             // The app will close.
             Body::UntilClose | Body::Tunnel => Owes::Something,
@@ -77,6 +84,8 @@ pub(super) fn is_quiet(socket: &Socket) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use byway_abi::direct::MAX_ANSWER;
+
     use super::*;
 
     fn conn(answer: &str) -> (Conn, Answer) {
@@ -103,8 +112,11 @@ mod tests {
         let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
         assert_eq!(owes(&format!("{chunked}2\r\nok\r\n0\r\n\r\n")), Owes::Nothing);
         assert_eq!(owes(&format!("{chunked}0\r\n\r\n")), Owes::Nothing);
-        assert_eq!(owes(&format!("{chunked}4\r\na0\r\n\r\n")), Owes::Something, "payload that looks like it");
+        assert_eq!(owes(&format!("{chunked}2\r\nok\r\n")), Owes::Something);
+        let trailers = format!("{chunked}2\r\nok\r\n0\r\na: b\r\n\r\n");
+        assert_eq!(owes(&trailers), Owes::Unknown, "or the payload of a chunk that goes on");
         assert_eq!(owes("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"), Owes::Nothing);
+        assert_eq!(owes("HTTP/1.1 100 Continue\r\n\r\n"), Owes::Something);
         assert_eq!(owes("HTTP/1.1 200 OK\r\n\r\nto the end"), Owes::Something);
         assert_eq!(owes("HTTP/1.1 200 OK\r\ncontent-"), Owes::Something);
     }

@@ -14,15 +14,17 @@ use byway_abi::{
     DialKey,
     direct::{BEAT, Event, MARK_APP, MARK_CLONE, Order, flag, state},
 };
-use byway_http::Doubt;
 use nix::poll::{PollFd, PollFlags, poll};
 
 use super::{
     Direct, Step,
     frame::Frame,
-    held::{Held, MOST, Next, Standing, inject, order, release},
+    held::{Held, MOST, Next, Standing, inject, let_go, order},
 };
-use crate::{admission::Admission, kernel::sys::plain, target::Counter};
+use crate::{
+    admission::{Admission, is_exhausted},
+    kernel::sys::plain,
+};
 
 /// Between looks at connections that wait, in milliseconds; and between beats, when none does.
 const WAITING: u16 = 5;
@@ -77,13 +79,10 @@ impl Taker {
             Event::HOLD => {
                 direct.reach(Step::Held);
                 let (Some(at), Some(frame)) = (direct.target(event.key.ns), Frame::new(event, frame)) else {
-                    release(direct, &event.key, &event.conn, state::OPAQUE);
+                    let_go(direct, &event.key, &event.conn, flag::UNREAD);
                     return; // it comes again
                 };
                 let mut held = Held::new(at, event);
-                // What lies before the head is the app's.
-                let before = event.conn.next.wrapping_sub(event.seq) as usize;
-                held.inject(&frame, 0, before, MARK_APP);
                 held.push(frame);
                 self.held.insert(event.key, held);
             }
@@ -116,7 +115,6 @@ impl Taker {
             }
             Event::HTTP2 => {
                 if let Some(at) = direct.target(event.key.ns) {
-                    at.target.count(Counter::Opaque(Doubt::ServerSpokeFirst));
                     at.target.learn_http2(event.key.local_port as u16);
                 }
                 return;
@@ -130,7 +128,7 @@ impl Taker {
         let keys: Vec<DialKey> = self.held.keys().copied().collect();
         for key in keys {
             self.consider(direct, &key);
-            if let Some(held) = self.held.get(&key).filter(|held| held.wanted) {
+            if let Some(held) = self.held.get(&key).filter(|held| held.asks()) {
                 // The answer comes as an event.
                 held.ask();
             }
@@ -145,8 +143,12 @@ impl Taker {
             Next::Release(judgement) => held.release(direct, key, judgement),
             Next::Miss(why) => held.miss(direct, key, why),
             Next::Take => match held.take_over(direct, key) {
-                Ok(standing) => drop(self.taken.insert(*key, standing)),
+                Ok(Some(standing)) => drop(self.taken.insert(*key, standing)),
+                Ok(None) => held.give_back(MARK_APP),
                 Err(error) => {
+                    if is_exhausted(&error) {
+                        self.admission.exhausted();
+                    }
                     tracing::warn!(%error, target = held.at.target.name, "cannot take a connection over");
                     held.miss(direct, key, "Failed");
                 }

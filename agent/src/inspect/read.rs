@@ -193,8 +193,6 @@ fn target_report(
             ("appRequests", c.app_requests),
             ("directTaken", c.direct_taken),
             ("directMissed", c.direct_missed),
-            ("directUnheld", c.direct_unheld),
-            ("directLost", c.direct_lost),
             ("previewRequests", c.preview_requests),
             ("unknownKey", c.unknown_key),
             ("dialFailed", c.dial_failed),

@@ -10,8 +10,15 @@ use byway_abi::{
 use super::{Tables, port_key};
 use crate::{
     address::{mapped, unmapped},
-    kernel::sys::monotonic_ns,
+    kernel::sys::{RawMap, monotonic_ns},
 };
+
+/// Whether an agent with this map follows a connection. One that it has left to the app, though keys may come on it, is
+/// for whoever observes connections of before.
+pub(crate) fn is_followed(conns: &RawMap<DialKey, Conn>, key: &DialKey) -> bool {
+    let is_left = |conn: Conn| conn.state == state::OPAQUE && conn.flags & flag::UNREAD != 0;
+    conns.lookup(key).is_ok_and(|found| found.is_some_and(|conn| !is_left(conn)))
+}
 
 impl Tables {
     /// Has new connections to a steered port go straight to the app, or no longer.
@@ -33,7 +40,7 @@ impl Tables {
 
     /// Whether the programs follow this connection, so that it is not one of before.
     pub(crate) fn is_followed(&self, key: &DialKey) -> bool {
-        self.conns.lookup(key).is_ok_and(|found| found.is_some())
+        is_followed(&self.conns, key)
     }
 
     /// How the app's last answer on a direct connection begins.

@@ -10,7 +10,7 @@ use std::{
 
 use byway_tests::{Agent, End, Http, Loaded, Preview, Raw, Routes, Stage, eventually, needs_root};
 
-use super::{KEYED, agent, any_address, counter, name, steered};
+use super::{KEYED, agent, any_address, counter, name, steered, told};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -55,7 +55,8 @@ fn at_every_step_of_a_takeover() {
                 Fate::App => assert_eq!(answer.as_deref().unwrap(), "STABLE", "{step}, {to}"),
                 Fate::Ends => assert!(answer.is_err(), "{step}, {to}: {answer:?}"),
             }
-            assert!(took < Duration::from_secs(1), "{step}, {to}: {took:?}");
+            // 200 ms until the client sends again, and what a busy machine takes to end a process.
+            assert!(took < Duration::from_secs(3), "{step}, {to}: {took:?}");
             let ended = eventually(Duration::from_secs(5), || agent.ended().unwrap());
             assert!(ended.is_some_and(|it| !it.success()), "it did not die at {step}");
             for other in &mut others {
@@ -176,6 +177,28 @@ fn in_the_middle_of_a_keyed_answer() {
             assert_eq!(client.receive(SOON).end, End::Reset, "{to}");
         }
     }
+}
+
+#[test]
+fn what_it_had_to_let_go_is_looked_at_from_aside() {
+    if needs_root() {
+        return;
+    }
+    let stage = Stage::new().unwrap();
+    let _app = stage.start_app().unwrap();
+    let agent = agent(&stage);
+    let mut http = Http::new(stage.client.connect(stage.addresses()[0]).unwrap());
+    assert_eq!(name(&http.get("/", &[]).unwrap().text()), "STABLE");
+    agent.sigstop().unwrap();
+    thread::sleep(Duration::from_millis(600));
+    assert_eq!(name(&http.get("/", &KEYED).unwrap().text()), "STABLE");
+    agent.sigcont().unwrap();
+    assert_eq!(told(&stage, "steered", "Stale"), 1, "{}", Agent::debug_routes());
+    let seen = eventually(Duration::from_secs(30), || {
+        assert_eq!(name(&http.get("/", &KEYED).unwrap().text()), "STABLE");
+        (told(&stage, "old", "missed") > 2).then_some(())
+    });
+    assert!(seen.is_some(), "{}", Agent::debug_routes());
 }
 
 /// What a killed agent leaves in the kernel is counted while others look for it, as they do on a real node.

@@ -112,7 +112,7 @@ fn more_connections_over_ipv6_than_a_worker_has_ports_to_walk() {
     const WALKED: f64 = 3_529.0;
     let Some(stage) = Stage::new() else { return };
     let listener = server::listen(&stage.app);
-    let builder = Agent::builder(&stage.net).args(["--workers", "1"]);
+    let builder = Agent::builder(&stage.net).proxying().args(["--workers", "1"]);
     let agent = builder.start(&stage.routes(stage.preview())).unwrap();
     thread::spawn(move || listener.incoming().collect::<Vec<_>>());
     let accepted = || agent.metric("byway_agent_connections_accepted_total", "").unwrap();

@@ -125,6 +125,11 @@ fn and_those_behind_an_answer_that_cannot_be_read() {
     raw.send(GET).unwrap();
     assert_eq!(until(&mut raw, "APP"), ODD);
     raw.send(GET_KEYED).unwrap();
+    if Agent::goes_straight() {
+        // The agent has not seen the answer, and however it is read, nothing more of it comes.
+        assert!(until(&mut raw, "#0.0").contains("PREVIEW GET /keyed"), "{}", agent.log());
+        return;
+    }
     assert_eq!(until(&mut raw, "APP"), ODD);
     let told = eventually(SOON, || lost(&agent).into_iter().next());
     assert_eq!(told, Some(("ResponseFraming".to_owned(), 1)), "{}", agent.log());

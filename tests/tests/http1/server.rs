@@ -5,7 +5,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use byway_tests::Pod;
+use byway_tests::{Agent, End, Pod, Raw};
+
+use crate::SOON;
 
 pub(crate) const PORT: u16 = 8080;
 
@@ -55,6 +57,22 @@ pub(crate) fn named(pod: &Pod, name: &'static str) {
 
 pub(crate) fn listen(pod: &Pod) -> TcpListener {
     pod.run(|| TcpListener::bind(("::", PORT))).unwrap()
+}
+
+/// The app's end of a connection that the agent serves. If it went straight to the app before, that end is over.
+pub(crate) fn served(app: &TcpListener) -> Raw {
+    let accept = || Raw::new(app.accept().unwrap().0).unwrap();
+    let mut end = accept();
+    if Agent::goes_straight() {
+        assert_eq!(end.receive(SOON).end, End::Fin);
+        end = accept();
+    }
+    end
+}
+
+/// How [`named`] calls the app's end of the first connection of a test, once the agent serves it.
+pub(crate) fn first_served() -> usize {
+    usize::from(Agent::goes_straight())
 }
 
 /// Answers 200.

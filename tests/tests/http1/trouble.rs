@@ -23,11 +23,12 @@ fn a_preview_that_refuses_is_named_and_the_connection_goes_on() {
     server::named(&stage.app, "APP");
     let _agent = stage.agent();
     let mut http = stage.http();
+    let app = server::first_served();
     for n in 0..5 {
         let refused = http.get("/", KEYED).unwrap();
         assert_eq!((refused.status, refused.header("x-byway-error")), (502, Some("unreachable")));
         assert!(refused.text().contains(NAME), "{}", refused.text());
-        assert_eq!(http.get("/", &[]).unwrap().text(), format!("APP GET / 0 #0.{n}"));
+        assert_eq!(http.get("/", &[]).unwrap().text(), format!("APP GET / 0 #{app}.{n}"));
     }
     // Where the next request begins cannot be known, so the connection ends.
     let with_body = http.request("POST", "/", KEYED, b"body").unwrap();
@@ -90,15 +91,16 @@ fn the_app_answers_where_the_preview_wants_so() {
     server::named(&stage.app, "APP");
     let _agent = stage.agent_with(stage.preview().with(|p| p.on_unreachable = OnUnreachable::Stable));
     let mut http = stage.http();
+    let app = server::first_served();
     for n in 0..3 {
-        assert_eq!(http.get("/", KEYED).unwrap().text(), format!("APP GET / 0 #0.{}", 4 * n));
-        assert_eq!(http.get("/", &[]).unwrap().text(), format!("APP GET / 0 #0.{}", 4 * n + 1));
+        assert_eq!(http.get("/", KEYED).unwrap().text(), format!("APP GET / 0 #{app}.{}", 4 * n));
+        assert_eq!(http.get("/", &[]).unwrap().text(), format!("APP GET / 0 #{app}.{}", 4 * n + 1));
         let body = http.request("POST", "/", KEYED, &[b'x'; 300_000]).unwrap();
         assert_eq!(
             (body.text(), body.header("x-byway-preview")),
-            (format!("APP POST / 300000 #0.{}", 4 * n + 2), None)
+            (format!("APP POST / 300000 #{app}.{}", 4 * n + 2), None)
         );
-        assert_eq!(http.get("/", &[]).unwrap().text(), format!("APP GET / 0 #0.{}", 4 * n + 3));
+        assert_eq!(http.get("/", &[]).unwrap().text(), format!("APP GET / 0 #{app}.{}", 4 * n + 3));
     }
 }
 
@@ -188,7 +190,7 @@ fn a_slow_head_goes_to_the_app_as_it_came() {
     let mut raw = stage.raw();
     let (a, b) = GET_KEYED.split_at(20);
     raw.send(a).unwrap();
-    let mut app = byway_tests::Raw::new(listener.accept().unwrap().0).unwrap();
+    let mut app = server::served(&listener);
     assert_eq!(until(&mut app, a), a);
     raw.send([b, GET].concat()).unwrap();
     assert_eq!(until(&mut app, GET), [b, GET].concat());
@@ -229,9 +231,10 @@ fn the_agents_own_answer_to_a_head_has_no_body() {
     server::named(&stage.app, "APP");
     let _agent = stage.agent();
     let mut http = stage.http();
+    let app = server::first_served();
     for n in 0..2 {
         assert_eq!(http.request("HEAD", "/", KEYED, b"").unwrap().status, 502);
-        assert_eq!(http.get("/", &[]).unwrap().text(), format!("APP GET / 0 #0.{n}"));
+        assert_eq!(http.get("/", &[]).unwrap().text(), format!("APP GET / 0 #{app}.{n}"));
     }
 }
 
