@@ -46,7 +46,24 @@ fn files() -> Result<Vec<(PathBuf, String)>> {
     let crds = crds.iter().map(|(name, value)| Ok((crd(name), yaml(value)?)));
     let readme = readme::make(&fs::read_to_string(chart.join("values.yaml"))?)?;
     let help = (workspace::root().join("docs/cli-help.md"), printed("byway-cli", "help")?);
-    crds.chain([Ok((chart.join("README.md"), readme)), Ok(help)]).collect()
+    let gitlab = (workspace::root().join("pipelines/gitlab.yml"), gitlab()?);
+    crds.chain([Ok((chart.join("README.md"), readme)), Ok(help), Ok(gitlab)]).collect()
+}
+
+/// A template that is included brings no other file with it, so the script is in it.
+fn gitlab() -> Result<String> {
+    let folder = workspace::root().join("pipelines");
+    let head = fs::read_to_string(folder.join("gitlab.head.yml"))?;
+    let script = fs::read_to_string(folder.join("preview.sh"))?;
+    let (before, after) =
+        head.split_once("{{ preview.sh }}\n").context("gitlab.head.yml has a place for it")?;
+    let indent = " ".repeat(before.len() - before.trim_end_matches(' ').len());
+    let lines: Vec<String> = script
+        .lines()
+        .enumerate()
+        .map(|(n, line)| if n == 0 || line.is_empty() { line.to_owned() } else { format!("{indent}{line}") })
+        .collect();
+    Ok(format!("# Made by `cargo xtask generate`.\n{before}{}\n{after}", lines.join("\n")))
 }
 
 /// What an example of a package prints. So only this command compiles the package and what it needs.

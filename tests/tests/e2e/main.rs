@@ -4,6 +4,8 @@
 //! loaded first: `BYWAY_LOAD_IMAGE` is a command that gets the path of an archive, e.g. `kind load image-archive`.
 
 mod cluster;
+mod forge;
+mod jobs;
 mod pipeline;
 mod team;
 
@@ -40,6 +42,8 @@ fn a_day(team: &Team) {
     step("the agents are rolled under load", || agents_rolled(team));
     step("run, as a CI job would", || run(team));
     step("run, with the rights of the chart's role for pipelines", || pipeline(team));
+    step("the Action, from push to push", || jobs::on_github(team, &pipeline::kubeconfig(team)));
+    step("the GitLab template", || jobs::on_gitlab(team, &pipeline::kubeconfig(team)));
     step("it expires, and is extended", || expiry(team));
     step("stop", || stop(team));
     step("uninstall", || team.uninstall());

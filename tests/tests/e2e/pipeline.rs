@@ -1,5 +1,6 @@
 //! A CI job's service account with the chart's role `byway-ci`: what it can do is enough, and not more.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::team::{BYWAY, STAGING, Team};
@@ -16,7 +17,7 @@ pub(crate) fn values() -> Vec<String> {
 
 pub(crate) fn with_the_role(team: &Team) {
     team.ask(&["create", "serviceaccount", ACCOUNT]);
-    let kubeconfig = team.cluster().kubeconfig_for(STAGING, ACCOUNT, None).unwrap();
+    let kubeconfig = kubeconfig(team);
     let args = ["run", "-t", "deployment/my-app", "-i", "localhost/shop:v2", "-k", "job-2", "--"];
     let script = ["sh", "-c", "echo \"$BYWAY_KEY\"; exit 7"];
     let output = finish(team.plugin(&[&args[..], &script].concat()).env("KUBECONFIG", &kubeconfig));
@@ -41,6 +42,11 @@ pub(crate) fn with_the_role(team: &Team) {
     let mut run = team.kubectl_with_plugin();
     let (code, printed, said) = finish(run.args(elsewhere).args(ran).env("KUBECONFIG", &kubeconfig));
     assert!(code != Some(0) && printed.is_empty() && said.contains("forbidden"), "{code:?} {printed} {said}");
+}
+
+/// Of the account.
+pub(crate) fn kubeconfig(team: &Team) -> PathBuf {
+    team.cluster().kubeconfig_for(STAGING, ACCOUNT, None).unwrap()
 }
 
 /// Its exit code, what it printed, and what it complained of.

@@ -199,9 +199,14 @@ impl Team {
 
     /// Waits until a request with the key is answered so.
     pub(crate) fn wait_keyed(&self, wanted: &str) {
+        self.wait_answer(KEY, wanted);
+    }
+
+    /// The same with another header.
+    pub(crate) fn wait_answer(&self, header: &str, wanted: &str) {
         let address = &self.addresses()[0];
         let answered =
-            eventually(Duration::from_secs(90), || (self.get(address, KEY) == wanted).then_some(()));
+            eventually(Duration::from_secs(90), || (self.get(address, header) == wanted).then_some(()));
         assert!(answered.is_some(), "{}", self.describe());
     }
 
