@@ -101,6 +101,10 @@ pub struct Conn {
     pub port: u32,
     /// [`Reason`] that it is held for.
     pub reason: u32,
+    /// Low half of [`crate::AgentInfo::instance`] of the agent that decides on it: an upgrade has two of them.
+    pub owner: u32,
+    /// Always 0.
+    pub pad: u32,
 }
 
 /// How the app's last answer begins.
@@ -113,6 +117,45 @@ pub struct Answer {
     pub len: u32,
     /// The bytes.
     pub bytes: [u8; MAX_ANSWER],
+}
+
+/// Why connections to a port go through the agent from their first byte on.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The agent was told so.
+    Told = 1,
+    /// The kernel lacks something, or no program could be attached.
+    Kernel = 2,
+    /// Requests without a key are for nobody here.
+    NoApp = 3,
+    /// A route needs no key, so every head has to be read.
+    Keyless = 4,
+    /// HTTP/2 is spoken here.
+    Http2 = 5,
+}
+
+impl Why {
+    /// All, in the order of their values.
+    pub const ALL: [Self; 5] = [Self::Told, Self::Kernel, Self::NoApp, Self::Keyless, Self::Http2];
+
+    /// The stable code, as in `debug routes`.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Told => "Told",
+            Self::Kernel => "Kernel",
+            Self::NoApp => "NoApp",
+            Self::Keyless => "Keyless",
+            Self::Http2 => "Http2",
+        }
+    }
+
+    /// In a value of [`crate::maps::PORTS`].
+    #[must_use]
+    pub fn of_port(port: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|why| *why as u32 == port >> crate::WHY)
+    }
 }
 
 /// Where among the reasons of [`crate::TargetCounters::opaque`] those are that the programs count themselves.
@@ -335,6 +378,10 @@ pub struct Order {
     pub port: u32,
     /// Requests that were let go.
     pub requests: u32,
+    /// The agent that adopts it: [`Conn::owner`],
+    pub owner: u32,
+    /// and its slot of the target.
+    pub slot: u32,
     /// Always 0.
     pub pad: u32,
 }
@@ -352,13 +399,15 @@ impl Order {
     pub const END_FIRST: u32 = 5;
     /// From here on the connection cannot go back to the app.
     pub const COMMIT: u32 = 6;
+    /// A successor decides from here on, unless the connection is held or was taken over.
+    pub const ADOPT: u32 = 7;
 }
 
 const _: () = {
-    assert!(size_of::<Conn>() == 64);
+    assert!(size_of::<Conn>() == 72);
     assert!(size_of::<Answer>() == 768);
     assert!(size_of::<Filter>() == 8720);
     assert!(size_of::<Socket>() == 56);
-    assert!(size_of::<Event>() == 48 + 48 + 64 + 56);
-    assert!(size_of::<Order>() == 96);
+    assert!(size_of::<Event>() == 48 + 48 + 72 + 56);
+    assert!(size_of::<Order>() == 104);
 };

@@ -30,8 +30,17 @@ pub const MAX_COPY: usize = 4096;
 /// In a heartbeat: the worker lives, and takes no more connections for now.
 pub const CLOSED: u64 = 1 << 63;
 
-/// In [`maps::PORTS`]: connections to this port go straight to the app until they are keyed.
+/// In [`maps::PORTS`]: connections to this port go straight to the app until they are keyed. Where they do not, the bits
+/// from [`WHY`] on say why ([`direct::Why`]).
 pub const DIRECT: u32 = 1 << 31;
+/// See [`DIRECT`].
+pub const WHY: u32 = 16;
+
+/// The slot in a value of [`maps::PORTS`].
+#[must_use]
+pub const fn slot_of(port: u32) -> u32 {
+    port & ((1 << WHY) - 1)
+}
 
 /// An address of 16 bytes in network order; IPv4 as `::ffff:a.b.c.d` (RFC 4291, 2.5.5.2), so that the
 /// family is part of the address.

@@ -116,6 +116,10 @@ impl Attachment {
         }
         self.choose_modes()?;
         let Some(program) = &self.program else { return Ok(false) };
+        if let Ok(direct) = &self.direct {
+            let ports = self.modes.iter().filter(|(_, mode)| **mode == Mode::Direct);
+            ports.map(|(port, _)| *port).try_for_each(|port| direct.adopt(&self.target, port))?;
+        }
         self.link = Some(Template::attach(program, &self.target.netns)?);
         self.program = None;
         Ok(true)
@@ -131,7 +135,7 @@ impl Attachment {
             if self.modes.get(port) != Some(mode) {
                 tracing::info!(target = target.name, port, %mode, "how connections reach the app");
                 let tables = &target.tables;
-                tables.set_direct(target.slot.index(), target.ns, *port, *mode == Mode::Direct)?;
+                tables.set_mode(target.slot.index(), target.ns, *port, mode.bits())?;
             }
         }
         self.modes = modes;
@@ -143,7 +147,7 @@ impl Attachment {
         let target = &self.target;
         let direct = self.modes.iter().filter(|(_, mode)| **mode == Mode::Direct);
         let mut ports = direct.map(|(port, _)| *port);
-        ports.try_for_each(|port| target.tables.set_direct(target.slot.index(), target.ns, port, false))
+        ports.try_for_each(|port| target.tables.set_mode(target.slot.index(), target.ns, port, 0))
     }
 }
 
@@ -219,6 +223,14 @@ impl Attacher {
         let slot_index = slot.index();
         let (name, tables) = (wanted.name.clone(), self.tables.clone());
         let target = Arc::new(Target::new(name, slot, netns, ns, dial_port, tables));
+        // What was heard of HTTP/2 before: the first connection of it on which the server speaks first is lost.
+        for other in inspect::agents()?.iter().filter(|it| it.map_id(maps::DIALS) == dials) {
+            wanted
+                .ports
+                .iter()
+                .filter(|port| other.heard_http2(ns, **port))
+                .for_each(|it| target.learn_http2(*it));
+        }
         let taken = self.workers.serve(&target, listeners);
         let direct = self.direct.as_ref().map_err(|why| *why).and_then(|direct| {
             let hooks = Hooks::attach(&self.template, &direct.steps, &target.netns, ns, slot_index);

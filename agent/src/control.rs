@@ -240,6 +240,11 @@ impl Control {
         self.detaching.is_empty()
     }
 
+    /// Whether the kernel has something to send still of connections that were taken over.
+    pub(crate) fn has_clones(&self) -> bool {
+        self.attacher.direct.as_ref().is_ok_and(|direct| direct.has_clones())
+    }
+
     fn program(&mut self) {
         let snapshot = Snapshot::new(&self.spec, Timestamp::now(), Some(&self.snapshot));
         let before: HashMap<&str, &Arc<Preview>> =

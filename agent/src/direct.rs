@@ -85,6 +85,8 @@ pub(crate) struct Direct {
     /// By the cookies of their namespaces.
     targets: Mutex<HashMap<u64, Arc<DirectTarget>>>,
     filters: Mutex<Filters>,
+    /// Connections that were taken over, and whose clone has not gone.
+    clones: AtomicUsize,
 }
 
 /// A target whose connections may be direct.
@@ -104,7 +106,8 @@ impl Direct {
         die_at: Option<Step>,
     ) -> Arc<Self> {
         let (targets, filters) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { tables, control, steps, bits, die_at, targets, filters })
+        let clones = AtomicUsize::new(0);
+        Arc::new(Self { tables, control, steps, bits, die_at, targets, filters, clones })
     }
 
     fn reach(&self, step: Step) {
@@ -136,6 +139,21 @@ impl Direct {
     /// Has heads of the target's connections scanned for the keys of these routes.
     pub(crate) fn scan_for(&self, target: &Target, routes: &Routes) -> io::Result<()> {
         lock(&self.filters).set(target.ns, routes, &self.tables)
+    }
+
+    /// Whether there are clones whose packets need the programs: also for a while after they were closed.
+    pub(crate) fn has_clones(&self) -> bool {
+        self.clones.load(Relaxed) > 0
+    }
+
+    /// Decides on what a predecessor follows to this port of the target.
+    pub(crate) fn adopt(&self, target: &Target, port: u16) -> io::Result<()> {
+        let (owner, slot) = (self.tables.owner(), target.slot.index());
+        let conns = self.tables.conns_of(target.ns)?;
+        for key in conns.iter().filter(|key| key.local_port == u32::from(port)) {
+            self.order(Order { what: Order::ADOPT, owner, slot, ..held::order(key) });
+        }
+        Ok(())
     }
 
     fn target(&self, ns: u64) -> Option<Arc<DirectTarget>> {

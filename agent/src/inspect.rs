@@ -10,7 +10,11 @@ use std::{io, os::fd::OwnedFd, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, MapError, MapInfo, loaded_maps};
-use byway_abi::{AgentInfo, CLOSED, LAYOUT, MAX_WORKERS, PortKey, maps};
+use byway_abi::{
+    AgentInfo, CLOSED, LAYOUT, MAX_WORKERS, PortKey,
+    direct::{MAX_CONNS, Why},
+    maps,
+};
 use clap::ValueEnum;
 
 use crate::kernel::sys::{RawMap, monotonic_ns};
@@ -63,9 +67,22 @@ impl Agent {
         ports.is_ok_and(|keys| keys.iter().any(|key| key.ns == ns))
     }
 
-    /// Its map of dials, for a successor to share.
-    pub(crate) fn dials(&self) -> Option<MapData> {
-        MapData::from_id(self.map_id(maps::DIALS)?).ok()
+    /// Whether it has heard HTTP/2 on the port of the namespace.
+    pub(crate) fn heard_http2(&self, ns: u64, port: u16) -> bool {
+        let found = self.map::<PortKey, u32>(maps::PORTS);
+        let found = found.and_then(|ports| ports.lookup(&PortKey { ns, port: port.into(), pad: 0 }));
+        // One that ends meanwhile has heard nothing.
+        found.is_ok_and(|value| value.and_then(Why::of_port) == Some(Why::Http2))
+    }
+
+    /// Its maps that a successor shares, by name: of dials; and of direct connections, where both have them.
+    pub(crate) fn shared(&self, direct: bool) -> Vec<(&'static str, MapData)> {
+        // One that has gone meanwhile has none.
+        let map = |name| Some((name, MapData::from_id(self.map_id(name)?).ok()?));
+        let has_direct =
+            |(_, map): &(_, MapData)| map.info().is_ok_and(|it| it.max_entries() == MAX_CONNS) && direct;
+        let direct = [maps::CONNS, maps::ANSWERS].into_iter().filter_map(map).filter(has_direct);
+        map(maps::DIALS).into_iter().chain(direct).collect()
     }
 
     pub(crate) fn map_id(&self, name: &str) -> Option<u32> {

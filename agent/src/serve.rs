@@ -13,7 +13,7 @@ use tokio::{
 use crate::{
     admin::{self, Health},
     args::ServeArgs,
-    control::bounded,
+    control::{Control, bounded},
     source::{BadDocument, Change, Document, Source},
     steering::{self, Steering},
     sys::trim_memory,
@@ -189,7 +189,8 @@ async fn drain(args: &ServeArgs, mut steering: Steering, routes: &mut Routes, si
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut why = "the drain deadline has come";
-    while !control.is_detached() || (admission.open() > 0 && begun.elapsed() < args.drain_deadline) {
+    let goes_on = |control: &Control| admission.open() > 0 || control.has_clones();
+    while !control.is_detached() || (goes_on(control) && begun.elapsed() < args.drain_deadline) {
         tokio::select! {
             () = signals.stop() => {}
             change = routes.source.changed() => {

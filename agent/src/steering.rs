@@ -23,6 +23,9 @@ use crate::{
     worker::Workers,
 };
 
+/// So many looks round, of two seconds, may what the kernel sends for an agent that has ended take: a FIN is sent again for
+/// a minute or two (`tcp_orphan_retries`).
+const RESTS: u32 = 60;
 /// Heartbeats older than this pass connections on.
 const MAX_AGE: Duration = Duration::from_millis(250);
 /// Descriptors that are not connections: programs, listeners, files.
@@ -64,13 +67,15 @@ impl Steering {
         // Whoever may not look at BPF maps may not load programs either.
         let look = |e: anyhow::Error| NodeError::Refused(format!("{e:#}"));
         let predecessors = inspect::agents_of(node).map_err(look)?;
-        let mut programs =
-            Node::load(predecessors.iter().find_map(inspect::Agent::dials), args.mode != Wanted::Proxy)?;
+        let may_be_direct = args.mode != Wanted::Proxy;
+        let of_predecessors = predecessors.iter().map(|it| it.shared(may_be_direct));
+        let of_one = of_predecessors.max_by_key(Vec::len).unwrap_or_default();
+        let mut programs = Node::load(&of_one, may_be_direct)?;
         let shared = programs.maps()?;
         let tables = Arc::new(Tables::open(&shared)?);
         let living: Vec<u64> = predecessors.iter().map(inspect::Agent::instance).collect();
         tables.sweep_dials(&living)?;
-        let template = Template::new(shared, &programs.offsets)?;
+        let template = Template::new(shared, tables.owner(), &programs.offsets)?;
         let memory = Memory::new(args.max_memory << 20);
         let admission = Arc::new(Admission::new(tables.clone(), workers, limit, memory, files)?);
         let workers_started = Workers::start(workers, &tables, &admission)?;
@@ -81,7 +86,7 @@ impl Steering {
         if let Some(other) = inspect::agents_of(node)?.iter().find(|a| stranger(a)) {
             bail!("agent {} of this node started at the same time: start again", other.pid());
         }
-        let peers = Peers { node: node.to_owned(), tables: tables.clone(), seen: living };
+        let peers = Peers { node: node.to_owned(), tables: tables.clone(), seen: living, rests: 0 };
         let direct = match args.mode {
             Wanted::Proxy => Err(Why::Told),
             Wanted::Auto | Wanted::Direct => {
@@ -141,17 +146,26 @@ pub(crate) struct Peers {
     tables: Arc<Tables>,
     /// Their instances.
     seen: Vec<u64>,
+    /// Looks at what one that has gone has left.
+    rests: u32,
 }
 
 impl Peers {
-    /// Removes the dials of those that have gone. One that was killed could not do so itself.
+    /// Removes the dials of those that have gone, and the direct connections that they decided on. One that was killed
+    /// could not do so itself.
     pub(crate) fn look_round(&mut self) {
         let Ok(agents) = inspect::agents_of(&self.node) else { return };
         let living: Vec<u64> = agents.iter().map(inspect::Agent::instance).collect();
-        if self.seen.iter().any(|peer| !living.contains(peer))
-            && let Err(error) = self.tables.sweep_dials(&living)
-        {
-            tracing::warn!(%error, "cannot remove the dials of an agent that has gone");
+        if self.seen.iter().any(|peer| !living.contains(peer)) {
+            self.rests = RESTS;
+        }
+        if self.rests > 0 {
+            self.rests -= 1;
+            if let Err(error) =
+                self.tables.sweep_dials(&living).and_then(|()| self.tables.sweep_owners(&living))
+            {
+                tracing::warn!(%error, "cannot remove the connections of an agent that has gone");
+            }
         }
         self.seen = living;
     }

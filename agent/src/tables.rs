@@ -16,10 +16,10 @@ use std::{
 };
 
 use byway_abi::{
-    Addr, AgentInfo, CLOSED, DIRECT, DialKey, LAYOUT, ListenKey, Listeners, MAX_ROUTES, MAX_TARGETS,
-    MAX_WORKERS, Origin, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord, Text,
-    direct::{Answer, Conn, Filter},
-    maps,
+    Addr, AgentInfo, CLOSED, DialKey, LAYOUT, ListenKey, Listeners, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS,
+    Origin, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord, Text,
+    direct::{Answer, Conn, Filter, state},
+    maps, slot_of,
 };
 
 pub(crate) use direct::is_followed;
@@ -184,6 +184,11 @@ impl Tables {
         self.agent.update(&0, &info)
     }
 
+    /// Who decides on this agent's direct connections: [`Conn::owner`].
+    pub(crate) const fn owner(&self) -> u32 {
+        self.instance as u32
+    }
+
     /// Tells the programs that the worker is alive; `open` is false when it takes no more connections.
     pub(crate) fn beat(&self, worker: u32, open: bool) {
         let beat = monotonic_ns() | if open { 0 } else { CLOSED };
@@ -273,17 +278,18 @@ impl Tables {
             *n
         });
         for key in self.ports.keys()?.iter().filter(|k| k.ns == ns) {
-            if self.ports.lookup(key)?.map(|slot| slot & !DIRECT) == Some(index) {
+            if self.ports.lookup(key)?.map(slot_of) == Some(index) {
                 self.ports.delete(key)?;
             }
         }
         if others == 0 {
             free.namespaces.remove(&ns);
             self.namespaces.delete(&ns)?;
-            for key in self.conns.keys()?.iter().filter(|k| k.ns == ns) {
-                self.conns.delete(key)?;
-                self.answers.delete(key)?;
-            }
+            // What a clone says last, a successor's programs see to.
+            self.forget_conns(|key, conn| {
+                let has_clone = matches!(conn.state, state::TAKEN | state::CLONE);
+                key.ns == ns && conn.owner == self.owner() && !has_clone
+            })?;
             for key in self.listening.keys()?.iter().filter(|k| k.ns == ns) {
                 self.listening.delete(key)?;
             }

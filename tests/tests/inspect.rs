@@ -41,7 +41,8 @@ fn debug_routes_shows_what_is_live() {
     let target = &here["targets"][0];
     assert_eq!(target["name"], "app");
     assert_eq!(target["listenerAlive"], true);
-    assert_eq!(target["ports"][0], serde_json::json!({"port": 8080, "appListening": true, "mode": "proxy"}));
+    let port = serde_json::json!({"port": 8080, "appListening": true, "mode": "proxy", "why": "Told"});
+    assert_eq!(target["ports"][0], port);
     let route = &target["routes"][0];
     assert_eq!((&route["key"], &route["preview"]), (&"pr-1".into(), &"demo/redesign".into()));
     assert!(route["requests"].as_u64().unwrap() >= 2, "{route:#}");

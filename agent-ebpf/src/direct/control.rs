@@ -41,6 +41,13 @@ unsafe fn carry_out(order: *mut Order) -> Option<()> {
             }
             return Some(());
         }
+        if what == Order::ADOPT {
+            if matches!(read(&raw const (*conn).state), state::DIRECT | state::OPAQUE) {
+                (*conn).slot = read(&raw const (*order).slot);
+                (*conn).owner = read(&raw const (*order).owner);
+            }
+            return Some(());
+        }
         if read(&raw const (*conn).at) != read(&raw const (*order).at) {
             return None;
         }
@@ -115,6 +122,8 @@ unsafe fn take(order: *mut Order, key: DialKey, conn: *mut Conn) -> Option<()> {
             tail: [0; 8],
             port: key.local_port,
             reason: 0,
+            owner: read(&raw const (*conn).owner),
+            pad: 0,
         };
         CONNS.insert(clone, entry, 0).ok()?;
         (*conn).port = port;

@@ -15,10 +15,14 @@ use byway_abi::direct::{
 
 use super::{
     NEXT, SCRATCH,
+    ingress::is_own,
     packet::{FIN, Packet, RST, Way, change_port},
     pass_on, unmark,
 };
 use crate::maps::{ANSWERS, CONNS};
+
+/// In the packet's control block: it is a clone's, and has its port. Another agent's programs may stand behind these.
+const REWRITTEN: u32 = 0xb1a9_1002;
 
 #[classifier]
 fn byway_egress(ctx: TcContext) -> i32 {
@@ -32,6 +36,9 @@ unsafe fn look(ctx: &TcContext) -> i32 {
     // SAFETY: fields of a valid context, and values of maps.
     unsafe {
         unmark(ctx);
+        if read(&raw const (*skb).cb[1]) == REWRITTEN {
+            return NEXT;
+        }
         let (mark, interface) = (read(&raw const (*skb).mark), read(&raw const (*skb).ifindex));
         if mark == MARK_APP || mark == MARK_CLONE || mark == MARK_ASK {
             // Injected by the agent: it comes in as if it had come from outside.
@@ -48,6 +55,9 @@ unsafe fn look(ctx: &TcContext) -> i32 {
                     note(ctx, &packet, conn);
                     return NEXT;
                 }
+                if !is_own(conn) {
+                    return NEXT;
+                }
                 // The server spoke first: `turn` looks who it is.
             }
             state::HELD => {
@@ -55,7 +65,7 @@ unsafe fn look(ctx: &TcContext) -> i32 {
                     note(ctx, &packet, conn);
                 }
                 let ended = read(&raw const (*conn).flags) & flag::ENDED != 0;
-                if !ended && packet.flags & (FIN | RST) == 0 {
+                if !is_own(conn) || !ended && packet.flags & (FIN | RST) == 0 {
                     return NEXT;
                 }
             }
@@ -65,6 +75,7 @@ unsafe fn look(ctx: &TcContext) -> i32 {
                     return NEXT;
                 }
                 change_port(ctx, &packet, Way::Out, read(&raw const (*conn).port));
+                (*skb).cb[1] = REWRITTEN;
                 return NEXT;
             }
             _ => return NEXT,

@@ -24,6 +24,9 @@ use crate::maps::{CONNS, ORIGINS, PORTS};
 /// Slot of the target.
 #[unsafe(no_mangle)]
 static OWN_SLOT: Global<u32> = Global::new(0);
+/// The agent that these programs are of, see [`Conn::owner`].
+#[unsafe(no_mangle)]
+pub(super) static OWNER: Global<u32> = Global::new(0);
 
 #[classifier]
 fn byway_ingress(ctx: TcContext) -> i32 {
@@ -56,13 +59,45 @@ unsafe fn look(ctx: &TcContext) -> i32 {
                 if packet.len == 0 || !is_behind(packet.end(), read(&raw const (*conn).next)) {
                     return NEXT;
                 }
+                if !is_own(conn) && !adopt(&packet, conn) {
+                    return NEXT;
+                }
             }
             state::TAKEN => return to_clone(ctx, &packet, conn),
-            state::HELD => {}
+            state::HELD if is_own(conn) => {}
             _ => return NEXT,
         }
         pass_on(ctx, packet)
     }
+}
+
+/// While one agent follows another they share what they know of connections, and the programs of both look at packets,
+/// those of the newer one first.
+#[inline(always)]
+pub(super) unsafe fn is_own(conn: *mut Conn) -> bool {
+    // SAFETY: a value of a map.
+    unsafe { read(&raw const (*conn).owner) == OWNER.load() }
+}
+
+/// Once this agent has connections to the port go straight it knows the keys for it.
+#[inline(always)]
+unsafe fn adopt(packet: &Packet, conn: *mut Conn) -> bool {
+    // SAFETY: a value of a map.
+    unsafe {
+        if !is_direct(packet) {
+            return false;
+        }
+        (*conn).slot = OWN_SLOT.load();
+        (*conn).owner = OWNER.load();
+    }
+    true
+}
+
+#[inline(always)]
+unsafe fn is_direct(packet: &Packet) -> bool {
+    let port = PortKey { ns: packet.key.ns, port: packet.key.local_port, pad: 0 };
+    // SAFETY: a value of a map, read at once.
+    unsafe { PORTS.get(port).is_some_and(|slot| read(slot) & DIRECT != 0) }
 }
 
 /// A connection begins. What is not followed from here on is the steering program's, which hands it to the agent.
@@ -79,14 +114,14 @@ unsafe fn open(ctx: &TcContext, packet: &Packet, known: Option<*mut Conn>) -> i3
                     let _ = CONNS.remove(clone);
                 }
                 _ if flags & flag::ALIVE != 0 => return NEXT, // the app's socket answers
+                // The other agent follows it, from this SYN on.
+                _ if !is_own(conn) && read(&raw const (*conn).next) == packet.seq.wrapping_add(1) => return NEXT,
                 _ => {}
             }
             let _ = CONNS.remove(packet.key);
         }
-        let port = PortKey { ns: packet.key.ns, port: packet.key.local_port, pad: 0 };
-        let is_direct = PORTS.get(port).is_some_and(|slot| read(slot) & DIRECT != 0);
         // Data with a SYN, and options that a clone would not have.
-        if !is_direct || packet.len != 0 || has_odd_options(ctx, packet) {
+        if !is_direct(packet) || packet.len != 0 || has_odd_options(ctx, packet) {
             return NEXT;
         }
         if ORIGINS.get(packet.key.remote).is_some() || attended().is_err() {
@@ -106,6 +141,8 @@ unsafe fn open(ctx: &TcContext, packet: &Packet, known: Option<*mut Conn>) -> i3
             tail: [0; 8],
             port: 0,
             reason: 0,
+            owner: OWNER.load(),
+            pad: 0,
         };
         let _ = CONNS.insert(packet.key, conn, 0);
     }
@@ -145,6 +182,9 @@ unsafe fn to_clone(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 {
     unsafe {
         let flags = read(&raw const (*conn).flags);
         if flags & flag::READY == 0 {
+            if !is_own(conn) {
+                return NEXT; // the other agent's programs know, or it has died
+            }
             // The agent is about to let the clone go on. If it died, the app knows of nothing yet, or has been told that
             // the client has ended: then the connection is nobody's any more.
             if is_attended() {

@@ -13,7 +13,7 @@ use std::{
 
 use byway_abi::{
     DialKey,
-    direct::{Conn, Event, MARK_APP, MARK_ASK, MARK_CLONE, Order, Reason, Socket, flag, state},
+    direct::{Conn, Event, MARK_APP, MARK_ASK, MARK_CLONE, Order, Socket, flag, state},
 };
 use byway_http::Doubt;
 
@@ -57,6 +57,8 @@ pub(super) struct Held {
     since: Instant,
     /// When the app said something last, as far as is known.
     pub(super) spoke: Instant,
+    /// The request before has not been answered.
+    is_ahead: bool,
     /// It is to be taken over.
     wanted: bool,
     nudges: u32,
@@ -88,10 +90,12 @@ pub(super) enum Next {
 
 impl Held {
     pub(super) fn new(at: Arc<DirectTarget>, event: &Event) -> Self {
-        let now = Instant::now();
+        let (now, conn) = (Instant::now(), event.conn);
+        let owes = conn.flags & flag::ASKED != 0 || conn.app_end.wrapping_sub(conn.acked).cast_signed() > 0;
         Self {
+            is_ahead: conn.requests > 0 && conn.flags & flag::PIPELINED == 0 && owes,
             at,
-            conn: event.conn,
+            conn,
             socket: event.socket,
             frames: Vec::new(),
             bytes: Vec::new(),
@@ -132,7 +136,7 @@ impl Held {
                     }
                     self.wanted = true;
                 }
-                Judgement::App(seen) if self.conn.reason == Reason::Ahead as u32 => {
+                Judgement::App(seen) if self.is_ahead => {
                     is_late = self.since.elapsed() > AHEAD;
                     unkeyed = Some(seen);
                 }
@@ -192,7 +196,7 @@ impl Held {
 
     /// Whether it waits for the app.
     pub(super) fn asks(&self) -> bool {
-        self.wanted || self.conn.reason == Reason::Ahead as u32
+        self.wanted || self.is_ahead
     }
 
     pub(super) fn ask(&self) {
@@ -228,13 +232,11 @@ impl Held {
                     target.count(Counter::UnknownKey);
                 }
                 self.count(seen.narrowed, route_counter::NARROWED);
-                let owes = self.conn.app_end.wrapping_sub(self.conn.acked).cast_signed() > 0;
-                let pipelined = self.conn.requests > 0 && (owes || self.conn.flags & flag::ASKED != 0);
                 let mut flags = flag::ASKED;
                 if seen.is_head {
                     flags |= flag::HEAD;
                 }
-                if pipelined {
+                if self.is_ahead {
                     flags |= flag::PIPELINED;
                 }
                 direct.order(Order {
@@ -362,6 +364,8 @@ pub(super) fn order(key: &DialKey) -> Order {
         flags: 0,
         port: 0,
         requests: 0,
+        owner: 0,
+        slot: 0,
         pad: 0,
     }
 }

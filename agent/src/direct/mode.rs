@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub(crate) use byway_abi::direct::Why;
+use byway_abi::{DIRECT, WHY};
 use clap::ValueEnum;
 
 use crate::snapshot::Routes;
@@ -25,30 +27,12 @@ pub(crate) enum Mode {
     Proxy(Why),
 }
 
-/// Why connections go through the agent from their first byte on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// The agent was told so.
-    Told,
-    /// The kernel lacks something, or no program could be attached.
-    Kernel,
-    /// Requests without a key are for nobody here.
-    NoApp,
-    /// A route needs no key, so every head has to be read.
-    Keyless,
-    /// HTTP/2 is spoken here.
-    Http2,
-}
-
-impl Why {
-    /// The stable code, as in `debug routes`.
-    pub(crate) const fn code(self) -> &'static str {
+impl Mode {
+    /// As the map of ports has it.
+    pub(crate) const fn bits(self) -> u32 {
         match self {
-            Self::Told => "Told",
-            Self::Kernel => "Kernel",
-            Self::NoApp => "NoApp",
-            Self::Keyless => "Keyless",
-            Self::Http2 => "Http2",
+            Self::Direct => DIRECT,
+            Self::Proxy(why) => (why as u32) << WHY,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     io,
     os::fd::AsFd,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
@@ -67,6 +67,7 @@ impl Taker {
             }
             self.look_again(&direct);
             self.sweep(&direct);
+            direct.clones.store(self.taken.len(), Relaxed);
             drop(direct);
             let pause = if self.held.is_empty() { NONE } else { WAITING };
             // An error is a signal, and then there may be something as well.

@@ -68,10 +68,10 @@ enum Outcome {
 impl Kernel {
     fn load() -> Self {
         let vmlinux = aya::Btf::from_sys_fs().unwrap();
-        let mut node = Node::open(None, true, &vmlinux).unwrap();
+        let mut node = Node::open(&[], true, &vmlinux).unwrap();
         let maps = node.maps().unwrap();
         let steps = node.load_direct().unwrap();
-        let template = Template::new(node.maps().unwrap(), &node.offsets).unwrap();
+        let template = Template::new(node.maps().unwrap(), 0, &node.offsets).unwrap();
         let fd = |name: &str| maps[name].try_clone().unwrap();
         let mut routes = Routes::default();
         routes.table = table();

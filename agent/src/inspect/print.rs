@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use anyhow::Result;
+use byway_abi::direct::Why;
 use jiff::Timestamp;
 
 use super::{
@@ -44,7 +45,13 @@ fn print_target(out: &mut impl io::Write, target: &TargetReport) -> io::Result<(
     let listener = if target.listener_alive { "listening" } else { "GONE" };
     for port in &target.ports {
         let app = if port.app_listening { "listening" } else { "not listening: connections are refused" };
-        writeln!(out, "    port {}: app {app}, agent {listener} on {}", port.port, target.agent_port)?;
+        // Where nobody has chosen otherwise, through the agent goes without saying.
+        let way = match port.why.filter(|why| *why != Why::Told.code()) {
+            Some(why) => format!("; connections go through the agent ({why})"),
+            None if port.mode == "direct" => "; connections go straight to the app".to_owned(),
+            None => String::new(),
+        };
+        writeln!(out, "    port {}: app {app}, agent {listener} on {}{way}", port.port, target.agent_port)?;
     }
     let counts = |title: &str, counts: &std::collections::BTreeMap<&'static str, u64>| {
         let counts: Vec<String> = counts.iter().map(|(name, n)| format!("{name} {n}")).collect();

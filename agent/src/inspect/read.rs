@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use aya::maps::{Map, MapData, PerCpuArray};
 use byway_abi::{
     Addr, DIRECT, ListenKey, Listeners, MAPPED, MAX_TARGETS, PortKey, RouteCounters, RouteRecord, Steer,
-    TargetCounters, TargetRecord, maps,
+    TargetCounters, TargetRecord, direct::Why, maps,
 };
 use byway_http::Doubt;
 use jiff::Timestamp;
@@ -76,6 +76,9 @@ pub(super) struct PortReport {
     pub(super) app_listening: bool,
     /// How new connections reach the app: `direct`, or `proxy`.
     pub(super) mode: &'static str,
+    /// The code of why they do not go straight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) why: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -165,7 +168,8 @@ fn target_report(
     steered_ports.sort_unstable();
     let mode = |port: u32| {
         let slot = ports.lookup(&PortKey { ns: record.ns, port, pad: 0 }).ok().flatten();
-        if slot.is_some_and(|slot| slot & DIRECT != 0) { "direct" } else { "proxy" }
+        let slot = slot.unwrap_or_default();
+        (if slot & DIRECT != 0 { "direct" } else { "proxy" }, Why::of_port(slot).map(Why::code))
     };
     let keys = listening.keys()?;
     let app_listening = |port: u32| {
@@ -184,7 +188,10 @@ fn target_report(
         listener_alive: listening.lookup(&own)?.is_some_and(|l| l.count > 0),
         ports: steered_ports
             .into_iter()
-            .map(|port| PortReport { port, app_listening: app_listening(port), mode: mode(port) })
+            .map(|port| {
+                let (mode, why) = mode(port);
+                PortReport { port, app_listening: app_listening(port), mode, why }
+            })
             .collect(),
         steered: steered(agent, slot)?,
         counters: BTreeMap::from([

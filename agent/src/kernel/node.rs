@@ -60,18 +60,22 @@ pub(crate) struct Steps {
 }
 
 impl Node {
-    /// Loads and attaches. `dials` is the map of a predecessor that still runs on this node. `direct`: connections may go
-    /// straight to their apps.
-    pub(crate) fn load(dials: Option<MapData>, direct: bool) -> Result<Self, NodeError> {
+    /// Loads and attaches. `shared` are maps of a predecessor that still runs on this node, by name. `direct`: connections
+    /// may go straight to their apps.
+    pub(crate) fn load(shared: &[(&'static str, MapData)], direct: bool) -> Result<Self, NodeError> {
         let cgroup = File::open(cgroup2_root()?).map_err(refused)?;
         let vmlinux = Btf::from_sys_fs().map_err(|e| NoBtf(e.to_string()))?;
-        let mut node = Self::open(dials, direct, &vmlinux)?;
+        let mut node = Self::open(shared, direct, &vmlinux)?;
         node.attach(&cgroup, &vmlinux)?;
         Ok(node)
     }
 
     /// Makes the maps and loads nothing else.
-    pub(crate) fn open(dials: Option<MapData>, direct: bool, vmlinux: &Btf) -> Result<Self, NodeError> {
+    pub(crate) fn open(
+        shared: &[(&'static str, MapData)],
+        direct: bool,
+        vmlinux: &Btf,
+    ) -> Result<Self, NodeError> {
         let offsets = Offsets::read()?;
         let mut loader = EbpfLoader::new();
         loader
@@ -109,15 +113,15 @@ impl Node {
             }
             loader.map_max_entries(maps::EVENTS, 4096);
         }
-        let ebpf = match dials {
-            None => loader.load(OBJECT).map_err(refused)?,
-            Some(dials) => {
-                let bpffs = PrivateBpffs::new().map_err(refused)?;
-                let path = bpffs.path(maps::DIALS);
-                dials.pin(&path).map_err(refused)?;
-                loader.map_pin_path(maps::DIALS, &path).load(OBJECT).map_err(refused)?
-            }
-        };
+        let bpffs = if shared.is_empty() { None } else { Some(PrivateBpffs::new().map_err(refused)?) };
+        // aya takes over a map only by a path.
+        let at: Vec<PathBuf> =
+            bpffs.iter().flat_map(|bpffs| shared.iter().map(|(name, _)| bpffs.path(name))).collect();
+        for (path, (name, map)) in at.iter().zip(shared) {
+            map.pin(path).map_err(refused)?;
+            loader.map_pin_path(name, path);
+        }
+        let ebpf = loader.load(OBJECT).map_err(refused)?;
         Ok(Self { ebpf, offsets })
     }
 

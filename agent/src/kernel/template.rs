@@ -63,16 +63,22 @@ pub(crate) struct SteerConstants {
 pub(crate) struct Template {
     object: Object,
     maps: HashMap<String, OwnedFd>,
+    owner: u32,
     ack_backlog: u64,
     qlen: u64,
 }
 
 impl Template {
-    /// `maps` are all maps of the object but `.rodata`, by name.
-    pub(crate) fn new(maps: HashMap<String, OwnedFd>, offsets: &Offsets) -> Result<Self, TemplateError> {
+    /// `maps` are all maps of the object but `.rodata`, by name; `owner` is what direct connections of this agent have
+    /// as their [`Conn::owner`](byway_abi::direct::Conn::owner).
+    pub(crate) fn new(
+        maps: HashMap<String, OwnedFd>,
+        owner: u32,
+        offsets: &Offsets,
+    ) -> Result<Self, TemplateError> {
         let mut object = Object::parse(OBJECT).map_err(damaged)?;
         (object.btf, object.btf_ext) = (None, None);
-        Ok(Self { object, maps, ack_backlog: offsets.ack_backlog, qlen: offsets.qlen })
+        Ok(Self { object, maps, owner, ack_backlog: offsets.ack_backlog, qlen: offsets.qlen })
     }
 
     /// Attaches the program to the namespace; closing what comes back detaches it.
@@ -98,6 +104,7 @@ impl Template {
         let globals = [
             ("NS", &ns.to_ne_bytes()[..]),
             ("OWN_SLOT", &slot.to_ne_bytes()),
+            ("OWNER", &self.owner.to_ne_bytes()),
             ("LINK_LEN", &link_header.to_ne_bytes()),
         ];
         let name = match way {

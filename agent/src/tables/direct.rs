@@ -5,6 +5,7 @@ use std::{collections::HashMap, io, net::IpAddr, sync::atomic::Ordering::Relaxed
 use byway_abi::{
     DIRECT, DialKey,
     direct::{Answer, Conn, Filter, flag, state},
+    slot_of,
 };
 
 use super::{Tables, port_key};
@@ -21,14 +22,13 @@ pub(crate) fn is_followed(conns: &RawMap<DialKey, Conn>, key: &DialKey) -> bool 
 }
 
 impl Tables {
-    /// Has new connections to a steered port go straight to the app, or no longer.
-    pub(crate) fn set_direct(&self, slot: u32, ns: u64, port: u16, direct: bool) -> io::Result<()> {
+    /// Has new connections to a steered port go straight to the app, or no longer: `mode` is bits of
+    /// [`DIRECT`](byway_abi::DIRECT).
+    pub(crate) fn set_mode(&self, slot: u32, ns: u64, port: u16, mode: u32) -> io::Result<()> {
         let _free = self.free();
         match self.ports.lookup(&port_key(ns, port))? {
             // Another agent's slot may stand there by now.
-            Some(now) if now & !DIRECT == slot => {
-                self.ports.update(&port_key(ns, port), &if direct { slot | DIRECT } else { slot })
-            }
+            Some(now) if slot_of(now) == slot => self.ports.update(&port_key(ns, port), &(slot | mode)),
             _ => Ok(()),
         }
     }
@@ -48,19 +48,54 @@ impl Tables {
         self.answers.lookup(key)
     }
 
+    /// The direct connections of a namespace.
+    pub(crate) fn conns_of(&self, ns: u64) -> io::Result<Vec<DialKey>> {
+        Ok(self.conns.keys()?.into_iter().filter(|key| key.ns == ns).collect())
+    }
+
+    /// Forgets what agents that live no more decided on, with whom the map is shared. But for what the programs of this one
+    /// see to from its next request on.
+    pub(crate) fn sweep_owners(&self, living: &[u64]) -> io::Result<()> {
+        let lives = |owner| owner == self.owner() || living.iter().any(|it| *it as u32 == owner);
+        let is_direct = |key: &DialKey| {
+            let slot = self.ports.lookup(&port_key(key.ns, key.local_port as u16));
+            slot.is_ok_and(|slot| slot.is_some_and(|slot| slot & DIRECT != 0))
+        };
+        self.forget_conns(|key, conn| {
+            let goes_on = match conn.state {
+                state::DIRECT | state::OPAQUE => is_direct(key),
+                // Until nobody asks for it any more: its socket may have something to say still.
+                state::TAKEN => conn.flags & flag::GONE == 0,
+                state::CLONE => self.is_taken(&DialKey { local_port: conn.port, ..*key }),
+                _ => false,
+            };
+            !lives(conn.owner) && !goes_on
+        })
+    }
+
+    fn is_taken(&self, key: &DialKey) -> bool {
+        self.conns.lookup(key).is_ok_and(|conn| conn.is_some_and(|conn| conn.state == state::TAKEN))
+    }
+
+    pub(super) fn forget_conns(&self, which: impl Fn(&DialKey, &Conn) -> bool) -> io::Result<()> {
+        for key in self.conns.keys()? {
+            if self.conns.lookup(&key)?.is_some_and(|conn| which(&key, &conn)) {
+                self.conns.delete(&key)?;
+                self.answers.delete(&key)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets handshakes that did not end: of everything else the end is seen.
     pub(crate) fn sweep_conns(&self) -> io::Result<()> {
         // As long as a SYN-ACK is sent again (`tcp_synack_retries` 5).
         const HALF_OPEN_NS: u64 = 64_000_000_000;
         let now = monotonic_ns();
-        for key in self.conns.keys()? {
-            let Some(conn) = self.conns.lookup(&key)? else { continue };
+        self.forget_conns(|_, conn| {
             let is_half_open = conn.state == state::DIRECT && conn.flags & flag::ALIVE == 0;
-            if is_half_open && now.saturating_sub(conn.at) > HALF_OPEN_NS {
-                self.conns.delete(&key)?;
-            }
-        }
-        Ok(())
+            is_half_open && now.saturating_sub(conn.at) > HALF_OPEN_NS
+        })
     }
 
     /// Has heads be held in which this key may stand.

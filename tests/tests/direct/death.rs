@@ -180,6 +180,45 @@ fn in_the_middle_of_a_keyed_answer() {
 }
 
 #[test]
+fn a_successor_goes_on_with_what_the_one_before_it_followed() {
+    if needs_root() {
+        return;
+    }
+    let stage = Stage::new().unwrap();
+    let _app = stage.start_app().unwrap();
+    let mut last = agent(&stage);
+    for is_killed in [false, true] {
+        let connect = |n: usize| {
+            let mut http = Http::new(stage.client.connect(stage.addresses()[n % 2]).unwrap());
+            assert_eq!(name(&http.get("/", &[]).unwrap().text()), "STABLE");
+            http
+        };
+        // Those that a late agent takes from their start end with it.
+        let all_direct = || {
+            let before = steered(&stage);
+            let open: Vec<Http> = (0..40).map(connect).collect();
+            (steered(&stage) == before).then_some(open)
+        };
+        let mut open = eventually(Duration::from_secs(60), all_direct).unwrap();
+        let next = agent(&stage);
+        // Half of them have been idle since; both agents are there for the others.
+        for http in open.iter_mut().skip(20) {
+            assert_eq!(name(&http.get("/", &[]).unwrap().text()), "STABLE");
+        }
+        if is_killed {
+            last.sigkill();
+        } else {
+            assert!(last.stop().unwrap().success());
+        }
+        last = next;
+        for (n, http) in open.iter_mut().enumerate() {
+            let answer = http.get("/", &KEYED).unwrap().text();
+            assert_eq!(name(&answer), "PREVIEW", "{n}, killed: {is_killed}\n{}", Agent::debug_routes());
+        }
+    }
+}
+
+#[test]
 fn what_it_had_to_let_go_is_looked_at_from_aside() {
     if needs_root() {
         return;
