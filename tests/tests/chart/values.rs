@@ -18,6 +18,7 @@ fn what_is_wrong_is_refused_with_its_place_and_a_reason() {
         ("controller.replicas=two", "at '/controller/replicas': got string, want integer"),
         ("controller.args={lease=30}", "at '/controller/args/0'"),
         ("agent.maxSurge=0", "at '/agent/maxSurge'"),
+        ("agent.mode=fast", "at '/agent/mode': value must be one of 'proxy', 'auto', 'direct'"),
         ("agent.drainDeadline=-1", "at '/agent/drainDeadline': minimum"),
         ("agent.appArmorProfile.type=Off", "at '/agent/appArmorProfile/type'"),
         ("image.pullPolicy=Sometimes", "at '/image/pullPolicy'"),

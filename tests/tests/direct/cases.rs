@@ -217,6 +217,23 @@ fn a_client_that_resets_while_it_is_held_is_gone() {
 }
 
 #[test]
+fn without_the_right_to_send_packets_they_go_through_the_agent() {
+    if needs_root() {
+        return;
+    }
+    let stage = Stage::new().unwrap();
+    let _app = stage.start_app().unwrap();
+    for (right, way) in [("audit_read", "straight to the app"), ("net_raw", "through the agent (Kernel)")] {
+        let agent = stage.agent().args(["--mode", "auto"]).without_capability(right);
+        let agent = agent.start(&stage.routes()).unwrap();
+        stage.wait_answered_by("PREVIEW").unwrap();
+        let told = Agent::debug_routes();
+        assert!(told.contains(&format!("connections go {way}")), "{right}: {told}\n{}", agent.log());
+        assert_eq!(agent.log().contains("CAP_NET_RAW"), right == "net_raw", "{}", agent.log());
+    }
+}
+
+#[test]
 fn requests_are_counted_where_they_went() {
     let Some(case) = case() else { return };
     let mut http = case.connect();
