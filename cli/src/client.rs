@@ -1,16 +1,16 @@
 //! The way to the API server, and what its refusals mean.
 
-use std::path::Path;
 use std::time::Duration;
 
 use byway_api::Preview;
 use byway_trust::Refusal;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::Status;
-use kube::{Api, Client, Config, Error};
+use kube::{Api, Client, Error};
 
 use crate::args::Global;
 use crate::exit::{Exit, Failure};
+
+mod kubeconfig;
 
 /// Who writes, in `managedFields`.
 pub const FIELD_MANAGER: &str = "kubectl-preview";
@@ -36,13 +36,13 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// When there is no kubeconfig, or it has no such context.
+    /// When there is no kubeconfig, or it cannot be used.
     pub async fn find(global: &Global) -> Result<Self, Failure> {
-        let (mut config, name) = configuration(global).await?;
+        let (mut config, name) = kubeconfig::configuration(global).await?;
         config.connect_timeout = Some(CONNECT);
         let namespace = global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let name = name.unwrap_or_else(|| config.cluster_url.to_string());
-        let client = byway_trust::client(config).map_err(|error| failure(&error))?;
+        let client = kubeconfig::client(config)?;
         Ok(Self { client, namespace, is_namespace_given: global.namespace.is_some(), name })
     }
 
@@ -65,56 +65,11 @@ impl Cluster {
     }
 }
 
-/// As kubectl reads it: of the files that `KUBECONFIG` lists, those that are there.
-fn kubeconfig() -> Result<Kubeconfig, KubeconfigError> {
-    let list = std::env::var_os("KUBECONFIG").unwrap_or_default();
-    let files = std::env::split_paths(&list).filter(|file| file.exists());
-    let read = files.map(Kubeconfig::read_from);
-    let all = read.reduce(|all, next| all?.merge(next?));
-    all.unwrap_or_else(Kubeconfig::read)
-}
-
-async fn configuration(global: &Global) -> Result<(Config, Option<String>), Failure> {
-    let wrong = |error: &dyn std::error::Error| {
-        Failure::new(
-            Exit::Unreachable,
-            "NoKubeconfig",
-            format!("cannot use the kubeconfig: {}", chain(error)),
-        )
-        .fix("set KUBECONFIG, or give --kubeconfig and --context; `kubectl config get-contexts` lists them")
-    };
-    let options = KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
-    let read = match &global.kubeconfig {
-        Some(file) => Kubeconfig::read_from(file).map_err(|error| wrong(&error)).map(Some)?,
-        None if global.context.is_some() || has_kubeconfig() => {
-            Some(kubeconfig().map_err(|error| wrong(&error))?)
-        }
-        None => None,
-    };
-    match read {
-        Some(read) => {
-            let context = global.context.clone().or_else(|| read.current_context.clone());
-            let config =
-                Config::from_custom_kubeconfig(read, &options).await.map_err(|error| wrong(&error))?;
-            Ok((config, context))
-        }
-        None => Ok((Config::infer().await.map_err(|error| wrong(&error))?, None)),
-    }
-}
-
-fn has_kubeconfig() -> bool {
-    std::env::var_os("KUBECONFIG").is_some_and(|it| !it.is_empty())
-        || std::env::var_os("HOME").is_some_and(|home| Path::new(&home).join(".kube/config").is_file())
-}
-
 /// What an error of the client means for who called.
 #[must_use]
 pub fn failure(error: &Error) -> Failure {
     match error {
         Error::Api(status) => refused(status),
-        Error::InferConfig(_) | Error::InferKubeconfig(_) => {
-            Failure::new(Exit::Unreachable, "NoKubeconfig", chain(error))
-        }
         Error::Auth(_) => {
             Failure::new(Exit::NotAllowed, "NotLoggedIn", format!("cannot log in: {}", chain(error)))
                 .fix("log in to the cluster again, and try `kubectl get namespaces`")
@@ -124,13 +79,23 @@ pub fn failure(error: &Error) -> Failure {
                 let message = format!("the API server's certificate is not trusted: {what}");
                 return Failure::new(Exit::Unreachable, "Untrusted", message).fix(fix);
             }
-            let message = format!("the API server cannot be reached: {}", chain(error));
+            let said = chain(error);
+            if said.contains("InvalidContentType") {
+                let message =
+                    "the server of the kubeconfig does not speak HTTPS, which its https:// asks for";
+                return Failure::new(Exit::Unreachable, "Unreachable", message)
+                    .fix("write the API server's own address there; if this is it, write http://");
+            }
+            let message = format!("the API server cannot be reached: {said}");
             Failure::new(Exit::Unreachable, "Unreachable", message)
                 .fix("is the cluster up, and is a VPN or proxy needed? `kubectl cluster-info` tells more")
         }
         other => Failure::new(Exit::Failed, "Failed", chain(other)),
     }
 }
+
+/// How servers, and proxies before them, say that they were spoken to without TLS.
+const IS_HTTPS: [&str; 2] = ["HTTP request to an HTTPS server", "HTTP request was sent to HTTPS port"];
 
 /// What the API server said.
 fn refused(status: &Status) -> Failure {
@@ -153,6 +118,11 @@ fn refused(status: &Status) -> Failure {
         404 => Failure::new(Exit::NotFound, "NotFound", said),
         // What does not fit the schema is an internal error to a server-side apply.
         500 if said_of_schema(&status.message).is_some() => Failure::new(Exit::Invalid, "Invalid", said),
+        400 if IS_HTTPS.iter().any(|it| status.message.contains(it)) => {
+            let message = "the API server speaks HTTPS only, and the kubeconfig's server begins with http://";
+            Failure::new(Exit::Unreachable, "Unreachable", message)
+                .fix("write https:// in the `server` of that cluster in the kubeconfig")
+        }
         400 | 422 => Failure::new(Exit::Invalid, "Invalid", said),
         429 | 500..=599 => {
             Failure::new(Exit::Unreachable, "Unreachable", format!("the API server cannot answer: {said}"))

@@ -11,19 +11,21 @@ use hyper_util::client::legacy::connect::{Connection, HttpConnector};
 use hyper_util::rt::TokioExecutor;
 use kube::client::retry::RetryPolicy;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
-use kube::{Client, Config, Result};
+use kube::{Client, Config};
 use percent_encoding::percent_decode_str;
 use tower::retry::RetryLayer;
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt};
 
 use crate::https;
+use crate::unusable::{Unusable, has_scheme};
 
 /// A client of the API server that the configuration names, through the proxy that it names.
 ///
 /// # Errors
 ///
-/// When the configuration is of no use, e.g. its certificates.
-pub fn client(config: Config) -> Result<Client> {
+/// When the configuration is of no use, e.g. its server or its certificates.
+pub fn client(config: Config) -> Result<Client, Unusable> {
+    has_scheme(&config.cluster_url)?;
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     let Some(proxy) = config.proxy_url.clone() else { return over(&config, tcp) };
@@ -34,12 +36,12 @@ pub fn client(config: Config) -> Result<Client> {
             over(&config, tunnel(proxy, tls))
         }
         // It says itself what it does not know.
-        _ => Client::try_from(config),
+        _ => Ok(Client::try_from(config)?),
     }
 }
 
 /// With the layers that the library has.
-fn over<C>(config: &Config, connector: C) -> Result<Client>
+fn over<C>(config: &Config, connector: C) -> Result<Client, Unusable>
 where
     C: Service<Uri> + Clone + Send + Sync + 'static,
     C::Response: Connection + Read + Write + Send + Unpin + 'static,
@@ -71,5 +73,20 @@ fn tunnel<C>(proxy: Uri, connector: C) -> Tunnel<C> {
     match HeaderValue::try_from(format!("Basic {user}")) {
         Ok(value) => tunnel.with_auth(value),
         Err(_) => tunnel,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn none_is_made_for_what_is_no_address() {
+        let mut config = Config::new(Uri::from_static("127.0.0.1:6443"));
+        assert!(matches!(https(&config), Err(Unusable::Server(_))));
+        for proxy in [None, Some("http://127.0.0.1:1"), Some("socks5://127.0.0.1:1")] {
+            config.proxy_url = proxy.map(Uri::from_static);
+            assert!(matches!(client(config.clone()), Err(Unusable::Server(_))), "{proxy:?}");
+        }
     }
 }

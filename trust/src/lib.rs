@@ -7,6 +7,7 @@
 
 mod client;
 mod refusal;
+mod unusable;
 mod verifier;
 
 use std::sync::Arc;
@@ -14,19 +15,21 @@ use std::sync::Arc;
 use hyper_rustls::builderstates::WantsProtocols1;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
 use kube::client::{ConfigExt as _, RustlsTlsError};
-use kube::{Config, Error, Result};
+use kube::{Config, Error};
 
 pub use client::client;
 pub use hyper_rustls::HttpsConnector;
 pub use refusal::{Refusal, refusal};
+pub use unusable::{Unusable, has_scheme};
 use verifier::Verifier;
 
 /// The way to the server, once it is said which versions of HTTP are to be spoken.
 ///
 /// # Errors
 ///
-/// When the configuration is of no use, e.g. its certificates.
-pub fn https(config: &Config) -> Result<HttpsConnectorBuilder<WantsProtocols1>> {
+/// When the configuration is of no use, e.g. its server or its certificates.
+pub fn https(config: &Config) -> Result<HttpsConnectorBuilder<WantsProtocols1>, Unusable> {
+    has_scheme(&config.cluster_url)?;
     let mut tls = config.rustls_client_config()?;
     // Without roots of its own it is the machine's to decide.
     if let Some(roots) = config.root_cert.as_deref().filter(|_| !config.accept_invalid_certs)
