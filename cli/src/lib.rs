@@ -29,6 +29,7 @@ pub mod pods;
 pub mod progress;
 pub mod reach;
 pub mod select;
+pub mod text;
 pub mod unique;
 pub mod wait;
 pub mod words;

@@ -19,7 +19,7 @@ use crate::exit::{Exit, Failure};
 use crate::place::{Place, Wanted, place};
 use crate::progress::Progress;
 use crate::reach::Reach;
-use crate::{keys, pods, wait, words};
+use crate::{keys, pods, text, wait, words};
 
 /// How long to wait where nobody says.
 const TIMEOUT: Duration = Duration::from_secs(300);
@@ -167,13 +167,13 @@ pub(super) fn seconds(at: Timestamp) -> Timestamp {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    let mut text = String::new();
     let done = if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).map(drop)
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).and_then(|_| text::decode(&bytes))
     } else {
-        std::fs::read_to_string(path).map(|it| text = it)
+        text::read(path)
     };
-    done.map(|()| text).map_err(|error| Failure::invalid(format!("cannot read {}: {error}", path.display())))
+    done.map_err(|error| Failure::invalid(format!("cannot read {}: {error}", path.display())))
 }
 
 fn interrupted(preview: &Preview) -> Failure {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::text;
+
 type Var = dyn Fn(&str) -> Option<String> + Send + Sync;
 type File = dyn Fn(&Path) -> std::io::Result<String> + Send + Sync;
 type Branch = dyn Fn() -> Option<String> + Send + Sync;
@@ -23,8 +25,7 @@ impl Outside {
     /// This process's own.
     #[must_use]
     pub fn real() -> Self {
-        let own =
-            Self::new(|name| std::env::var(name).ok(), |path| std::fs::read_to_string(path), git_branch);
+        let own = Self::new(|name| std::env::var(name).ok(), text::read, git_branch);
         Self { place: Arc::new(real_place), ..own }
     }
 

@@ -29,13 +29,41 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Value, Unreadable> {
 
 fn json(text: &str) -> Result<Value, Unreadable> {
     serde_json::from_str(text).map(|Unique(value)| value).map_err(|error| {
-        let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
-        let comment = line.trim_start().starts_with("//") || line.contains("/*");
-        let hint = if comment { " (JSON has no comments: take them out, or use YAML)" } else { "" };
+        let hint = match comment(text) {
+            Some(line) => {
+                format!(" (JSON has no comments, as in line {line}: take them out, or use YAML)")
+            }
+            None => String::new(),
+        };
         // What can be parsed and is wrong all the same says so itself.
         let not = if error.is_data() { "" } else { "this is not JSON: " };
         Unreadable { message: format!("{not}{error}{hint}"), line: Some(error.line()) }
     })
+}
+
+/// The line of the first comment, as other languages write them: what begins outside of quotes, and not within a word.
+fn comment(text: &str) -> Option<usize> {
+    let (mut is_quoted, mut is_escaped, mut line, mut before) = (false, false, 1, b' ');
+    let bytes = text.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        let begins = *byte == b'#' || matches!(bytes.get(at..at + 2), Some(b"//" | b"/*"));
+        match byte {
+            b'\n' => {
+                // A text ends with its line.
+                is_quoted = false;
+                line += 1;
+            }
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_quoted,
+            b'"' => is_quoted = !is_quoted,
+            _ if begins && !is_quoted && !before.is_ascii_alphanumeric() && before != b':' => {
+                return Some(line);
+            }
+            _ => {}
+        }
+        before = *byte;
+    }
+    None
 }
 
 fn yaml(text: &str) -> Result<Value, Unreadable> {
@@ -59,6 +87,27 @@ fn toml(text: &str) -> Result<Value, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comment_in_json_is_named() {
+        let said = |text: &str| parse(text, Path::new("a.json")).unwrap_err().message;
+        for (text, line) in [
+            ("{ \"a\": \"http://x\", // why\n\"b\": 1 }", 1),
+            ("// why\n{}", 1),
+            ("{\n\"a\": 1, /* why */ \"b\": 2 }", 2),
+            ("{\n\"a\": 1 # why\n}", 2),
+            ("{\n\"a\\\"\": 1\n// why\n}", 3),
+        ] {
+            let said = said(text);
+            let wanted = format!("JSON has no comments, as in line {line}:");
+            assert!(said.contains(&wanted), "{text}: {said}");
+        }
+        for text in
+            ["{ \"a\": \"http://x#y\" ", "{ \"a\": \"/* \\\" // \" ", "{ a: 1 }", "{ \"a\": http://x/y#z }"]
+        {
+            assert!(!said(text).contains("comments"), "{text}");
+        }
+    }
 
     #[test]
     fn what_is_there_twice_is_refused_in_every_format() {

@@ -1,0 +1,51 @@
+//! Files as text. Editors and shells of other systems put a byte order mark before it, or write UTF-16.
+
+use std::io::{Error, ErrorKind, Result};
+use std::path::Path;
+
+/// What is in a file.
+///
+/// # Errors
+///
+/// When it cannot be read, or is no text.
+pub fn read(path: &Path) -> Result<String> {
+    decode(&std::fs::read(path)?)
+}
+
+/// Bytes of a file, without the mark.
+///
+/// # Errors
+///
+/// When they are no text.
+pub fn decode(bytes: &[u8]) -> Result<String> {
+    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes.as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
+        String::from_utf16(&units).ok().filter(|_| rest.is_empty())
+    };
+    let text = match bytes {
+        [0xEF, 0xBB, 0xBF, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
+        [0xFF, 0xFE, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xFE, 0xFF, rest @ ..] => wide(rest, u16::from_be_bytes),
+        _ => String::from_utf8(bytes.to_vec()).ok(),
+    };
+    text.ok_or_else(|| Error::new(ErrorKind::InvalidData, "it is not text in UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        let wide =
+            |unit: fn(u16) -> [u8; 2]| "\u{FEFF}{ä}".encode_utf16().flat_map(unit).collect::<Vec<u8>>();
+        for bytes in ["{ä}".into(), "\u{FEFF}{ä}".into(), wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
+            assert_eq!(decode(&bytes).unwrap(), "{ä}", "{bytes:?}");
+        }
+        assert_eq!(decode(b"").unwrap(), "");
+        for bytes in [&b"\xFF"[..], b"\xFF\xFE{", b"\xFE\xFF\xD8\x00"] {
+            assert!(decode(bytes).unwrap_err().to_string().contains("not text in UTF-8"), "{bytes:?}");
+        }
+    }
+}
