@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use byway_api::{ExistingConnections, OnUnreachable, PreviewTarget, PullPolicy, Ttl};
-use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 mod names;
 mod values;
@@ -152,7 +152,7 @@ pub struct Which {
     #[arg(short, long, value_name = "TARGET", value_parser = values::target)]
     pub target: Option<PreviewTarget>,
     /// In all namespaces
-    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    #[arg(short = 'A', long)]
     pub all_namespaces: bool,
 }
 
@@ -161,6 +161,11 @@ impl Which {
     pub(crate) fn one(name: Option<&String>, key: Option<&String>) -> Self {
         Self { names: name.into_iter().cloned().collect(), key: key.cloned(), ..Self::default() }
     }
+}
+
+/// Where it is only looked, `-A` goes before `-n`, as kubectl has it. What changes previews does not guess which is meant.
+fn alone(all_namespaces: Arg) -> Arg {
+    all_namespaces.conflicts_with("namespace")
 }
 
 /// Of `status`.
@@ -219,6 +224,7 @@ pub struct LogsArgs {
 
 /// Of `extend`.
 #[derive(Clone, Debug, Args)]
+#[command(mut_arg("all_namespaces", alone))]
 pub struct ExtendArgs {
     /// Which.
     #[command(flatten)]
@@ -233,6 +239,7 @@ pub struct ExtendArgs {
 
 /// Of `stop`.
 #[derive(Clone, Debug, Args)]
+#[command(mut_arg("all_namespaces", alone))]
 pub struct StopArgs {
     /// Which.
     #[command(flatten)]
