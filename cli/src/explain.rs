@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::fix::{fix, fix_of};
 use crate::reach::Reach;
+use crate::warnings::warnings;
 use crate::words::{self, count};
 
 /// How much a finding matters.
@@ -60,7 +61,7 @@ pub fn findings(preview: &Preview, nodes: Option<&[NodeRoutes]>, now: Timestamp)
     if found.is_empty() {
         found.extend(not_ready(preview));
         found.extend(not_counted(preview));
-        found.extend(warnings(preview));
+        found.extend(warned(preview));
         for node in nodes.unwrap_or_default() {
             found.extend(of_node(preview, node));
         }
@@ -198,38 +199,10 @@ fn of_the_lost(code: &str, lost: u64) -> Finding {
     Finding::new(Weight::Some, conditions::reason::REQUESTS_LOST, message).fix(fix)
 }
 
-/// Each warning by itself. `CODE: message; CODE: message` is how the condition joins several.
-fn warnings(preview: &Preview) -> Vec<Finding> {
-    let Some(it) = words::condition(preview, conditions::WARNINGS).filter(|it| it.status == "True") else {
-        return Vec::new();
-    };
-    let mut parts = match &*it.reason {
-        conditions::reason::SEVERAL => several(&it.message),
-        one => vec![(one.to_owned(), it.message.clone())],
-    };
-    // What was lost is told by reason.
-    parts.retain(|(code, _)| code != conditions::reason::REQUESTS_LOST);
-    parts.into_iter().map(|(code, message)| Finding::new(weight_of(&code), &code, message)).collect()
-}
-
-fn several(message: &str) -> Vec<(String, String)> {
-    let mut parts: Vec<(String, String)> = Vec::new();
-    for part in message.split("; ") {
-        let is_code = |code: &str| {
-            !code.is_empty()
-                && code.chars().all(|c| c.is_ascii_alphanumeric())
-                && code.starts_with(|c: char| c.is_ascii_uppercase())
-        };
-        match part.split_once(": ") {
-            Some((code, message)) if is_code(code) => parts.push((code.to_owned(), message.to_owned())),
-            // A message may have a semicolon of its own.
-            _ => match parts.last_mut() {
-                Some((_, message)) => *message = format!("{message}; {part}"),
-                None => parts.push((conditions::reason::SEVERAL.to_owned(), part.to_owned())),
-            },
-        }
-    }
-    parts
+/// What was lost is told by reason.
+fn warned(preview: &Preview) -> impl Iterator<Item = Finding> {
+    let told = warnings(preview).into_iter().filter(|it| it.reason != conditions::reason::REQUESTS_LOST);
+    told.map(|it| Finding::new(weight_of(&it.reason), &it.reason, it.message))
 }
 
 /// Of a warning: most have nothing to do with requests.

@@ -32,4 +32,5 @@ pub mod select;
 pub mod text;
 pub mod unique;
 pub mod wait;
+pub mod warnings;
 pub mod words;

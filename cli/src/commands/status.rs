@@ -16,6 +16,7 @@ use crate::args::{Format, Global, StatusArgs};
 use crate::client::Cluster;
 use crate::exit::{Exit, Failure};
 use crate::select::{self, Selection};
+use crate::warnings::warnings;
 use crate::{output, words};
 
 /// Changes that come together are shown together.
@@ -102,7 +103,7 @@ fn render(found: &[Preview], now: Timestamp, is_wide: bool) -> String {
     text
 }
 
-/// A row of the Preview, and one of each pod.
+/// A row of the Preview, one of each pod, and one of each warning: whether it is ready or not.
 fn rows(preview: &Preview, now: Timestamp, is_wide: bool) -> Vec<Vec<String>> {
     let row =
         |name: String, target: String, namespace: String, state: String, image: String, message: String| {
@@ -130,6 +131,10 @@ fn rows(preview: &Preview, now: Timestamp, is_wide: bool) -> Vec<Vec<String>> {
         let name = format!("    pod {}", pod.name);
         rows.push(row(name, String::new(), String::new(), state.to_owned(), String::new(), node));
     }
+    rows.extend(warnings(preview).into_iter().map(|it| {
+        let short = it.short();
+        row("    warning".to_owned(), String::new(), String::new(), it.reason, String::new(), short)
+    }));
     rows
 }
 
@@ -154,10 +159,15 @@ mod tests {
             "phase": "Ready", "expiresAt": "2030-01-01T00:42:30Z",
             "pods": [{ "name": "byway-a-1", "node": "n1", "ready": true, "routed": true }],
         });
+        let condition = |type_: &str, status: &str, reason: &str, message: &str| json!({ "type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": "2030-01-01T00:00:00Z" });
+        let failed = json!({ "phase": "Failed", "conditions": [
+            condition("Ready", "False", "CrashLoop", "it ends"),
+            condition("Warnings", "True", "Several", "ResourceClaimShared: a device is shared; DaprAppId: it is another; give it one"),
+        ]});
         let found = [
             preview("a", "pr-1", "front", ready),
             preview("bb", "pr-1", "back", json!({})),
-            preview("c", "pr-2", "front", json!({ "phase": "Failed" })),
+            preview("c", "pr-2", "front", failed),
         ];
         let wanted = "\
 KEY pr-1
@@ -167,8 +177,10 @@ KEY pr-1
   bb                deployment/back    demo        initializing
 
 KEY pr-2
-  NAME   TARGET             NAMESPACE   STATUS   MESSAGE
-  c      deployment/front   demo        failed
+  NAME        TARGET             NAMESPACE   STATUS                MESSAGE
+  c           deployment/front   demo        failed                it ends
+    warning                                  ResourceClaimShared   a device is shared
+    warning                                  DaprAppId             it is another …
 ";
         assert_eq!(render(&found, "2030-01-01T00:00:00Z".parse().unwrap(), false), wanted);
         assert!(render(&found, Timestamp::UNIX_EPOCH, true).contains("IMAGE"));
