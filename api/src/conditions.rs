@@ -45,6 +45,8 @@ pub mod reason {
     pub const CONTAINER_CONFIG: &str = "ContainerConfig";
     /// No node takes the pod.
     pub const UNSCHEDULABLE: &str = "Unschedulable";
+    /// No node has been looked for yet, say since a ResourceClaim of the pod is missing.
+    pub const NOT_SCHEDULED: &str = "NotScheduled";
     /// The namespace's ResourceQuota is used up.
     pub const QUOTA_EXCEEDED: &str = "QuotaExceeded";
     /// A LimitRange forbids it.
@@ -95,6 +97,7 @@ pub fn is_passing(why: &str) -> bool {
         r::TARGET_NOT_FOUND,
         r::UPDATING,
         r::UNSCHEDULABLE,
+        r::NOT_SCHEDULED,
         r::CONTAINERS_NOT_READY,
         r::SCALED_TO_ZERO,
         r::PROGRAMMING,

@@ -13,8 +13,32 @@ pub fn fix(reason: &str) -> Option<&'static str> {
 /// The same for a Preview: commands can be copied as they are.
 #[must_use]
 pub fn fix_of(reason: &str, preview: &Preview) -> Option<String> {
-    fix(reason).map(|fix| fix.replace("NAME", &words::place(preview)))
+    let targetless = WITHOUT_TARGET.iter().find(|(it, _)| *it == reason && preview.spec.target.is_none());
+    let fix = targetless.map(|(_, fix)| *fix).or_else(|| fix(reason));
+    fix.map(|fix| fix.replace("NAME", &words::place(preview)))
 }
+
+/// Where there is no target that could be corrected.
+const WITHOUT_TARGET: &[(&str, &str)] = &[
+    ("CloneRejected", "correct in the Preview what the API server names"),
+    (
+        "ImagePullFailed",
+        "check the name of the image; for a private one, give the namespace's service account `default` the pull secret; for one that is only on the nodes, give --image-pull-policy IfNotPresent, or set spec.imagePullPolicy",
+    ),
+    ("Unschedulable", "make room on the nodes, or do what the message names"),
+    (
+        "LimitRange",
+        "give the namespace's LimitRange defaults, or the preview a target, whose resources it then has",
+    ),
+    (
+        "PodSecurity",
+        "change the namespace's Pod Security level, or give the preview a target, whose securityContext it then has",
+    ),
+    (
+        "AdmissionRefused",
+        "except pods with the label byway.dev/preview from the policy that the message names, or give the preview a target, whose labels its pods then have: a Preview cannot name labels of its own",
+    ),
+];
 
 const TABLE: &[(&[&str], &str)] = &[
     // Ready
@@ -72,6 +96,10 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["CrashLoop"], "read why it ends: `kubectl preview logs NAME --previous`"),
     (&["ContainerConfig"], "create what the message names, e.g. a Secret or ConfigMap"),
     (&["Unschedulable"], "make room on the nodes, or lower the target's requests"),
+    (
+        &["NotScheduled"],
+        "wait; if it lasts, create the ResourceClaim or template that the message names, or look whether the scheduler runs",
+    ),
     (&["QuotaExceeded"], "stop another preview, or ask for more than the namespace's ResourceQuota"),
     (&["LimitRange"], "set resources on the target within the namespace's LimitRange"),
     (&["PodSecurity"], "change the target's securityContext, or the namespace's Pod Security level"),
@@ -126,6 +154,7 @@ const TABLE: &[(&[&str], &str)] = &[
         &["TrafficNotMatched"],
         "end TLS before the target and speak HTTP/1.1 to it, or call it from a pod of the same key",
     ),
+    (&["ConnectionsPassedOn"], "do what the message says: it stays as long as the agent runs"),
     (&["RequestsLost"], "see each of the reasons with `kubectl preview explain NAME`"),
     (&["NothingListens"], "name the ports that the app serves, with --port or spec.incoming.ports"),
     (&["Several"], "see each of them with `kubectl preview explain NAME`"),
@@ -195,6 +224,22 @@ mod tests {
         }
         let logs = "read why it ends: `kubectl preview logs a -n demo --previous`";
         assert_eq!(fix_of("CrashLoop", &preview).as_deref(), Some(logs));
+    }
+
+    #[test]
+    fn without_a_target_none_is_to_be_corrected() {
+        let preview: Preview = serde_json::from_value(serde_json::json!({
+            "apiVersion": "byway.dev/v1alpha1", "kind": "Preview", "metadata": { "name": "a", "namespace": "demo" },
+            "spec": { "image": "app:2", "incoming": { "ports": [8080] } },
+        }))
+        .unwrap();
+        for (reason, _) in WITHOUT_TARGET {
+            let (plain, targetless) = (fix(reason).unwrap(), fix_of(reason, &preview).unwrap());
+            assert!(plain.contains("target") || *reason == "AdmissionRefused", "{reason}: {plain}");
+            assert!(!targetless.contains("the target"), "{reason}: {targetless}");
+        }
+        assert!(fix_of("AdmissionRefused", &preview).unwrap().contains("byway.dev/preview"));
+        assert_eq!(fix_of("Updating", &preview).as_deref(), Some("wait"));
     }
 
     #[test]

@@ -71,10 +71,11 @@ pub fn is(state: &str) -> String {
 /// Whether it waits for something that is not its own.
 fn waits_for_others(preview: &Preview) -> bool {
     use conditions::reason as r;
-    const OTHERS: [&str; 6] = [
+    const OTHERS: [&str; 7] = [
         r::TARGET_NOT_FOUND,
         r::NO_TARGET_PODS,
         r::UNSCHEDULABLE,
+        r::NOT_SCHEDULED,
         r::NO_AGENT,
         r::AGENT_NOT_READY,
         r::SCALED_TO_ZERO,
@@ -82,16 +83,13 @@ fn waits_for_others(preview: &Preview) -> bool {
     condition(preview, conditions::READY).is_some_and(|it| OTHERS.contains(&it.reason.as_str()))
 }
 
-/// What is to be said beside the state: why it is not ready, else what it warns of.
+/// What is to be said beside the state: why it is not ready.
 #[must_use]
 pub fn message(preview: &Preview) -> String {
     let told = |type_: &str, status: &str| {
         condition(preview, type_).filter(|it| it.status == status).map(|it| it.message.clone())
     };
-    told(conditions::READY, "False")
-        .or_else(|| told(conditions::READY, "Unknown"))
-        .or_else(|| told(conditions::WARNINGS, "True").map(|it| format!("warning: {it}")))
-        .unwrap_or_default()
+    told(conditions::READY, "False").or_else(|| told(conditions::READY, "Unknown")).unwrap_or_default()
 }
 
 /// `42m`, `5h10m`, `3d4h`, rounded down; `<1m`.

@@ -191,7 +191,7 @@ pub struct ChildRow {
     pub owner: Name,
     /// Raised by each change of its spec.
     pub generation: i64,
-    /// Why it cannot create pods.
+    /// Why it cannot create pods: a reason, and the API server's words.
     pub failure: Option<(&'static str, Box<str>)>,
 }
 

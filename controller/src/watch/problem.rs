@@ -4,7 +4,7 @@ use byway_api::conditions::reason;
 use byway_api::names;
 use byway_plan::refused::create_failure;
 use k8s_openapi::api::apps::v1::DeploymentCondition;
-use k8s_openapi::api::core::v1::PodCondition;
+use k8s_openapi::api::core::v1::{PodCondition, PodResourceClaim};
 
 use super::slim::{ContainerStatus, Pod};
 
@@ -36,9 +36,34 @@ pub(super) fn problem(pod: &Pod) -> Option<Problem> {
     if let Some(found) = containers().find_map(of_container) {
         return Some(found);
     }
+    if pod.spec.node_name.is_none() && pod.condition("PodScheduled").is_none() {
+        return Some((reason::NOT_SCHEDULED, not_scheduled(pod).into()));
+    }
     let scheduled = pod.condition("PodScheduled").filter(|it| it.status == "False")?;
     let why = scheduled.message.as_deref().unwrap_or("the scheduler gives no reason");
     Some((reason::UNSCHEDULABLE, format!("no node takes the pod: {why}").into()))
+}
+
+/// The scheduler has not said anything: it does not try a pod whose claims are not there.
+fn not_scheduled(pod: &Pod) -> String {
+    let made = |name: &str| {
+        let made = pod.status.resource_claim_statuses.iter().find(|it| it.name == name);
+        made.and_then(|it| it.resource_claim_name.clone())
+    };
+    let claim = |it: &PodResourceClaim| match (&it.resource_claim_name, &it.resource_claim_template_name) {
+        (Some(claim), _) => format!("the ResourceClaim {claim}"),
+        (None, Some(template)) => match made(&it.name) {
+            Some(claim) => format!("the ResourceClaim {claim}, made of the template {template}"),
+            None => format!("a ResourceClaim of the template {template}"),
+        },
+        (None, None) => format!("the resource claim {}", it.name),
+    };
+    let claims: Vec<String> = pod.spec.resource_claims.iter().map(claim).collect();
+    let what = "not scheduled yet, and the scheduler says nothing of it";
+    if claims.is_empty() {
+        return what.to_owned();
+    }
+    format!("{what}; it needs {}, which may be missing or not yet allocated", claims.join(" and "))
 }
 
 fn of_container(status: &ContainerStatus) -> Option<Problem> {
@@ -55,7 +80,7 @@ fn of_container(status: &ContainerStatus) -> Option<Problem> {
         | "ImageInspectError"
         | "SignatureValidationFailed" => Some((
             reason::IMAGE_PULL_FAILED,
-            format!("container {name}: {said}; check spec.image and the pull secrets of the target").into(),
+            format!("container {name}: {said}; check spec.image and the pull secrets of the pods").into(),
         )),
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
             Some((reason::CONTAINER_CONFIG, format!("container {name} cannot be created: {said}").into()))
@@ -86,10 +111,9 @@ fn ended(status: &ContainerStatus) -> Box<str> {
     format!("container {name}: {how}; kubectl logs --previous may say why").into()
 }
 
-/// Why a Deployment cannot create its pods.
+/// Why a Deployment cannot create its pods, in the API server's words.
 pub(super) fn replica_failure(conditions: &[DeploymentCondition]) -> Option<Problem> {
     let failure = conditions.iter().find(|it| it.type_ == "ReplicaFailure" && it.status == "True")?;
     let said = failure.message.as_deref().unwrap_or("the API server gives no reason");
-    let (reason, advice) = create_failure(said);
-    Some((reason, format!("{said}; {advice}").into()))
+    Some((create_failure(said), said.into()))
 }

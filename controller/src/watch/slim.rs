@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::core::v1 as core;
-use k8s_openapi::api::core::v1::{ContainerPort, ContainerState, PodCondition, PodIP, ServicePort};
+use k8s_openapi::api::core::v1::{
+    ContainerPort, ContainerState, PodCondition, PodIP, PodResourceClaim, PodResourceClaimStatus, ServicePort,
+};
 use k8s_openapi::api::networking::v1 as networking;
 use k8s_openapi::api::policy::v1 as policy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -65,6 +67,8 @@ slim! {
 pub(crate) struct PodSpec {
     pub(crate) node_name: Option<String>,
     pub(crate) host_network: Option<bool>,
+    #[serde(default)]
+    pub(crate) resource_claims: Vec<PodResourceClaim>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -76,6 +80,7 @@ pub(crate) struct PodStatus {
     pub(crate) conditions: Vec<PodCondition>,
     pub(crate) init_container_statuses: Vec<ContainerStatus>,
     pub(crate) container_statuses: Vec<ContainerStatus>,
+    pub(crate) resource_claim_statuses: Vec<PodResourceClaimStatus>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -6,6 +6,7 @@ use byway_api::conditions::reason;
 use byway_api::{TargetKind, names};
 use byway_plan::clone::{Children, Found, Source, Surroundings, of_target, source_of, targetless};
 use byway_plan::outcome::{Applied, CloneOutcome};
+use byway_plan::refused::{advice, create_failure};
 use byway_plan::rows::TemplateOf;
 use byway_plan::wish::Wish;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
@@ -30,16 +31,24 @@ use crate::rollout::rollout_resource;
 ///
 /// When the API server cannot be asked, or an object changed meanwhile: to be tried again.
 pub async fn bring(client: Client, wish: Wish) -> Result<CloneOutcome, WriteError> {
-    let version = wish.version;
+    let (version, generation) = (wish.version, wish.preview.metadata.generation);
     let done = if wish.present { present(&client, &wish).await } else { absent(&client, &wish).await };
     match done {
         Ok(outcome) => Ok(outcome),
-        Err(Stop::No(reason, message)) => {
-            let generation = wish.preview.metadata.generation;
+        Err(Stop::No(reason, message)) => Ok(CloneOutcome::Refused { version, generation, reason, message }),
+        Err(Stop::Rejected(said)) => {
+            let (reason, message) = rejected(&said, wish.preview.spec.target.is_some());
             Ok(CloneOutcome::Refused { version, generation, reason, message })
         }
         Err(Stop::Write(error)) => Err(error),
     }
+}
+
+/// Of a Deployment or Service that the API server does not take: a reason, and its words with what to do.
+fn rejected(said: &str, has_target: bool) -> (String, String) {
+    let why = create_failure(said);
+    let code = if why == reason::POD_CREATE_FAILED { reason::CLONE_REJECTED } else { why };
+    (code.to_owned(), format!("{said}; {}", advice(why, has_target)))
 }
 
 async fn present(client: &Client, wish: &Wish) -> Result<CloneOutcome, Stop> {

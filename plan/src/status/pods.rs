@@ -5,6 +5,7 @@ use byway_api::conditions::reason;
 
 use super::conditions::Verdict;
 use crate::outcome::CloneOutcome;
+use crate::refused::advice;
 use crate::routes::Planned;
 use crate::rows::PreviewPodRow;
 use crate::standing::Standing;
@@ -44,7 +45,10 @@ pub(super) fn verdict(world: &World, standing: &Standing, own: &[&PreviewPodRow]
     });
     match (troubled, cannot_create) {
         (Some((reason, message)), _) => Verdict::no(reason, message),
-        (None, Some((reason, message))) => Verdict::no(*reason, format!("{counts}; {message}")),
+        (None, Some((reason, said))) => {
+            let advice = advice(reason, standing.preview.spec.target.is_some());
+            Verdict::no(*reason, format!("{counts}; {said}; {advice}"))
+        }
         (None, None) if newest.len() < replicas => {
             Verdict::no(reason::UPDATING, format!("{counts}; pods are being created"))
         }

@@ -51,6 +51,8 @@ pub enum Does {
     IsNotReady,
     /// No node takes it.
     IsUnschedulable,
+    /// The scheduler does not even try it, as where a ResourceClaim of it is missing.
+    IsNotTried,
     /// Its image cannot be pulled.
     ImagePullFails,
     /// Its container ends again and again.

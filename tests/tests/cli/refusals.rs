@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use byway_tests::{Cluster, Scratch};
-use serde_json::json;
+use byway_tests::{Cluster, Scratch, eventually};
+use serde_json::{Value, json};
 
 use crate::command::{Call, Out, call, call_with, command};
-use crate::stage::shared;
+use crate::stage::{PATIENCE, shared};
 
 fn with_kubeconfig(kubeconfig: &Path, args: &[&str]) -> Out {
     let mut command = command(kubeconfig);
@@ -137,4 +137,132 @@ fn a_cluster_that_cannot_be_reached_is_not_waited_for() {
     with_kubeconfig(Path::new("/nonexistent"), &["list"])
         .exits(8)
         .says(&["cannot use the kubeconfig", "what to do:"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_kubeconfig_is_said_by_its_names() {
+    let folder = Scratch::new("kubeconfig").unwrap();
+    let (path, shared) = (folder.path().join("config"), shared().cluster.kubeconfig());
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut text: Value = serde_json::from_slice(&std::fs::read(shared).unwrap()).unwrap();
+        change(&mut text);
+        std::fs::write(&path, text.to_string()).unwrap();
+        with_kubeconfig(&path, &["list"])
+    };
+    with(&|_| ()).exits(0);
+    let address = |it: &Value| it["clusters"][0]["cluster"]["server"].as_str().unwrap().to_owned();
+    for server in ["127.0.0.1:33247", "notaurl", "/run/x"] {
+        let out = with(&|it| it["clusters"][0]["cluster"]["server"] = json!(server)).exits(8);
+        assert!(!out.stderr.contains("panicked"), "{}", out.stderr);
+        out.says(&[
+            "error: cannot use the kubeconfig: the server of the cluster",
+            "needs https://",
+            server,
+            "what to do:",
+        ]);
+    }
+    with(&|it| it["clusters"][0]["cluster"]["server"] = json!("")).exits(8).says(&["has no server"]);
+    with(&|it| it["clusters"][0]["cluster"]["server"] = json!(address(it).replace("https://", "http://")))
+        .exits(8)
+        .says(&["the API server speaks HTTPS only", "what to do: write https://"]);
+    with(&|it| it["contexts"][0]["context"]["user"] = json!("nobody")).exits(8).says(&[
+        "the user \"nobody\" of the context",
+        "is not in it",
+        "what to do:",
+    ]);
+
+    let user = |user: Value| with(&|it| it["users"][0]["user"] = user.clone()).exits(8);
+    let exec = |command: &str, hint: Value| {
+        let api = "client.authentication.k8s.io/v1";
+        json!({ "exec": { "apiVersion": api, "command": command, "interactiveMode": "Never", "installHint": hint } })
+    };
+    let head = "error: cannot use the kubeconfig: ";
+    user(exec("no-such-plugin", json!("brew install it"))).says(&[
+        head,
+        "the program no-such-plugin, which is not installed",
+        "what to do: install it: brew install it",
+    ]);
+    user(exec("no-such-plugin", json!(null))).says(&["what to do: install no-such-plugin"]);
+    user(json!({ "auth-provider": { "name": "gcp" } })).says(&[
+        head,
+        "the auth-provider gcp is not supported (nor is it by kubectl",
+        "what to do:",
+        "exec plugin",
+    ]);
+    user(json!({ "client-certificate": "/nonexistent/a.crt", "client-key": "/nonexistent/a.key" })).says(&[
+        head,
+        "/nonexistent/a.crt",
+        "No such file",
+        "what to do:",
+    ]);
+    user(json!({ "tokenFile": "/nonexistent/token" })).says(&[head, "/nonexistent/token", "what to do:"]);
+
+    // One that is there and does not log in is the user's matter.
+    let fails = exec("false", json!(null));
+    with(&|it| it["users"][0]["user"] = fails.clone())
+        .exits(4)
+        .says(&["cannot log in: false ended with exit status: 1"]);
+}
+
+#[test]
+fn a_byte_order_mark_is_read_over_and_a_comment_named() {
+    let space = shared().space("marked");
+    let text = "{ \"target\": \"deployment/app\" }";
+    let args = ["start", "marked", "-f", "-", "-i", "app:2", "-k", "bom-1", "--no-wait"];
+    call_with(&space, &args, &format!("\u{FEFF}{text}")).exits(0);
+    let spec = &space.get("Preview", "marked").unwrap()["spec"];
+    assert_eq!((&spec["target"]["name"], &spec["image"]), (&json!("app"), &json!("app:2")));
+    call_with(&space, &args, "{ \"target\": \"deployment/app\", // why\n}")
+        .exits(3)
+        .says(&["this is not JSON", "JSON has no comments, as in line 1"]);
+}
+
+#[test]
+fn all_namespaces_go_before_one_where_it_is_only_looked() {
+    let space = shared().space("both");
+    space.preview("mine", json!({ "key": "both-1" }));
+    for command in ["list", "status"] {
+        let args = [command, "-n", "default", "-A", "-k", "both-1"];
+        let out = with_kubeconfig(shared().cluster.kubeconfig(), &args).exits(0);
+        assert!(out.stdout.contains(&space.name), "{}", out.stdout);
+    }
+    for command in ["stop", "extend"] {
+        call(&space, &[command, "-A", "-k", "both-1"]).exits(2).says(&["cannot be used with"]);
+    }
+    assert_eq!(space.list("Preview", "").len(), 1);
+}
+
+#[test]
+fn a_preview_without_a_target_is_told_what_a_policy_can_do_for_it() {
+    let space = shared().labelled_space("team", &json!({ "demands-team": "yes" }));
+    let rule =
+        json!({ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"] });
+    let demands = "has(object.metadata.labels) && 'team' in object.metadata.labels";
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": { "name": "team.test" },
+        "spec": {
+            "failurePolicy": "Fail", "matchConstraints": { "resourceRules": [rule] },
+            "validations": [{ "expression": demands, "message": "whose is it?" }],
+        },
+    });
+    let here = json!({ "namespaceSelector": { "matchLabels": { "demands-team": "yes" } } });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": { "name": "team.test" },
+        "spec": { "policyName": "team.test", "validationActions": ["Deny"], "matchResources": here },
+    });
+    space.kube().apply(&policy).unwrap();
+    space.kube().apply(&binding).unwrap();
+    // It takes the API server a moment to know it.
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "generateName": "probe-", "namespace": space.name },
+        "spec": { "containers": [{ "name": "a", "image": "a:1" }] },
+    });
+    assert!(eventually(PATIENCE, || space.kube().create(&pod).is_err().then_some(())).is_some());
+    let out = call(&space, &["start", "-i", "app:2", "-k", "team-1", "--port", "8080"]).exits(6);
+    let out = out.says(&["whose is it?", "what to do: except pods with the label byway.dev/preview"]);
+    for target in ["the clone has to", "policy as the target"] {
+        assert!(!out.stderr.contains(target), "{}", out.stderr);
+    }
 }

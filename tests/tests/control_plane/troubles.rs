@@ -32,7 +32,7 @@ fn pods_that_do_not_get_ready_say_why() {
 
     let said = fails(&space, "pull", Does::ImagePullFails, "ImagePullFailed");
     let pod = pod_of(&space, "pull");
-    let wanted = "container app: failed to pull and unpack image \"pull:1\": not found; check spec.image and the pull secrets of the target";
+    let wanted = "container app: failed to pull and unpack image \"pull:1\": not found; check spec.image and the pull secrets of the pods";
     assert_eq!(said, format!("0 of 1 pods are ready; {pod}: {wanted}"));
     assert_eq!(phase(&space.get("Preview", "pull").unwrap()), "Failed");
 
@@ -53,6 +53,12 @@ fn pods_that_do_not_get_ready_say_why() {
     let wanted = "no node takes the pod: 0/3 nodes are available: 3 Insufficient memory.";
     assert_eq!(said, format!("0 of 1 pods are ready; {pod}: {wanted}"));
     assert_eq!(phase(&space.get("Preview", "room").unwrap()), "Pending", "a node may come");
+
+    let said = fails(&space, "alone", Does::IsNotTried, "NotScheduled");
+    let pod = pod_of(&space, "alone");
+    let wanted = "not scheduled yet, and the scheduler says nothing of it";
+    assert_eq!(said, format!("0 of 1 pods are ready; {pod}: {wanted}"));
+    assert_eq!(phase(&space.get("Preview", "alone").unwrap()), "Pending");
 
     let said = fails(&space, "slow", Does::IsNotReady, "ContainersNotReady");
     assert_eq!(said, "0 of 1 pods are ready; waiting for their containers");
@@ -163,6 +169,20 @@ fn pod_security_is_named() {
     let wanted = "; change the target's securityContext, or the namespace's level";
     assert!(said.ends_with(wanted), "{said}");
     assert_eq!(phase(&space.get("Preview", "pr-1").unwrap()), "Failed");
+}
+
+#[test]
+fn resource_claims_that_a_pod_waits_for_are_named() {
+    let space = shared().space("claims");
+    let mut app = workload("Deployment", "app", 1);
+    let claims = json!([
+        { "name": "one", "resourceClaimName": "gpu-1" }, { "name": "two", "resourceClaimTemplateName": "gpus" },
+    ]);
+    app["spec"]["template"]["spec"]["resourceClaims"] = claims;
+    space.apply(app);
+    let said = fails(&space, "claim", Does::IsNotTried, "NotScheduled");
+    let wanted = "it needs the ResourceClaim gpu-1 and a ResourceClaim of the template gpus, which may be missing or not yet allocated";
+    assert!(said.contains("not scheduled yet") && said.ends_with(wanted), "{said}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 use super::*;
 
 fn pod(status: &serde_json::Value) -> Pod {
-    serde_json::from_value(serde_json::json!({ "metadata": {}, "status": status })).unwrap()
+    let spec = serde_json::json!({ "nodeName": "n1" });
+    serde_json::from_value(serde_json::json!({ "metadata": {}, "spec": spec, "status": status })).unwrap()
 }
 
 fn reason_of(status: &serde_json::Value) -> Option<&'static str> {
@@ -85,6 +86,35 @@ fn what_an_api_server_says_is_sorted() {
         ),
         ("something else", reason::POD_CREATE_FAILED),
     ] {
-        assert_eq!(create_failure(said).0, reason, "{said}");
+        assert_eq!(create_failure(said), reason, "{said}");
     }
+}
+
+#[test]
+fn a_pod_of_which_the_scheduler_says_nothing_is_told_with_its_claims() {
+    let of = |spec: serde_json::Value, status: serde_json::Value| {
+        let pod = serde_json::json!({ "metadata": {}, "spec": spec, "status": status });
+        problem(&serde_json::from_value(pod).unwrap())
+    };
+    let none = serde_json::json!({ "phase": "Pending" });
+    let (reason, message) = of(serde_json::json!({}), none.clone()).unwrap();
+    assert_eq!(reason, reason::NOT_SCHEDULED);
+    assert_eq!(&*message, "not scheduled yet, and the scheduler says nothing of it");
+
+    let claims = serde_json::json!({ "resourceClaims": [
+        { "name": "a", "resourceClaimName": "gpu-1" }, { "name": "b", "resourceClaimTemplateName": "gpus" },
+    ]});
+    let (_, message) = of(claims.clone(), none).unwrap();
+    let wanted = "; it needs the ResourceClaim gpu-1 and a ResourceClaim of the template gpus, which may be missing or not yet allocated";
+    assert!(message.ends_with(wanted), "{message}");
+    let made =
+        serde_json::json!({ "resourceClaimStatuses": [{ "name": "b", "resourceClaimName": "app-b-x" }] });
+    let (_, message) = of(claims.clone(), made).unwrap();
+    assert!(message.contains("the ResourceClaim app-b-x, made of the template gpus"), "{message}");
+
+    // What has a node is scheduled, and what the scheduler says goes before all.
+    assert_eq!(of(serde_json::json!({ "nodeName": "n1" }), serde_json::json!({})), None);
+    let said =
+        serde_json::json!({ "conditions": [{ "type": "PodScheduled", "status": "False", "message": "m" }] });
+    assert_eq!(of(claims, said).unwrap().0, reason::UNSCHEDULABLE);
 }

@@ -1,8 +1,6 @@
 //! What ends an attempt to bring a clone to what is wanted.
 
-use byway_api::conditions::reason;
 use byway_plan::clone::Refusal;
-use byway_plan::refused::create_failure;
 
 use crate::write::WriteError;
 
@@ -12,6 +10,8 @@ pub(super) enum Stop {
     Write(WriteError),
     /// Nothing helps until something changes.
     No(String, String),
+    /// The same, in the API server's words.
+    Rejected(String),
 }
 
 impl From<kube::Error> for Stop {
@@ -19,9 +19,7 @@ impl From<kube::Error> for Stop {
         match error {
             // What the API server does not take now it will not take later, unless it was busy.
             kube::Error::Api(status) if matches!(status.code, 400 | 403 | 413 | 422) => {
-                let (code, advice) = create_failure(&status.message);
-                let code = if code == reason::POD_CREATE_FAILED { reason::CLONE_REJECTED } else { code };
-                Self::No(code.to_owned(), format!("{}; {advice}", status.message))
+                Self::Rejected(status.message)
             }
             error => Self::Write(error.into()),
         }

@@ -29,6 +29,9 @@ pub(super) fn next(pod: &PodView, manner: &Manner, age: Duration) -> Step {
     if is_over {
         return Step::Nothing;
     }
+    if pod.spec.node_name.is_none() && manner.does == Does::IsNotTried {
+        return Step::Nothing;
+    }
     if pod.spec.node_name.is_none() && manner.does != Does::IsUnschedulable {
         return Step::Bind;
     }
