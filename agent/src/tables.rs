@@ -184,11 +184,6 @@ impl Tables {
         self.agent.update(&0, &info)
     }
 
-    /// Who decides on this agent's direct connections: [`Conn::owner`].
-    pub(crate) const fn owner(&self) -> u32 {
-        self.instance as u32
-    }
-
     /// Tells the programs that the worker is alive; `open` is false when it takes no more connections.
     pub(crate) fn beat(&self, worker: u32, open: bool) {
         let beat = monotonic_ns() | if open { 0 } else { CLOSED };

@@ -22,6 +22,11 @@ pub(crate) fn is_followed(conns: &RawMap<DialKey, Conn>, key: &DialKey) -> bool 
 }
 
 impl Tables {
+    /// Who decides on this agent's direct connections: [`Conn::owner`].
+    pub(crate) const fn owner(&self) -> u32 {
+        self.instance as u32
+    }
+
     /// Has new connections to a steered port go straight to the app, or no longer: `mode` is bits of
     /// [`DIRECT`](byway_abi::DIRECT).
     pub(crate) fn set_mode(&self, slot: u32, ns: u64, port: u16, mode: u32) -> io::Result<()> {
