@@ -115,7 +115,9 @@ unsafe fn open(ctx: &TcContext, packet: &Packet, known: Option<*mut Conn>) -> i3
                 }
                 _ if flags & flag::ALIVE != 0 => return NEXT, // the app's socket answers
                 // The other agent follows it, from this SYN on.
-                _ if !is_own(conn) && read(&raw const (*conn).next) == packet.seq.wrapping_add(1) => return NEXT,
+                _ if !is_own(conn) && read(&raw const (*conn).next) == packet.seq.wrapping_add(1) => {
+                    return NEXT;
+                }
                 _ => {}
             }
             let _ = CONNS.remove(packet.key);
