@@ -16,8 +16,15 @@ fn no_case_of_h2spec_fails_because_of_the_agent() {
     let routes = stage.routes(|preview| preview);
     for routes in [routes.clone(), routes.environment(KEY.1, &[&stage.client])] {
         let _agent = Agent::start(&stage.net, &routes).unwrap();
-        let through = failures(&stage);
-        let new: Vec<_> = through.difference(&direct).collect();
+        let mut new: Vec<_> = failures(&stage).difference(&direct).cloned().collect();
+        // What a case does to a stream may come when the server has just answered it (6.9.1), also directly: what is
+        // the agent's fault fails each time.
+        for _ in 0..3 {
+            if !new.is_empty() {
+                let again = failures(&stage);
+                new.retain(|case| again.contains(case));
+            }
+        }
         assert!(new.is_empty(), "{new:#?}\nalso directly: {direct:#?}");
     }
 }
