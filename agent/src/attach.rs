@@ -199,9 +199,9 @@ impl Attacher {
 
         // Agents that do not know each other's dials would steer them for ever.
         let dials = self.tables.id(maps::DIALS);
-        if let Some(other) =
-            inspect::agents()?.iter().find(|a| a.map_id(maps::DIALS) != dials && a.steers(ns))
-        {
+        let (family, strangers): (Vec<_>, Vec<_>) =
+            inspect::agents()?.into_iter().partition(|it| it.map_id(maps::DIALS) == dials);
+        if let Some(other) = strangers.iter().find(|it| it.steers(ns)) {
             return Err(AttachError::Foreign { pid: other.pid(), node: other.node().to_owned() });
         }
         let slot = Slot::take(&self.tables, ns).ok_or(AttachError::TooManyTargets)?;
@@ -224,12 +224,8 @@ impl Attacher {
         let (name, tables) = (wanted.name.clone(), self.tables.clone());
         let target = Arc::new(Target::new(name, slot, netns, ns, dial_port, tables));
         // What was heard of HTTP/2 before: the first connection of it on which the server speaks first is lost.
-        for other in inspect::agents()?.iter().filter(|it| it.map_id(maps::DIALS) == dials) {
-            wanted
-                .ports
-                .iter()
-                .filter(|port| other.heard_http2(ns, **port))
-                .for_each(|it| target.learn_http2(*it));
+        for port in wanted.ports.iter().filter(|port| family.iter().any(|it| it.heard_http2(ns, **port))) {
+            target.learn_http2(*port);
         }
         let taken = self.workers.serve(&target, listeners);
         let direct = self.direct.as_ref().map_err(|why| *why).and_then(|direct| {

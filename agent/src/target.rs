@@ -186,3 +186,12 @@ impl Counter {
         offset / 8
     }
 }
+
+// The programs count some of them themselves, and do not know the enumeration.
+const _: () = {
+    use byway_abi::direct::opaque;
+    use byway_http::Doubt;
+    assert!(opaque::NOT_HTTP == Doubt::NotHttp as usize);
+    assert!(opaque::TLS == Doubt::Tls as usize);
+    assert!(opaque::SERVER_SPOKE_FIRST == Doubt::ServerSpokeFirst as usize);
+};

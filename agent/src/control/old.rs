@@ -1,5 +1,5 @@
-//! Connections that were open before the route, and direct ones that the agent had to let go, of one target: found, counted, observed while there are some, and
-//! closed where a preview wants it.
+//! Connections that were open before the route, and direct ones that the agent had to let go, of one target: found,
+//! counted, observed while there are some, and closed where a preview wants it.
 //!
 //! They are those on steered ports that no agent serves. What agents serve is known by their sockets, the app's ends of
 //! their dials by the map of dials.
