@@ -8,6 +8,10 @@ use anyhow::{Result, ensure};
 use crate::setup::{self, Group};
 use crate::{generate, image, workspace};
 
+/// Ends a file of tests that hangs, so that those behind it run; which test it was is printed after a minute. Several
+/// times what the slowest takes.
+const RUNNER: &str = "target.'cfg(unix)'.runner = ['timeout', '--kill-after=10', '1200']";
+
 /// Datapath tests share the machine's processors and the kernel's only programs at the cgroup root.
 const DATAPATH_THREADS: &str = "2";
 
@@ -43,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let pure = ["test", "--workspace", "--exclude", "byway-tests", "--locked"];
     stage("tests", workspace::cargo().args(pure).args(filter))?;
     // One run shows all that fails.
-    let datapath = ["test", "--package", "byway-tests", "--locked", "--no-fail-fast"];
+    let datapath = ["--config", RUNNER, "test", "--package", "byway-tests", "--locked", "--no-fail-fast"];
     let threads = ["--", "--test-threads", DATAPATH_THREADS];
     let mut datapath_tests = workspace::cargo();
     datapath_tests.args(datapath).args(filter).args(threads);

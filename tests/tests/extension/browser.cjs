@@ -175,6 +175,13 @@ class Browser {
     return options;
   }
 
+  /** Switches it on or off in the options. */
+  async turn(options, on) {
+    await options.getByRole('switch').setChecked(on);
+    await this.until(async () => (await this.stored('local')).on === on);
+    await this.settled();
+  }
+
   stored(area) {
     return this.worker.evaluate((it) => chrome.storage[it].get(), area);
   }

@@ -226,12 +226,10 @@ test('another key is another preview, and one that is not live is none', async (
 test('switched off, none is sent; and on again', async () => {
   const options = await browser.options();
   const page = await browser.open(at('shop.test', '/switch'));
-  await options.getByRole('switch').uncheck();
-  await browser.settled();
+  await browser.turn(options, false);
   await page.reload();
   assert.equal(await said(page), 'STABLE');
-  await options.getByRole('switch').check();
-  await browser.settled();
+  await browser.turn(options, true);
   await page.reload();
   assert.equal(await said(page), 'PREVIEW');
   assert.deepEqual(

@@ -22,6 +22,8 @@ use byway_tests::{Agent, Net, Peers, Pod, Preview, Routes, Running};
 pub(crate) const PORT: u16 = 8080;
 /// Longer than anything takes on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
+/// Nothing takes so long that does not hang.
+pub(crate) const LONG: Duration = Duration::from_secs(10);
 pub(crate) const NAME: &str = "staging/redesign";
 pub(crate) const KEY: (&str, &str) = ("x-byway-key", "pr-1");
 
@@ -75,12 +77,15 @@ impl Stage {
         [self.go(&self.app, "APP"), self.go(&self.preview, "PREVIEW")]
     }
 
-    /// A program in the client's pod, which must succeed: what it wrote.
+    /// A program in the client's pod, which must succeed in time: what it wrote.
     pub(crate) fn run(&self, program: &str, args: &[&str]) -> String {
-        let output = self.client.command(program).args(args).output().unwrap();
+        // What hangs writes where: Go and Java do, told so.
+        let timeout = ["--signal=QUIT", "--kill-after=5", &LONG.as_secs().to_string()];
+        let output = self.client.command("timeout").args(timeout).arg(program).args(args).output().unwrap();
         let [out, err] =
             [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        assert!(output.status.success(), "{program} {args:?}: {}\n{out}\n{err}", output.status);
+        let status = output.status;
+        assert!(status.success(), "{program} {args:?}: {status}\n{out}\n{err}\n{}", Agent::debug_routes());
         out
     }
 }
@@ -97,5 +102,5 @@ pub(crate) fn opaque(agent: &Agent, reason: &str) -> f64 {
 /// Runs what a test does by itself, in no more time than a test may take.
 pub(crate) fn run<T>(what: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(SOON * 6, what).await.expect("it takes too long") })
+    runtime.block_on(async { tokio::time::timeout(LONG, what).await.expect("it takes too long") })
 }

@@ -151,7 +151,7 @@ impl Switch {
             kind::DATA => {
                 let fits = self.share.home_sends(head.len);
                 let waits = self.mirror.is_some() && (!fits || self.from_home.waits(head));
-                if waits && self.from_home.queued < super::MOST_HELD {
+                if waits {
                     return Reading::Whole(*head);
                 }
                 self.share.home_goes_on(head.len);
@@ -164,7 +164,7 @@ impl Switch {
                 Reading::Whole(*head)
             }
             kind::HEADERS | kind::PUSH_PROMISE | kind::CONTINUATION => {
-                if is_whole && self.from_home.waits(head) {
+                if self.from_home.waits(head) {
                     return Reading::Whole(*head);
                 }
                 self.from_home.decoder = None;

@@ -183,6 +183,50 @@ fn home_may_send_what_it_believes_and_no_more() {
 }
 
 #[test]
+fn home_keeps_its_order_however_much_of_it_waits() {
+    const ROOM: u32 = 1 << 20;
+    let mut switch = Switch::new(false);
+    let mut settings = Vec::new();
+    frame::write(&mut settings, kind::SETTINGS, 0, 0, &[0, 4, 0, 0x10, 0, 0]);
+    frame::window_update(&mut settings, 0, ROOM);
+    play(&mut switch, &[settings, ask(1, true), ask(3, true)].concat(), &[3]);
+    let mut said = Vec::new();
+    frame::write(&mut said, kind::SETTINGS, 0, 0, &[]);
+    frame::block(&mut said, 3, 0, &[], &[0x88]);
+    for _ in 0..56 {
+        said.extend(data(3, frame::MOST, false));
+        switch.line(LINE, &mut said.as_slice()).unwrap();
+        switch.to_client().clear();
+        said.clear();
+    }
+    // More than there is room for, and in one go more than is held before home is read no more.
+    let mut body = Vec::new();
+    for n in 0..40 {
+        frame::write(&mut body, kind::DATA, frame::end(n == 39), 1, &[n; frame::MOST]);
+    }
+    home(&mut switch, &body);
+    assert!(!switch.takes_home() && switch.from_home.held() > MOST_HELD);
+    let mut update = Vec::new();
+    frame::window_update(&mut update, 0, ROOM);
+    let mut got = switch.to_client().bytes().to_vec();
+    switch.to_client().clear();
+    play(&mut switch, &update, &[]);
+    while !switch.to_client().is_empty() {
+        got.extend_from_slice(switch.to_client().bytes());
+        switch.to_client().clear();
+        switch.settle();
+    }
+    let (mut rest, mut numbers) = (got.as_slice(), Vec::new());
+    while let Some(head) = frame::Walker::default().head(&mut rest) {
+        let (payload, behind) = rest.split_at(head.len);
+        numbers.extend_from_slice(payload);
+        rest = behind;
+    }
+    assert_eq!(numbers.len(), 40 * frame::MOST);
+    assert!(numbers.is_sorted(), "something has overtaken");
+}
+
+#[test]
 fn a_line_is_told_what_is_its_business() {
     let mut settings = Settings::default();
     for (id, value) in [(1, 65_536), (2, 1), (4, 70_000), (5, 1 << 20), (6, 100), (9, 1)] {
