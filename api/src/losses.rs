@@ -157,8 +157,9 @@ pub const PASSED_ON: &[Loss] = &[
     },
     Loss {
         code: "Gap",
-        why: "a packet on them was missing for more than a second, and no later head can be found for certain",
-        fix: "look for packets that are lost between that node and its clients",
+        why: "a packet on them was missing for eight seconds or came in IP fragments, and no later head can be found for \
+              certain",
+        fix: "look for packets that are lost or cut into fragments between that node and its clients",
     },
     Loss { code: "NoListener", why: "the agent was just leaving", fix: LEAVING },
     Loss { code: "AssignFailed", why: "the agent was just leaving", fix: LEAVING },

@@ -36,8 +36,9 @@ offsets! {
     OFF_TP_RCV_WUP OFF_TP_SND_WND OFF_TP_MAX_WIN OFF_TP_MSS_CLAMP OFF_TP_TSOFFSET OFF_TP_OPTIONS
 }
 
-/// So long a packet behind a missing head is dropped, to come again behind it.
-const GAP_NS: u64 = 1_000_000_000;
+/// So long a packet behind a missing head is dropped, to come again behind it: the head may be lost more than once, and
+/// each time its client waits twice as long.
+const GAP_NS: u64 = 8_000_000_000;
 /// So long a connection is held without a word from the agent.
 const HELD_NS: u64 = 8_000_000_000;
 /// First byte of a TLS record with a handshake (RFC 8446, 5.1).
@@ -66,17 +67,26 @@ unsafe fn look(ctx: &TcContext) -> i32 {
             return judge(ctx, scratch, packet, conn);
         }
         if is_behind(packet.seq, next) {
-            return gap(conn);
+            return gap(ctx, scratch, conn);
         }
         hold(ctx, packet, conn, Reason::Straddles as u32)
     }
 }
 
-/// What lies before it was lost, and a head may be in it. It comes again, and this one too.
+/// What lies before it was lost, and a head may be in it. It comes again, and this one too; unless the app has it, which
+/// has come by a way that is not looked at, say in fragments.
 #[inline(always)]
-unsafe fn gap(conn: *mut Conn) -> i32 {
-    // SAFETY: a value of a map.
+unsafe fn gap(ctx: &TcContext, scratch: *mut Scratch, conn: *mut Conn) -> i32 {
+    // SAFETY: values of maps.
     unsafe {
+        let (packet, socket) = (&(*scratch).packet, &raw mut (*scratch).event.socket);
+        (*socket).found = 0;
+        snapshot(ctx, packet, socket);
+        if read(&raw const (*socket).found) == 1
+            && is_behind(read(&raw const (*socket).rcv_nxt), read(&raw const (*conn).next))
+        {
+            return let_go(conn, Steer::Gap);
+        }
         let (now, since) = (bpf_ktime_get_ns(), read(&raw const (*conn).at));
         if read(&raw const (*conn).held) == 0 {
             (*conn).held = 1;
@@ -284,7 +294,7 @@ pub(super) unsafe fn emit(ctx: &TcContext, packet: &Packet, conn: *mut Conn, kin
 }
 
 /// Reads what a clone has to know.
-#[inline(always)]
+#[inline(never)]
 unsafe fn snapshot(ctx: &TcContext, packet: &Packet, to: *mut Socket) {
     let key = &packet.key;
     // SAFETY: offsets are those of the running kernel's BTF; the socket is referenced until it is released.

@@ -1,15 +1,16 @@
 //! Requests that come in unusual ways. Each is answered by whom it is for, in order.
 
 use std::{
+    fs,
     io::Write as _,
-    net::Shutdown,
+    net::{Shutdown, TcpStream},
     thread,
     time::{Duration, Instant},
 };
 
-use byway_tests::{Agent, App, Http, Raw, Stage, needs_root};
+use byway_tests::{Agent, App, FarClient, Http, Raw, Stage, needs_root};
 
-use super::{KEYED, agent, counter, name};
+use super::{KEYED, agent, counter, name, told};
 
 struct Case {
     stage: Stage,
@@ -214,6 +215,28 @@ fn a_client_that_resets_while_it_is_held_is_gone() {
         assert_eq!(name(&case.connect().get("/", &KEYED).unwrap().text()), "PREVIEW");
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Nobody looks through fragments, so behind some it is not known where heads begin.
+#[test]
+fn behind_fragments_all_is_the_apps_at_once_and_that_is_counted() {
+    let Some(case) = case() else { return };
+    let (node, far) = (case.stage.net.node(), FarClient::new(&case.stage.net, Duration::ZERO, 0).unwrap());
+    // A client that does not look for the smallest MTU on its way, and a router that so has to cut its packets.
+    far.netns().run(|| fs::write("/proc/sys/net/ipv4/ip_no_pmtu_disc", "1")).unwrap();
+    let smaller = node.command("ip").args(["link", "set", "br0", "mtu", "1280"]).status().unwrap();
+    assert!(smaller.success());
+    let to = case.stage.addresses()[0];
+    let mut http = Http::new(far.netns().run(move || TcpStream::connect(to)).unwrap());
+    assert_eq!(name(&http.get("/", &KEYED).unwrap().text()), "PREVIEW");
+    let mut http = Http::new(far.netns().run(move || TcpStream::connect(to)).unwrap());
+    assert_eq!(name(&http.get("/", &[]).unwrap().text()), "STABLE");
+    let begun = Instant::now();
+    let body = http.request("POST", "/echo", &[], &[b'a'; 1300]).unwrap().body;
+    assert_eq!(body.len(), 1300);
+    assert_eq!(name(&http.get("/", &KEYED).unwrap().text()), "STABLE");
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(told(&case.stage, "steered", "Gap"), 1, "{}", Agent::debug_routes());
 }
 
 #[test]
