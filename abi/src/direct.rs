@@ -45,10 +45,12 @@ pub mod state {
     pub const OPAQUE: u64 = 2;
     /// The agent decides. What the client sends meanwhile is copied and dropped.
     pub const HELD: u64 = 3;
-    /// The clone's.
-    pub const TAKEN: u64 = 4;
+    /// There is a clone, and the app knows nothing of it yet. What either side sends is dropped for the moment.
+    pub const TAKING: u64 = 4;
+    /// The clone's. It cannot go back to the app.
+    pub const TAKEN: u64 = 5;
     /// The entry under a clone's port: what the clone sends goes out from the app's.
-    pub const CLONE: u64 = 5;
+    pub const CLONE: u64 = 6;
 }
 
 /// Bits of [`Conn::flags`].
@@ -69,17 +71,15 @@ pub mod flag {
     pub const READY: u32 = 64;
     /// The clone has gone.
     pub const GONE: u32 = 128;
-    /// It cannot go back to the app.
-    pub const COMMITTED: u32 = 256;
     /// It is the app's for good, and keys may come all the same.
-    pub const UNREAD: u32 = 512;
+    pub const UNREAD: u32 = 256;
 }
 
 /// A connection.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Conn {
-    /// See [`state`]. Changed by compare-and-swap where the agent changes it.
+    /// See [`state`]. Changed by compare-and-swap where the agent may change it, too.
     pub state: u64,
     /// Monotonic nanoseconds: of the SYN; of a gap; of the hold, by which the agent tells one hold from another.
     pub at: u64,
@@ -330,7 +330,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// The clone takes over. What comes is dropped until it can take packets.
+    /// There is a clone: to [`state::TAKING`].
     pub const TAKE: u32 = 1;
     /// The clone can take packets.
     pub const READY: u32 = 2;
@@ -340,7 +340,8 @@ impl Order {
     pub const FORGET: u32 = 4;
     /// The app's socket will be ended before the clone is made, see [`flag::ENDED`].
     pub const END_FIRST: u32 = 5;
-    /// From here on the connection cannot go back to the app.
+    /// The clone takes over: to [`state::TAKEN`]. What comes is dropped until it can take packets. Where it was not done the
+    /// app has the connection again, or it is gone, and the clone's entry is, too.
     pub const COMMIT: u32 = 6;
     /// A successor decides from here on, unless the connection is held or was taken over.
     pub const ADOPT: u32 = 7;

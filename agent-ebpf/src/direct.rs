@@ -25,7 +25,7 @@ use core::ptr::read_volatile as read;
 use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::map, maps::PerCpuArray, programs::TcContext};
 use byway_abi::{
     CLOSED, Steer,
-    direct::{BEAT, Event, MAX_FRAME},
+    direct::{BEAT, Conn, Event, MAX_FRAME},
 };
 
 use crate::maps::HEARTBEAT;
@@ -102,6 +102,22 @@ fn attended() -> Result<(), Steer> {
         0 => Ok(()),
         _ => Err(Steer::Full),
     }
+}
+
+/// Changes the state, unless somebody else has changed it meanwhile; whether it was done.
+#[inline(always)]
+unsafe fn swap(conn: *mut Conn, from: u64, to: u64) -> bool {
+    let mut was = from;
+    // SAFETY: the state of a value of a map. core has no compare-and-swap on this target.
+    unsafe {
+        core::arch::asm!(
+            "r0 = cmpxchg_64({at} + 0, r0, {to})",
+            inout("r0") was,
+            at = in(reg) &raw mut (*conn).state,
+            to = in(reg) to,
+        );
+    }
+    was == from
 }
 
 /// Whether somebody is there for what is held already.

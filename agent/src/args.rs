@@ -83,6 +83,9 @@ pub struct ServeArgs {
     /// End the process there: to test what is left of a connection whose agent dies in the midst of taking it over.
     #[arg(long, hide = true, value_enum, value_name = "STEP")]
     pub die_at: Option<crate::direct::Step>,
+    /// Stop the process there, until it is continued: to test the same of an agent that gets no processor.
+    #[arg(long, hide = true, value_enum, value_name = "STEP")]
+    pub stop_at: Option<crate::direct::Step>,
     /// Observe by filters of clsact although the kernel has TCX: to test what kernels before 6.6 do.
     #[arg(long, hide = true)]
     pub clsact: bool,

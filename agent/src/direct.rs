@@ -32,10 +32,7 @@ use std::{
 };
 
 use byway_abi::direct::Order;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::{Signal, raise};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
@@ -81,7 +78,8 @@ pub(crate) struct Direct {
     /// Those that stand behind the ones of each target.
     pub(crate) steps: Steps,
     bits: OptionBits,
-    die_at: Option<Step>,
+    /// Where the agent dies, and where it is stopped, if it is to be tested.
+    faults: [Option<Step>; 2],
     /// By the cookies of their namespaces.
     targets: Mutex<HashMap<u64, Arc<DirectTarget>>>,
     filters: Mutex<Filters>,
@@ -103,17 +101,19 @@ impl Direct {
         control: OwnedFd,
         steps: Steps,
         bits: OptionBits,
-        die_at: Option<Step>,
+        faults: [Option<Step>; 2],
     ) -> Arc<Self> {
         let (targets, filters) = (Mutex::default(), Mutex::default());
         let clones = AtomicUsize::new(0);
-        Arc::new(Self { tables, control, steps, bits, die_at, targets, filters, clones })
+        Arc::new(Self { tables, control, steps, bits, faults, targets, filters, clones })
     }
 
     fn reach(&self, step: Step) {
-        if self.die_at == Some(step) {
-            // As from outside: nothing is cleaned up.
-            let _ = kill(Pid::this(), Signal::SIGKILL);
+        for (at, signal) in self.faults.iter().zip([Signal::SIGKILL, Signal::SIGSTOP]) {
+            if *at == Some(step) {
+                // As from outside: nothing is cleaned up, and this thread does nothing more.
+                let _ = raise(signal);
+            }
         }
     }
 

@@ -130,7 +130,8 @@ fn start_direct(
     admission: &Arc<Admission>,
 ) -> Result<Arc<Direct>> {
     let (control, steps) = (template.control()?, programs.load_direct()?);
-    let direct = Direct::new(tables.clone(), control, steps, programs.offsets.tcp.bits, args.die_at);
+    let direct =
+        Direct::new(tables.clone(), control, steps, programs.offsets.tcp.bits, [args.die_at, args.stop_at]);
     direct::start(&direct, programs.events()?, admission.clone())?;
     Ok(direct)
 }

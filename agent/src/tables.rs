@@ -282,7 +282,7 @@ impl Tables {
             self.namespaces.delete(&ns)?;
             // What a clone says last, a successor's programs see to.
             self.forget_conns(|key, conn| {
-                let has_clone = matches!(conn.state, state::TAKEN | state::CLONE);
+                let has_clone = matches!(conn.state, state::TAKING | state::TAKEN | state::CLONE);
                 key.ns == ns && conn.owner == self.owner() && !has_clone
             })?;
             for key in self.listening.keys()?.iter().filter(|k| k.ns == ns) {

@@ -9,6 +9,7 @@ use byway_abi::{
     direct::{Conn, Order, flag, state},
 };
 
+use super::swap;
 use crate::maps::{ANSWERS, CONNS};
 
 #[unsafe(no_mangle)]
@@ -29,6 +30,9 @@ unsafe fn carry_out(order: *mut Order) -> Option<()> {
     unsafe {
         let key = key_of(order);
         let what = read(&raw const (*order).what);
+        if what == Order::COMMIT {
+            return commit(order, key);
+        }
         let conn = CONNS.get_ptr_mut(key)?;
         if what == Order::FORGET {
             let clone = DialKey { local_port: read(&raw const (*conn).port), ..key };
@@ -57,10 +61,6 @@ unsafe fn carry_out(order: *mut Order) -> Option<()> {
                 (*conn).flags |= flag::READY;
                 Some(())
             }
-            Order::COMMIT => {
-                (*conn).flags |= flag::COMMITTED;
-                Some(())
-            }
             Order::END_FIRST if read(&raw const (*conn).state) == state::HELD => {
                 (*conn).flags |= flag::ENDED;
                 Some(())
@@ -78,7 +78,7 @@ unsafe fn carry_out(order: *mut Order) -> Option<()> {
                         (read(&raw const (*conn).flags) & !flag::HEAD) | read(&raw const (*order).flags);
                     (*conn).held = 0;
                 }
-                swap(conn, state)
+                swap(conn, state::HELD, state).then_some(())
             }
             _ => None,
         }
@@ -127,26 +127,26 @@ unsafe fn take(order: *mut Order, key: DialKey, conn: *mut Conn) -> Option<()> {
         };
         CONNS.insert(clone, entry, 0).ok()?;
         (*conn).port = port;
-        let taken = swap(conn, state::TAKEN);
-        if taken.is_none() {
+        let taken = swap(conn, state::HELD, state::TAKING);
+        if !taken {
             let _ = CONNS.remove(clone);
         }
-        taken
+        taken.then_some(())
     }
 }
 
-/// From [`state::HELD`] on; `None` where a packet has changed it meanwhile.
 #[inline(always)]
-unsafe fn swap(conn: *mut Conn, to: u64) -> Option<()> {
-    let mut was = state::HELD;
-    // SAFETY: the state of a value of a map. core has no compare-and-swap on this target.
+unsafe fn commit(order: *mut Order, key: DialKey) -> Option<()> {
+    // SAFETY: as above.
     unsafe {
-        core::arch::asm!(
-            "r0 = cmpxchg_64({at} + 0, r0, {to})",
-            inout("r0") was,
-            at = in(reg) &raw mut (*conn).state,
-            to = in(reg) to,
-        );
+        let (at, port) = (read(&raw const (*order).at), read(&raw const (*order).port));
+        if let Some(conn) = CONNS.get_ptr_mut(key)
+            && read(&raw const (*conn).at) == at
+            && swap(conn, state::TAKING, state::TAKEN)
+        {
+            return Some(());
+        }
+        let _ = CONNS.remove(DialKey { local_port: port, ..key });
     }
-    (was == state::HELD).then_some(())
+    None
 }

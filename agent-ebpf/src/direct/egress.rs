@@ -14,7 +14,7 @@ use byway_abi::direct::{
 };
 
 use super::{
-    NEXT, SCRATCH,
+    DROP, NEXT, SCRATCH,
     ingress::is_own,
     packet::{FIN, Packet, RST, Way, change_port},
     pass_on, unmark,
@@ -70,6 +70,7 @@ unsafe fn look(ctx: &TcContext) -> i32 {
                 }
             }
             state::TAKEN => {}
+            state::TAKING => return DROP, // it comes again
             state::CLONE => {
                 if !CLONE_PORTS.contains(&(packet.key.local_port as u16)) {
                     return NEXT;

@@ -17,7 +17,7 @@ use byway_abi::{
 use super::{
     DROP, NEXT, PASS, attended, is_attended,
     packet::{ACK, Packet, SYN, Way, change_port, is_behind},
-    pass_on, unmark,
+    pass_on, swap, unmark,
 };
 use crate::maps::{CONNS, ORIGINS, PORTS};
 
@@ -64,6 +64,7 @@ unsafe fn look(ctx: &TcContext) -> i32 {
                 }
             }
             state::TAKEN => return to_clone(ctx, &packet, conn),
+            state::TAKING if is_own(conn) => return being_taken(conn),
             state::HELD if is_own(conn) => {}
             _ => return NEXT,
         }
@@ -178,6 +179,19 @@ unsafe fn has_odd_options(ctx: &TcContext, packet: &Packet) -> bool {
     true
 }
 
+/// If the agent died before the app knew of anything, or was stopped for so long, the connection is the app's again.
+#[inline(always)]
+unsafe fn being_taken(conn: *mut Conn) -> i32 {
+    // SAFETY: a value of a map.
+    unsafe {
+        if is_attended() || !swap(conn, state::TAKING, state::OPAQUE) {
+            return DROP;
+        }
+        (*conn).flags |= flag::UNREAD;
+    }
+    NEXT
+}
+
 #[inline(always)]
 unsafe fn to_clone(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 {
     // SAFETY: as above.
@@ -187,14 +201,10 @@ unsafe fn to_clone(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 {
             if !is_own(conn) {
                 return NEXT; // the other agent's programs know, or it has died
             }
-            // The agent is about to let the clone go on. If it died, the app knows of nothing yet, or has been told that
-            // the client has ended: then the connection is nobody's any more.
+            // The agent is about to let the clone go on. If it died, the app has been told that the client has ended, and
+            // the connection is nobody's any more.
             if is_attended() {
                 return DROP;
-            }
-            if flags & flag::COMMITTED == 0 {
-                (*conn).state = state::OPAQUE;
-                return NEXT;
             }
         }
         change_port(ctx, packet, Way::In, read(&raw const (*conn).port));

@@ -22,6 +22,7 @@ use super::{
     packet::{FIN, Packet, is_behind},
     passed_on,
     scan::{self, Found},
+    swap,
 };
 use crate::{
     add,
@@ -231,7 +232,8 @@ unsafe fn held(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 {
         }
         let since = read(&raw const (*conn).at);
         if !is_attended() || bpf_ktime_get_ns().saturating_sub(since) > HELD_NS {
-            return let_go(conn, Steer::Stale);
+            let is_held = swap(conn, state::HELD, state::OPAQUE);
+            return if is_held { let_go(conn, Steer::Stale) } else { DROP };
         }
         if is_behind(packet.ack, read(&raw const (*conn).acked)) {
             (*conn).acked = packet.ack;

@@ -296,7 +296,9 @@ impl Held {
             return Ok(None);
         }
         direct.reach(Step::Taken);
-        direct.order(Order { what: Order::COMMIT, ..this });
+        if !direct.order(Order { what: Order::COMMIT, ..this }) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the agent was stopped in the middle of it"));
+        }
         if !self.ended {
             self.send(first, &first.end(boundary, sent), MARK_APP);
         }

@@ -77,6 +77,44 @@ fn dies_at(stage: &Stage, step: &str, fate: &Fate, to: SocketAddr) -> Option<()>
     Some(())
 }
 
+/// Stopped after the connection became the clone's, and before the app was told: the app has it again, and whoever goes on
+/// later leaves it there.
+#[test]
+fn stopped_in_the_middle_of_a_takeover() {
+    if needs_root() {
+        return;
+    }
+    let stage = Stage::new().unwrap();
+    let mut app = byway_tests::Server::Go.start(&stage.app, "STABLE", any_address(), &[]).unwrap();
+    app.wait_listening(Stage::PORT).unwrap();
+    for to in stage.addresses() {
+        let stopped = eventually(Duration::from_secs(60), || stopped_at_taken(&stage, to));
+        assert!(stopped.is_some(), "no agent had the time to take a connection over");
+    }
+    assert_eq!(app.log(), "", "the app noticed something");
+}
+
+/// As [`dies_at`].
+fn stopped_at_taken(stage: &Stage, to: SocketAddr) -> Option<()> {
+    let args = ["--mode", "direct", "--no-watchdog", "--stop-at", "taken"];
+    let agent = stage.agent().args(args).start(&stage.routes()).unwrap();
+    let mut http = Http::new(stage.client.connect(to).unwrap());
+    assert_eq!(name(&http.get("/", &[]).unwrap().text()), "STABLE");
+    let answer = http.get("/", &KEYED).map(|it| name(&it.text()).to_owned());
+    agent.sigcont().unwrap();
+    if steered(stage) + told(stage, "steered", "Stale") > 0 {
+        return None;
+    }
+    assert_eq!(answer.unwrap(), "STABLE", "{}", agent.log());
+    let missed = || (counter(stage, "directMissed") == 1).then_some(());
+    assert!(eventually(SOON, missed).is_some(), "{}\n{}", agent.log(), Agent::debug_routes());
+    assert_eq!(counter(stage, "directTaken"), 0);
+    for key in [&KEYED[..], &[]] {
+        assert_eq!(name(&http.get("/", key).unwrap().text()), "STABLE", "{}", agent.log());
+    }
+    Some(())
+}
+
 #[test]
 fn under_load_with_many_connections() {
     if needs_root() {
