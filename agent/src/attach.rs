@@ -227,6 +227,7 @@ impl Attacher {
         for port in wanted.ports.iter().filter(|port| family.iter().any(|it| it.heard_http2(ns, **port))) {
             target.learn_http2(*port);
         }
+        target.take_for_http2(&wanted.http2);
         let taken = self.workers.serve(&target, listeners);
         let direct = self.direct.as_ref().map_err(|why| *why).and_then(|direct| {
             let hooks = Hooks::attach(&self.template, &direct.steps, &target.netns, ns, slot_index);

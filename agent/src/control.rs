@@ -320,6 +320,7 @@ impl Control {
     ) -> Result<(), AttachError> {
         if let Some(attached) = self.attached.get_mut(&wanted.name) {
             self.attacher.change_ports(&mut attached.attachment, &wanted.ports)?;
+            attached.attachment.target.take_for_http2(&wanted.http2);
             attached.wanted = wanted.clone();
         } else if self.stops {
             return Ok(());

@@ -127,7 +127,12 @@ impl Target {
         }
     }
 
-    /// Whether it is, as far as was heard.
+    /// HTTP/2 is said to be spoken on these.
+    pub(crate) fn take_for_http2(&self, ports: &[u16]) {
+        self.http2.lock().unwrap_or_else(PoisonError::into_inner).extend(ports);
+    }
+
+    /// Whether it is, as far as was said or heard.
     pub(crate) fn speaks_http2(&self, port: u16) -> bool {
         self.http2.lock().unwrap_or_else(PoisonError::into_inner).contains(&port)
     }

@@ -158,6 +158,9 @@ pub struct Target {
     pub ips: Vec<IpAddr>,
     /// The ports to steer.
     pub ports: Vec<u16>,
+    /// Those of them that are said to speak HTTP/2 without TLS: connections go through the agent from the first one on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub http2: Vec<u16>,
     /// Names of entries of [`NodeTable::previews`], in any order.
     #[serde(default)]
     pub previews: Vec<String>,

@@ -11,6 +11,21 @@ pub fn tcp<'a>(ports: impl Iterator<Item = &'a ContainerPort>) -> impl Iterator<
     ports.filter(|port| protocol(port) == "TCP").filter_map(|port| number(port.container_port))
 }
 
+/// Those of them that have a name, with it.
+pub fn named<'a>(ports: impl Iterator<Item = &'a ContainerPort>) -> impl Iterator<Item = (&'a str, u16)> {
+    let ports = ports.filter(|port| protocol(port) == "TCP");
+    ports.filter_map(|port| Some((port.name.as_deref()?, number(port.container_port)?)))
+}
+
+/// Whether a port's name, or what stands in its `appProtocol`, says that HTTP/2 without TLS is spoken there. Behind a
+/// hyphen a name goes on as it likes.
+pub(crate) fn says_http2(name: &str) -> bool {
+    let is =
+        |protocol: &str| name.strip_prefix(protocol).is_some_and(|it| it.is_empty() || it.starts_with('-'));
+    let is_web = is("grpc-web"); // goes over HTTP/1.1 as well
+    name == "kubernetes.io/h2c" || !is_web && ["grpc", "http2", "h2c"].into_iter().any(is)
+}
+
 /// How Dapr's operator names the ports of the Service that it makes for a workload: they are its sidecar's, which the app
 /// itself calls, with the key of the request that it serves.
 const OF_DAPR: [&str; 4] = ["dapr-grpc", "dapr-http", "dapr-internal", "dapr-metrics"];

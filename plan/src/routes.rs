@@ -2,7 +2,7 @@
 //!
 //! A route that is no longer planned is no longer published, so nothing has to be cleaned up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use byway_api::conditions::reason;
@@ -20,6 +20,7 @@ mod armed;
 mod backends;
 mod node;
 mod planned;
+mod services;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +50,7 @@ pub fn plan(world: &World, standings: &[Standing], rules: &Rules) -> Plan {
         let backends = backends.iter().map(|it| it.pod.uid.clone()).collect();
         let mut planned = Planned { backends, ..Planned::default() };
         let route = Arc::new(route);
+        let http2 = http2(world, standing);
         let mut by_node: BTreeMap<&Name, Vec<Steered>> = BTreeMap::new();
         for steered in targets.into_iter().filter(|it| !it.pod.ips.is_empty()) {
             let Some(node) = &steered.pod.node else { continue };
@@ -61,7 +63,7 @@ pub fn plan(world: &World, standings: &[Standing], rules: &Rules) -> Plan {
         for (node, targets) in by_node {
             let revision = node::revision(&route, &targets);
             planned.revisions.insert(node.clone(), revision.clone());
-            nodes.entry(node.clone()).or_default().add(&route, revision, targets);
+            nodes.entry(node.clone()).or_default().add(&route, revision, targets, &http2);
         }
         plan.routes.insert(standing.uid.clone(), planned);
     }
@@ -119,6 +121,14 @@ pub fn ports(world: &World, standing: &Standing) -> Vec<u16> {
         Some(outcome) => outcome.ports().to_vec(),
         None => standing.preview.status.as_ref().map(|status| status.ports.clone()).unwrap_or_default(),
     }
+}
+
+/// Of its target's ports, those that are said to speak HTTP/2.
+fn http2(world: &World, standing: &Standing) -> BTreeSet<u16> {
+    let namespace = &standing.name.namespace;
+    let target = standing.preview.spec.target.as_ref();
+    let row = target.and_then(|target| world.workload(namespace, target));
+    row.map(|row| services::http2(world, namespace, world.template(namespace, row))).unwrap_or_default()
 }
 
 fn route(standing: &Standing, ports: &[u16], backends: &[&PreviewPodRow], rules: &Rules) -> PreviewRoute {

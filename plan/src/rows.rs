@@ -178,8 +178,10 @@ pub struct TemplateRow {
     pub armed: bool,
     /// Labels of its pods.
     pub labels: BTreeMap<String, String>,
-    /// TCP ports that its containers name.
+    /// TCP ports that its containers list.
     pub ports: Vec<u16>,
+    /// Those of them that have a name.
+    pub named: Vec<(Box<str>, u16)>,
 }
 
 /// A Deployment that a Preview owns.

@@ -195,7 +195,7 @@ impl World {
     }
 
     /// What the pods of a workload are like, as far as is known.
-    fn template<'a>(&'a self, namespace: &Name, row: &'a WorkloadRow) -> &'a TemplateRow {
+    pub fn template<'a>(&'a self, namespace: &Name, row: &'a WorkloadRow) -> &'a TemplateRow {
         let elsewhere = match &row.template_of {
             None => None,
             Some(TemplateOf::Workload(..)) => self.template_workload(namespace, row).map(|it| &it.template),

@@ -50,6 +50,7 @@ impl Routes {
         previews: &[&str],
     ) -> Self {
         self.0.targets.push(Target {
+            http2: Vec::new(),
             pod_uid: None,
             netns: Some(netns.to_owned()),
             name: name.to_owned(),
@@ -68,6 +69,14 @@ impl Routes {
         let mut routes = self.target(pod, ports, &[]);
         routes.0.targets.iter_mut().filter(|it| it.name == pod.name).for_each(|it| it.armed = true);
         routes
+    }
+
+    /// Says that HTTP/2 is spoken on these ports of a target.
+    #[must_use]
+    pub fn speaking_http2(mut self, target: &Pod, ports: &[u16]) -> Self {
+        let targets = self.0.targets.iter_mut().filter(|it| it.name == target.name);
+        targets.for_each(|it| it.http2 = ports.to_vec());
+        self
     }
 
     /// What these pods call belongs to the environment of `key`.

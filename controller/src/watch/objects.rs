@@ -119,11 +119,12 @@ pub(super) fn pod_template(object: &slim::PodTemplate) -> Option<(Ref, Option<Po
 }
 
 fn template(meta: &ObjectMeta, template: &slim::Template) -> TemplateRow {
-    let ports = template.spec.containers.iter().flat_map(|container| &container.ports);
+    let ports = || template.spec.containers.iter().flat_map(|container| &container.ports);
     TemplateRow {
         armed: meta.annotations.as_ref().is_some_and(is_armed) || is_armed(&template.metadata.annotations),
         labels: template.metadata.labels.clone(),
-        ports: ports::tcp(ports).collect(),
+        ports: ports::tcp(ports()).collect(),
+        named: ports::named(ports()).map(|(name, port)| (name.into(), port)).collect(),
     }
 }
 

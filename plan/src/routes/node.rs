@@ -23,6 +23,8 @@ pub(super) struct Steered<'a> {
 struct Pod<'a> {
     row: &'a PodRow,
     ports: BTreeSet<u16>,
+    /// Ports that are said to speak HTTP/2.
+    http2: BTreeSet<u16>,
     /// Indices of [`Node::previews`].
     previews: Vec<usize>,
     unkeyed: Unkeyed,
@@ -51,25 +53,34 @@ pub(super) fn revision(route: &PreviewRoute, targets: &[Steered]) -> String {
 
 impl<'a> Node<'a> {
     /// Adds a preview with the pods that are steered for it.
-    pub(super) fn add(&mut self, route: &Arc<PreviewRoute>, revision: String, targets: Vec<Steered<'a>>) {
+    pub(super) fn add(
+        &mut self,
+        route: &Arc<PreviewRoute>,
+        revision: String,
+        targets: Vec<Steered<'a>>,
+        http2: &BTreeSet<u16>,
+    ) {
         for wanted in targets {
             let index = self.previews.len();
             let pod = self.steer(wanted.pod, wanted.unkeyed);
             pod.ports.extend(&route.ports);
+            pod.http2.extend(http2);
             pod.previews.push(index);
         }
         self.previews.push((route.clone(), revision));
     }
 
     /// Adds a pod that is steered ahead of any preview.
-    pub(super) fn arm(&mut self, row: &'a PodRow, ports: &BTreeSet<u16>) {
+    pub(super) fn arm(&mut self, row: &'a PodRow, ports: &BTreeSet<u16>, http2: &BTreeSet<u16>) {
         let pod = self.steer(row, Unkeyed::App);
         pod.ports.extend(ports);
+        pod.http2.extend(http2);
         pod.armed = true;
     }
 
     fn steer(&mut self, row: &'a PodRow, unkeyed: Unkeyed) -> &mut Pod<'a> {
-        let empty = || Pod { row, ports: BTreeSet::new(), previews: Vec::new(), unkeyed, armed: false };
+        let (ports, http2) = (BTreeSet::new(), BTreeSet::new());
+        let empty = || Pod { row, ports, http2, previews: Vec::new(), unkeyed, armed: false };
         self.pods.entry(&row.name).or_insert_with(empty)
     }
 
@@ -123,6 +134,7 @@ impl<'a> Node<'a> {
             name: pod.row.name.to_string(),
             ips: pod.row.ips.clone(),
             ports: pod.ports.iter().copied().collect(),
+            http2: pod.http2.intersection(&pod.ports).copied().collect(),
             previews: pod.previews.iter().map(|index| self.previews[*index].0.name.clone()).collect(),
             unkeyed: pod.unkeyed,
             armed: pod.armed,

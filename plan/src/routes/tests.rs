@@ -285,17 +285,45 @@ fn nothing_is_armed_where_there_may_be_no_previews() {
     }
 }
 
+fn service(world: &mut World, of: &str, app: &str, ports: serde_json::Value) {
+    let row = ServiceRow {
+        name: of.to_owned(),
+        selector: [("app".to_owned(), app.to_owned())].into(),
+        ports: serde_json::from_value(ports).unwrap(),
+    };
+    world.apply(Update::Service(Change::Now(name(of), Some(row))));
+}
+
+#[test]
+fn ports_that_are_said_to_speak_http2_are_told() {
+    let mut world = one_target();
+    let mut row = world.workloads[&TargetKind::Deployment].get(&name("app")).unwrap().clone();
+    let named = [("grpc", 8080), ("web", 8081), ("api", 8082), ("grpc-web", 8083), ("h2c-admin", 9999)];
+    row.template.named = named.map(|(name, port)| (name.into(), port)).into();
+    world.apply(Update::Workload(TargetKind::Deployment, Change::Now(name("app"), Some(row))));
+    let ports = json!([
+        { "port": 80, "targetPort": "api", "appProtocol": "kubernetes.io/h2c" },
+        { "port": 81, "targetPort": 8084, "name": "http2-b" },
+        { "port": 82, "targetPort": 8085, "name": "grpc", "appProtocol": "http" },
+        { "port": 83, "targetPort": "nowhere", "name": "grpc" },
+    ]);
+    service(&mut world, "app", "app", ports);
+    service(&mut world, "other", "other", json!([{ "port": 8081, "name": "grpc" }]));
+    let preview = preview(&mut world, "a", 0, json!({}));
+    cloned(&mut world, &preview, "r1");
+    let Some(CloneOutcome::Applied(applied)) = world.clones.get_mut(&Name::from("uid-a")) else {
+        panic!("it is cloned")
+    };
+    applied.ports = (8080..8086).collect();
+    let first = &table_of(&plan_of(&world), "n1").targets[0];
+    assert_eq!(first.http2, [8080, 8082, 8084], "of the ports that are steered");
+    arm(&mut world, false, &[8082]);
+    assert_eq!(table_of(&plan_of(&world), "n1").targets[0].http2, [8080, 8082, 8084]);
+}
+
 #[test]
 fn an_armed_target_serves_what_services_send_to_it() {
     let mut world = one_target();
-    let service = |world: &mut World, of: &str, app: &str, ports: serde_json::Value| {
-        let row = ServiceRow {
-            name: of.to_owned(),
-            selector: [("app".to_owned(), app.to_owned())].into(),
-            ports: serde_json::from_value(ports).unwrap(),
-        };
-        world.apply(Update::Service(Change::Now(name(of), Some(row))));
-    };
     service(&mut world, "other", "other", json!([{ "port": 1 }]));
     arm(&mut world, false, &[]);
     let plan = plan_of(&world);

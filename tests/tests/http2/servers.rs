@@ -1,12 +1,14 @@
 //! Servers of other makers as the app and as the preview: streams with the key and without it on one connection.
 
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
-use byway_tests::{Libraries, Pod, Running};
+use byway_tests::{Agent, Libraries, Pod, Running, eventually};
+use tokio::time::sleep;
 
-use crate::peer::{Answer, Client, send_all};
-use crate::{KEY, NAME, PORT, Stage, decided, opaque, run};
+use crate::peer::{self, Answer, Client, send_all};
+use crate::{KEY, NAME, PORT, SOON, Stage, decided, opaque, run};
 
 const APPS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/apps/http2");
 /// Who is to answer, what says so, and what the answer says of that.
@@ -15,11 +17,39 @@ const SIDES: [Side; 2] = [("APP", &[], None), ("PREVIEW", &[KEY], Some(NAME))];
 
 #[test]
 fn node() {
-    speaks_http(|pod, name| {
-        let mut command = pod.command("node");
-        command.arg(Path::new(APPS).join("server.js")).args([name, "::", &PORT.to_string()]);
-        Running::spawn("node", &mut command).unwrap()
-    });
+    speaks_http(start_node);
+}
+
+fn start_node(pod: &Pod, name: &str) -> Running {
+    let mut command = pod.command("node");
+    command.arg(Path::new(APPS).join("server.js")).args([name, "::", &PORT.to_string()]);
+    Running::spawn("node", &mut command).unwrap()
+}
+
+/// Node's server speaks first. To a client that waits for it the first connection has so gone straight to the app before it
+/// is known what it is; where the port is said to speak HTTP/2 it goes through the agent.
+#[test]
+fn where_connections_go_straight_the_first_is_lost_unless_the_port_is_said_to_speak_http2() {
+    let Some(stage) = Stage::new() else { return };
+    let mut servers = [start_node(&stage.app, "APP"), start_node(&stage.preview, "PREVIEW")];
+    servers.iter_mut().for_each(|server| server.wait_listening(PORT).unwrap());
+    let ask = || {
+        run(async {
+            let socket = peer::socket(&stage);
+            sleep(Duration::from_millis(300)).await;
+            let (send, connection) = h2::client::handshake(socket).await.unwrap();
+            let client = Client { send, ended: tokio::spawn(connection) };
+            client.get("/", &[KEY]).await.unwrap().header("x-byway-preview").map(str::to_owned)
+        })
+    };
+    for (said, first) in [(&[][..], None), (&[PORT], Some(NAME))] {
+        let routes = stage.routes(|it| it).speaking_http2(&stage.app, said);
+        let agent = Agent::builder(&stage.net).args(["--mode", "direct"]).start(&routes).unwrap();
+        assert_eq!(ask().as_deref(), first, "{}", agent.log());
+        let taken = || ask().is_some().then_some(());
+        assert!(eventually(SOON, taken).is_some(), "{}", Agent::debug_routes());
+        assert!(Agent::debug_routes().contains("through the agent (Http2)"), "{}", Agent::debug_routes());
+    }
 }
 
 #[test]
