@@ -142,6 +142,17 @@ impl Attachment {
         Ok(())
     }
 
+    /// The ports by how their connections reach the app. Empty where the agent was told to take all.
+    pub(crate) fn ways(&self) -> BTreeMap<String, Vec<u16>> {
+        let mut ways: BTreeMap<String, Vec<u16>> = BTreeMap::new();
+        for (port, mode) in &self.modes {
+            if *mode != Mode::Proxy(Why::Told) {
+                ways.entry(mode.code().to_owned()).or_default().push(*port);
+            }
+        }
+        ways
+    }
+
     /// New connections go straight to the app, and are not followed.
     fn stop_following(&mut self) -> io::Result<()> {
         let target = &self.target;

@@ -183,6 +183,7 @@ impl Control {
                 http2: count(Doubt::Http2),
                 old_connections: target.counter(Counter::OldOpen).load(Relaxed),
                 passed_on: traffic::passed_on(tables, target),
+                ways: attached.attachment.ways(),
                 not_listening: ports
                     .filter(|p| !tables.is_listening(target.ns, &attached.wanted.ips, *p))
                     .collect(),

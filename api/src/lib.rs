@@ -26,6 +26,7 @@ pub mod route;
 #[cfg(feature = "kubernetes")]
 mod schema;
 pub mod ttl;
+pub mod ways;
 
 #[cfg(feature = "kubernetes")]
 pub use crds::crds;

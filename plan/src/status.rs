@@ -14,6 +14,7 @@ pub mod acks;
 mod conditions;
 mod pods;
 mod routes;
+mod seen;
 #[cfg(test)]
 mod tests;
 mod warnings;
@@ -61,7 +62,7 @@ pub fn judge(
     let pods_verdict = pods::verdict(world, standing, own);
     let routes = match preview.spec.incoming.mode {
         Mode::Off => Verdict::yes(reason::OFF, "incoming.mode is off: no request is steered to the preview"),
-        _ => routes::verdict(planned, acks),
+        _ => routes::verdict(world, planned, acks),
     };
     let routes = match late_since {
         // Whoever waits must not be told before it is true, but for whom it was true it still is, for a while.

@@ -72,11 +72,13 @@ impl Traffic {
 }
 
 impl Told {
-    /// Whether the first connection of a kind has come, or the last one of those that were there before has gone.
+    /// Whether the first connection of a kind has come, the last one of those that were there before has gone, or new ones
+    /// go another way.
     fn begins(&self, seen: &TargetTraffic) -> bool {
         (self.traffic.old_connections == 0) != (seen.old_connections == 0)
             || (self.traffic.tls == 0 && seen.tls > 0)
             || (self.traffic.http2 == 0 && seen.http2 > 0)
+            || self.traffic.ways != seen.ways
             || seen.passed_on.keys().any(|reason| !self.traffic.passed_on.contains_key(reason))
     }
 
@@ -119,9 +121,10 @@ pub(super) fn passed_on(tables: &Tables, target: &Target) -> BTreeMap<String, u6
 
 /// Whether a target is worth a word.
 fn is_told(traffic: &TargetTraffic) -> bool {
-    let TargetTraffic { target: _, tls, http2, old_connections, passed_on, not_listening } = traffic;
+    let TargetTraffic { target: _, tls, http2, old_connections, passed_on, ways, not_listening } = traffic;
     [tls, http2, old_connections].iter().any(|count| **count > 0)
         || !passed_on.is_empty()
+        || !ways.is_empty()
         || !not_listening.is_empty()
 }
 

@@ -28,6 +28,14 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
+    /// As agents tell it.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::Direct => byway_api::ways::DIRECT,
+            Self::Proxy(why) => why.code(),
+        }
+    }
+
     /// As the map of ports has it.
     pub(crate) const fn bits(self) -> u32 {
         match self {

@@ -1,18 +1,21 @@
 //! RoutesProgrammed: what the agents said, in a sentence.
 
 use byway_api::conditions::reason;
+use byway_api::ways;
 
 use super::acks::{Ack, Says};
 use super::conditions::Verdict;
+use super::seen::seen;
 use crate::routes::Planned;
+use crate::world::World;
 
 /// Most nodes that a message names one by one.
 const NAMED: usize = 5;
 
-pub(super) fn verdict(planned: Option<&Planned>, acks: &[Ack]) -> Verdict {
-    if planned.is_none() {
+pub(super) fn verdict(world: &World, planned: Option<&Planned>, acks: &[Ack]) -> Verdict {
+    let Some(planned) = planned else {
         return Verdict::unknown(reason::PENDING, "the routes wait for the clone");
-    }
+    };
     if acks.is_empty() {
         return Verdict::no(
             reason::NO_TARGET_PODS,
@@ -21,10 +24,9 @@ pub(super) fn verdict(planned: Option<&Planned>, acks: &[Ack]) -> Verdict {
     }
     let programmed = acks.iter().filter(|it| it.is_programmed()).count();
     if programmed == acks.len() {
-        return Verdict::yes(
-            reason::PROGRAMMED,
-            "every ready pod of the target steers keyed requests to the preview",
-        );
+        let steers = "every ready pod of the target steers keyed requests to the preview".to_owned();
+        let said: Vec<String> = std::iter::once(steers).chain(ways::ways(seen(world, planned))).collect();
+        return Verdict::yes(reason::PROGRAMMED, said.join("; "));
     }
     let counts =
         format!("{programmed} of {} pods of the target steer keyed requests to the preview", acks.len());

@@ -287,6 +287,26 @@ fn warnings_of_the_traffic_come_and_go() {
 }
 
 #[test]
+fn how_connections_reach_the_app_is_said_where_it_is_not_always_the_same() {
+    let (mut world, _) = ready_world();
+    let (_, plan) = planned(&world, at(300));
+    let spec = plan.nodes[&crate::rows::Name::from("n1")].clone();
+    let all = "every ready pod of the target steers keyed requests to the preview";
+    assert_eq!(message(&judged(&world, "a", None, at(300)), "RoutesProgrammed"), all);
+    let ways = [("Direct", vec![8080, 8081]), ("Http2", vec![9090]), ("New", vec![1])];
+    let ways = ways.map(|(code, ports)| (code.to_owned(), ports)).into();
+    let seen = TargetTraffic { target: "demo/app-1".into(), ways, ..TargetTraffic::default() };
+    acknowledge(&mut world, "n1", &spec, |it| it.targets = vec![seen]);
+    let said = message(&judged(&world, "a", None, at(300)), "RoutesProgrammed");
+    assert_eq!(
+        said,
+        format!(
+            "{all}; connections to port 8080, 8081 go straight to the app until a request is keyed; connections to port 9090 go through the agent, since HTTP/2 is spoken there; connections to port 1 go through the agent, since New"
+        )
+    );
+}
+
+#[test]
 fn connections_older_than_the_route_are_a_warning_as_long_as_they_are_open() {
     let (mut world, preview) = ready_world();
     let (_, plan) = planned(&world, at(300));

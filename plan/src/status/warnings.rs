@@ -6,6 +6,7 @@ use byway_api::conditions::reason;
 use byway_api::{ExistingConnections, TargetTraffic, loss, names, passed_on};
 
 use super::conditions::Verdict;
+use super::seen::seen;
 use crate::outcome::CloneOutcome;
 use crate::routes::Planned;
 use crate::standing::Standing;
@@ -38,11 +39,7 @@ pub(super) fn verdict(
 
 /// Connections that the app serves since they are older than the route, and what was missed on them.
 fn old_connections(world: &World, planned: &Planned, standing: &Standing) -> Option<(String, String)> {
-    let seen = planned.wanted.iter().filter_map(|wanted| {
-        let targets = &world.node_routes.get(&wanted.node)?.status.targets;
-        targets.iter().find(|it| it.target == wanted.target)
-    });
-    let open: u64 = seen.map(|it| it.old_connections).sum();
+    let open: u64 = seen(world, planned).map(|it| it.old_connections).sum();
     if open == 0 {
         return None;
     }
@@ -99,9 +96,7 @@ fn traffic(world: &World, planned: &Planned, ports: &[u16]) -> Vec<(String, Stri
     let (mut tls, mut http2) = (Vec::new(), Vec::new());
     let mut passed = Vec::new();
     let mut deaf: BTreeSet<(&str, u16)> = BTreeSet::new();
-    for wanted in &planned.wanted {
-        let Some(row) = world.node_routes.get(&wanted.node) else { continue };
-        let Some(seen) = row.status.targets.iter().find(|it| it.target == wanted.target) else { continue };
+    for seen in seen(world, planned) {
         passed.extend(passed_by(seen));
         if seen.tls > 0 {
             tls.push(format!("{} ({} on its steered ports)", seen.target, connections(seen.tls)));

@@ -267,4 +267,9 @@ fn requests_are_counted_where_they_went() {
     assert_eq!(counter(&case.stage, "appRequests"), 5, "{}", Agent::debug_routes());
     assert_eq!(counter(&case.stage, "previewRequests"), 1);
     assert_eq!(counter(&case.stage, "directTaken"), 1);
+    let told = || -> Option<serde_json::Value> {
+        let status = case.agent.get("/status").ok()?.body;
+        Some(serde_json::from_slice::<serde_json::Value>(&status).ok()?["targets"][0]["ways"].clone())
+    };
+    assert_eq!(told(), Some(serde_json::json!({ "Direct": [Stage::PORT] })));
 }

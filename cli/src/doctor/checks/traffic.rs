@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use byway_api::{TargetTraffic, ways};
 use k8s_openapi::api::core::v1::ServicePort;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -12,11 +13,14 @@ use kube::ResourceExt as _;
 
 pub(super) fn traffic(facts: &Facts, findings: &mut Findings) {
     let Some(target) = &facts.target else { return };
+    let mut ways = Vec::new();
     if let Some(routes) = findings.see(&facts.routes) {
         let own: BTreeSet<String> =
             target.own_pods().iter().map(|pod| format!("{}/{}", facts.namespace, pod.name_any())).collect();
         let statuses = routes.iter().filter_map(|routes| routes.status.as_ref());
         let of_target = statuses.flat_map(|status| &status.targets).filter(|it| own.contains(&it.target));
+        let of_target: Vec<&TargetTraffic> = of_target.collect();
+        ways = ways::ways(of_target.iter().copied());
         let (mut tls, mut http2, mut silent) = (0, 0, BTreeSet::new());
         for traffic in of_target {
             tls += traffic.tls;
@@ -43,6 +47,7 @@ pub(super) fn traffic(facts: &Facts, findings: &mut Findings) {
             "no sign was found of TLS, of HTTP/2 that it does not speak, or of a port where nothing listens",
         );
     }
+    ways.into_iter().for_each(|way| findings.ok(way));
 }
 
 /// Steered ports whose names promise TLS.

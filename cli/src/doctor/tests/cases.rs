@@ -140,6 +140,12 @@ pub(super) const CASES: &[(Change, &str, Level, &str)] = &[
         "3 connections with TLS",
     ),
     (
+        |f| status(f, "targets", json!([{ "target": "staging/shop-1", "ways": { "Http2": [80] } }])),
+        "Traffic",
+        Level::Ok,
+        "connections to port 80 go through the agent, since HTTP/2 is spoken there",
+    ),
+    (
         |f| status(f, "targets", json!([{ "target": "staging/shop-1", "notListening": [8080] }])),
         "Traffic",
         Level::Warning,
