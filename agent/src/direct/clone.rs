@@ -150,6 +150,12 @@ struct Options {
     timestamps: Option<u32>,
 }
 
+/// The client's window towards the app, as the client writes it.
+pub(super) fn window(app: &AppSocket, bits: OptionBits) -> u16 {
+    let scale = Options::read(app, bits).scales & 0xffff;
+    u16::try_from(app.snd_wnd >> scale).unwrap_or(u16::MAX)
+}
+
 impl Options {
     fn read(app: &AppSocket, at: OptionBits) -> Self {
         let bits = u32::from(u16::from_le_bytes(app.options));

@@ -7,6 +7,13 @@ use byway_abi::direct::Event;
 const FIN: u8 = 1;
 const ACK: u8 = 16;
 
+/// What the client has got, and what it lets be sent behind that, as a packet says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) ack: u32,
+    pub(super) window: u16,
+}
+
 /// What was copied of a packet, from its link header on.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
@@ -17,7 +24,7 @@ pub(super) struct Frame {
     payload: usize,
     /// Sequence number of the first byte.
     pub(super) seq: u32,
-    pub(super) ack: u32,
+    pub(super) said: Said,
     /// Bytes of payload on the wire: more than are here where it was cut.
     len: usize,
 }
@@ -27,6 +34,7 @@ impl Frame {
     pub(super) fn new(event: &Event, bytes: &[u8]) -> Option<Self> {
         let (ip, tcp, payload) = (event.ip as usize, event.tcp as usize, event.payload as usize);
         let in_order = ip + 20 <= tcp && tcp + 20 <= payload && payload <= bytes.len();
+        let window = bytes.get(tcp + 14..)?.first_chunk().map(|it| u16::from_be_bytes(*it))?;
         in_order.then(|| Self {
             bytes: bytes.to_vec(),
             interface: event.interface,
@@ -34,7 +42,7 @@ impl Frame {
             tcp,
             payload,
             seq: event.seq,
-            ack: event.ack,
+            said: Said { ack: event.ack, window },
             len: event.len as usize,
         })
     }
@@ -53,9 +61,9 @@ impl Frame {
         self.bytes[self.ip] >> 4 == 4
     }
 
-    /// The payload from byte `from` up to `to`, in packets of at most `most` bytes of payload each. One without payload
-    /// goes out when there is a FIN to tell of.
-    pub(super) fn pieces(&self, from: usize, to: usize, most: usize) -> Vec<Vec<u8>> {
+    /// The payload from byte `from` up to `to`, in packets of at most `most` bytes of payload each, from a client that says
+    /// `said` by now. One without payload goes out when there is a FIN to tell of.
+    pub(super) fn pieces(&self, from: usize, to: usize, most: usize, said: Said) -> Vec<Vec<u8>> {
         let payload = self.payload();
         let to = to.min(payload.len());
         let part = payload.get(from.min(to)..to).unwrap_or_default();
@@ -64,35 +72,36 @@ impl Frame {
         let seq = |at: usize| self.seq.wrapping_add((from + at) as u32);
         if part.is_empty() {
             let tells = is_whole && flags & FIN != 0;
-            return if tells { vec![self.with(seq(0), self.ack, flags, &[])] } else { Vec::new() };
+            return if tells { vec![self.with(seq(0), said, flags, &[])] } else { Vec::new() };
         }
         let starts = (0..part.len()).step_by(most.max(1));
         let piece = |at: usize| {
             let end = (at + most.max(1)).min(part.len());
             let is_last = is_whole && end == part.len();
             let flags = if is_last { flags } else { flags & !FIN };
-            self.with(seq(at), self.ack, flags, &part[at..end])
+            self.with(seq(at), said, flags, &part[at..end])
         };
         starts.map(piece).collect()
     }
 
     /// The client's end, at `seq`.
     pub(super) fn end(&self, seq: u32, ack: u32) -> Vec<u8> {
-        self.with(seq, ack, FIN | ACK, &[])
+        self.with(seq, Said { ack, ..self.said }, FIN | ACK, &[])
     }
 
     /// An acknowledgement and nothing else.
     pub(super) fn acknowledgement(&self) -> Vec<u8> {
-        self.with(self.seq, self.ack, ACK, &[])
+        self.with(self.seq, self.said, ACK, &[])
     }
 
-    fn with(&self, seq: u32, ack: u32, flags: u8, payload: &[u8]) -> Vec<u8> {
+    fn with(&self, seq: u32, said: Said, flags: u8, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.payload + payload.len());
         bytes.extend_from_slice(&self.bytes[..self.payload]);
         bytes.extend_from_slice(payload);
         let (tcp, total) = (self.tcp, bytes.len());
         put(&mut bytes, tcp + 4, seq.to_be_bytes());
-        put(&mut bytes, tcp + 8, ack.to_be_bytes());
+        put(&mut bytes, tcp + 8, said.ack.to_be_bytes());
+        put(&mut bytes, tcp + 14, said.window.to_be_bytes());
         bytes[tcp + 13] = flags;
         let ip = self.ip;
         let mut sum = if self.is_v4() {
@@ -136,6 +145,8 @@ fn checksum(mut sum: u32) -> [u8; 2] {
 mod tests {
     use super::*;
 
+    const SAID: Said = Said { ack: 7, window: 99 };
+
     fn frame(payload: &[u8]) -> Frame {
         // Ethernet, IPv4 without options, TCP without options.
         let mut bytes = vec![0; 14 + 40];
@@ -147,7 +158,7 @@ mod tests {
         bytes[46] = 0x50;
         bytes[47] = FIN | ACK;
         bytes.extend_from_slice(payload);
-        Frame { bytes, interface: 1, ip: 14, tcp: 34, payload: 54, seq: 1000, ack: 7, len: payload.len() }
+        Frame { bytes, interface: 1, ip: 14, tcp: 34, payload: 54, seq: 1000, said: SAID, len: payload.len() }
     }
 
     fn is_valid(bytes: &[u8]) -> bool {
@@ -163,24 +174,24 @@ mod tests {
     #[test]
     fn pieces_are_the_payload_in_order_and_the_last_one_tells_of_the_end() {
         let frame = frame(b"hello, world");
-        let pieces = frame.pieces(2, usize::MAX, 4);
+        let pieces = frame.pieces(2, usize::MAX, 4, Said { ack: 8, window: 100 });
         let all: Vec<u8> = pieces.iter().flat_map(|it| it[54..].to_vec()).collect();
         assert_eq!(all, b"llo, world");
         assert_eq!(pieces.iter().map(|it| seq_of(it)).collect::<Vec<_>>(), [1002, 1006, 1010]);
         assert_eq!(pieces.iter().map(|it| it[47] & FIN).collect::<Vec<_>>(), [0, 0, 1]);
-        assert!(pieces.iter().all(|it| is_valid(it)));
+        assert!(pieces.iter().all(|it| is_valid(it) && it[42..46] == [0, 0, 0, 8] && it[48..50] == [0, 100]));
     }
 
     #[test]
     fn a_part_does_not_tell_of_the_end() {
-        let pieces = frame(b"hello").pieces(0, 3, 100);
+        let pieces = frame(b"hello").pieces(0, 3, 100, SAID);
         assert_eq!((pieces.len(), &pieces[0][54..], pieces[0][47]), (1, &b"hel"[..], ACK));
     }
 
     #[test]
     fn an_end_without_payload_goes_out() {
-        assert_eq!(frame(b"").pieces(0, usize::MAX, 100).len(), 1);
-        assert_eq!(frame(b"ab").pieces(2, usize::MAX, 100).len(), 1);
+        assert_eq!(frame(b"").pieces(0, usize::MAX, 100, SAID).len(), 1);
+        assert_eq!(frame(b"ab").pieces(2, usize::MAX, 100, SAID).len(), 1);
     }
 
     #[test]

@@ -19,12 +19,12 @@ use byway_http::Doubt;
 
 use super::{
     Direct, DirectTarget, Hooks, Step, Taken,
-    clone::{Clone, with_scope},
-    frame::Frame,
+    clone::{Clone, window, with_scope},
+    frame::{Frame, Said},
     idle::{Owes, is_quiet, owed},
     judge::{Judgement, judge, previews_of},
 };
-use crate::{address::unmapped, tables::route_counter, target::Counter};
+use crate::{address::unmapped, kernel::OptionBits, tables::route_counter, target::Counter};
 
 /// As `forward::exchange`: a head that takes longer goes to the app as it is, and what the app owes by then is missed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,6 +34,8 @@ const AHEAD: Duration = Duration::from_millis(200);
 const TORN: Duration = Duration::from_millis(20);
 /// So long an app has said nothing whose answer cannot be told the end of.
 const SILENCE: Duration = Duration::from_millis(500);
+/// Between two questions after the app's socket: what the client acknowledges is told without one.
+const AGAIN: Duration = Duration::from_millis(5);
 /// Acknowledgements that are sent on before the app's socket is ended to make it stand.
 const NUDGES: u32 = 3;
 /// What is kept of a client that sends on while it is held.
@@ -51,6 +53,7 @@ pub(super) struct Held {
     pub(super) at: Arc<DirectTarget>,
     pub(super) conn: Conn,
     pub(super) socket: Socket,
+    bits: OptionBits,
     frames: Vec<Frame>,
     /// The payload from the head on.
     bytes: Vec<u8>,
@@ -63,6 +66,7 @@ pub(super) struct Held {
     wanted: bool,
     nudges: u32,
     filled: Option<Instant>,
+    asked: Option<Instant>,
     /// The app has been told that the client has ended, before the clone was made.
     ended: bool,
 }
@@ -89,7 +93,7 @@ pub(super) enum Next {
 }
 
 impl Held {
-    pub(super) fn new(at: Arc<DirectTarget>, event: &Event) -> Self {
+    pub(super) fn new(at: Arc<DirectTarget>, event: &Event, bits: OptionBits) -> Self {
         let (now, conn) = (Instant::now(), event.conn);
         let owes = conn.flags & flag::ASKED != 0 || conn.app_end.wrapping_sub(conn.acked).cast_signed() > 0;
         Self {
@@ -97,6 +101,7 @@ impl Held {
             at,
             conn,
             socket: event.socket,
+            bits,
             frames: Vec::new(),
             bytes: Vec::new(),
             since: now,
@@ -104,6 +109,7 @@ impl Held {
             wanted: false,
             nudges: 0,
             filled: None,
+            asked: None,
             ended: false,
         }
     }
@@ -192,14 +198,16 @@ impl Held {
                 self.inject(frame, has, before, MARK_APP);
             }
         }
+        self.ask();
     }
 
-    /// Whether it waits for the app.
+    /// Whether it waits for the app, and is to look how that stands.
     pub(super) fn asks(&self) -> bool {
-        self.wanted || self.is_ahead
+        (self.wanted || self.is_ahead) && self.asked.is_none_or(|at| at.elapsed() >= AGAIN)
     }
 
-    pub(super) fn ask(&self) {
+    pub(super) fn ask(&mut self) {
+        self.asked = Some(Instant::now());
         if let Some(first) = self.frames.first() {
             self.send(first, &first.acknowledgement(), MARK_ASK);
         }
@@ -217,7 +225,7 @@ impl Held {
             && self.conn.requests == 0
             && direct.order(Order { what: Order::END_FIRST, at: self.conn.at, ..order(key) })
         {
-            self.send(first, &first.end(self.conn.next, first.ack), MARK_APP);
+            self.send(first, &first.end(self.conn.next, first.said.ack), MARK_APP);
             self.ended = true;
         }
     }
@@ -244,7 +252,7 @@ impl Held {
                     at: self.conn.at,
                     state: state::DIRECT,
                     next: self.conn.next.wrapping_add(seen.bytes as u32),
-                    answer: self.frames.last().map_or(self.conn.acked, |it| it.ack),
+                    answer: self.frames.last().map_or(self.conn.acked, |it| it.said.ack),
                     requests: 1,
                     flags,
                     ..order(key)
@@ -328,7 +336,15 @@ impl Held {
             0 => MOST,
             mss => MOST.min(mss.saturating_sub(40).max(64)),
         };
-        inject(&self.at.hooks, frame, from, to, most, mark);
+        inject(&self.at.hooks, &frame.pieces(from, to, most, self.said(frame)), frame, mark);
+    }
+
+    /// What the client says by now. An acknowledgement that is older than what was sent before is taken for a forgery by a
+    /// socket that has not seen the ones between, as a clone has not (RFC 5961, 5.2).
+    fn said(&self, frame: &Frame) -> Said {
+        let ack = self.conn.acked;
+        let is_older = ack.wrapping_sub(frame.said.ack).cast_signed() > 0;
+        if is_older { Said { ack, window: window(&self.socket, self.bits) } } else { frame.said }
     }
 
     fn send(&self, like: &Frame, bytes: &[u8], mark: u32) {
@@ -336,9 +352,10 @@ impl Held {
     }
 }
 
-pub(super) fn inject(hooks: &Hooks, frame: &Frame, from: usize, to: usize, most: usize, mark: u32) {
-    for piece in frame.pieces(from, to, most) {
-        send(hooks, frame, &piece, mark);
+/// Packets in the likeness of a frame.
+pub(super) fn inject(hooks: &Hooks, pieces: &[Vec<u8>], like: &Frame, mark: u32) {
+    for piece in pieces {
+        send(hooks, like, piece, mark);
     }
 }
 

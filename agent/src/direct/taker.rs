@@ -83,7 +83,7 @@ impl Taker {
                     let_go(direct, &event.key, &event.conn, flag::UNREAD);
                     return; // it comes again
                 };
-                let mut held = Held::new(at, event);
+                let mut held = Held::new(at, event, direct.bits);
                 held.push(frame);
                 self.held.insert(event.key, held);
             }
@@ -94,7 +94,8 @@ impl Taker {
                     None => {
                         // Whoever it belongs to by now gets it.
                         if let Some(at) = direct.target(event.key.ns) {
-                            inject(&at.hooks, &frame, 0, usize::MAX, MOST, MARK_CLONE);
+                            let pieces = frame.pieces(0, usize::MAX, MOST, frame.said);
+                            inject(&at.hooks, &pieces, &frame, MARK_CLONE);
                         }
                         return;
                     }
@@ -129,7 +130,7 @@ impl Taker {
         let keys: Vec<DialKey> = self.held.keys().copied().collect();
         for key in keys {
             self.consider(direct, &key);
-            if let Some(held) = self.held.get(&key).filter(|held| held.asks()) {
+            if let Some(held) = self.held.get_mut(&key).filter(|held| held.asks()) {
                 // The answer comes as an event.
                 held.ask();
             }

@@ -85,6 +85,25 @@ fn pipelined_behind_an_answer_under_way() {
     assert_eq!(counter(&case.stage, "directMissed"), 0, "{}", Agent::debug_routes());
 }
 
+/// Who asks ahead without a key may be held for as long as `agent.md` says, and no longer.
+#[test]
+fn pipelined_behind_a_body_without_a_key() {
+    let Some(case) = case() else { return };
+    for len in [200, 20_000, 70_000, 300_000] {
+        let mut http = case.connect();
+        let body = vec![b'x'; len];
+        let post = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {len}\r\n\r\n");
+        for _ in 0..3 {
+            let begun = Instant::now();
+            http.send(&[post.as_bytes(), &body, head(false).as_bytes()].concat()).unwrap();
+            assert!(http.response("POST").unwrap().body == body);
+            case.answers(&mut http, ["STABLE"]);
+            eprintln!("{len} bytes: {:?}", begun.elapsed());
+            assert!(begun.elapsed() < Duration::from_secs(1), "{len} bytes: {:?}", begun.elapsed());
+        }
+    }
+}
+
 #[test]
 fn behind_the_tail_of_a_body() {
     let Some(case) = case() else { return };
