@@ -130,7 +130,7 @@ pub const LOSSES: &[Loss] = &[
     },
     Loss {
         code: "BlockTooLong",
-        why: "a head on them was longer than 512 KiB, and no later one can be read",
+        why: "a head on them was longer than 512 KiB, or of a table above 64 KiB, and no later one can be read",
         fix: "send less metadata, or what needs as much on a connection of its own",
     },
 ];

@@ -14,7 +14,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decoder::Decoder;
+pub(crate) use decoder::{Decoder, Undecodable};
 pub(crate) use encode::{encode, literal};
 pub(crate) use mirror::Mirror;
 

@@ -49,17 +49,26 @@ use line::Line;
 
 /// Bytes of bodies on their way to lines for which the client is given new room at once, so that a line that takes
 /// nothing holds up no other stream.
-const BUDGET: usize = 1024 * 1024;
-/// Bytes of bodies on their way to lines, at which the client is read no more.
-const MOST_UP: usize = 2 * 1024 * 1024;
+const BUDGET: usize = 2 * 1024 * 1024;
+/// Bytes of bodies on their way to lines, at which the client is read no more. That is more than most homes let a client
+/// send, and the budget: for what it says of the other way is then not heard either.
+const MOST_UP: usize = 4 * 1024 * 1024;
+/// The same, where a line may wait for just that.
+const MOST_UP_UNHEARD: usize = 16 * 1024 * 1024;
 /// Bytes of heads that wait for a line: beyond that, streams are refused, and may be tried again.
 const MOST_HEADS: usize = 16 * 1024 * 1024;
 /// Bytes that wait for a socket, at which streams that are away add no more to them.
 const MOST_OUT: usize = 64 * 1024;
 /// Bytes of home that are held for want of room in the client's window, at which home is read no more.
 const MOST_HELD: usize = 256 * 1024;
+/// Bytes that a line does not take, at which it is told nothing more, and not read either.
+const MOST_TOLD: usize = 256 * 1024;
+/// Bytes that the client does not take, at which it is read no more.
+const MOST_UNREAD: usize = 1024 * 1024;
+/// Answers of the agent that wait for the client: beyond that, streams are refused.
+const MOST_ANSWERS: usize = 1024;
 /// Streams that are over for all but the client: what is on its way for them is thrown away.
-const MOST_GONE: usize = 512;
+const MOST_GONE: usize = 8192;
 
 /// What happened to a client's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +146,8 @@ pub struct Switch {
     heads: usize,
     asked: Asked,
     drain: Drain,
+    /// The last stream that home has said it looks at (GOAWAY), as the client was told.
+    last: Option<u32>,
     home_has_ended: bool,
 }
 
@@ -214,7 +225,18 @@ impl Switch {
     /// Whether more of the client may be read.
     #[must_use]
     pub fn takes_client(&self) -> bool {
-        self.to_home.is_empty() && self.up < MOST_UP
+        let waits = self.to_client.len() + self.soon_client.len();
+        let most_up = || if self.waits_for_room() { MOST_UP_UNHEARD } else { MOST_UP };
+        self.to_home.is_empty() && waits < MOST_UNREAD && (self.up < MOST_UP || self.up < most_up())
+    }
+
+    /// Whether an answer may wait for the client to make room. Clients do when half of it is used up.
+    fn waits_for_room(&self) -> bool {
+        let (least, is_short) = (self.settings.window() / 2, self.share.is_half_used());
+        self.streams.values().any(|stream| match stream {
+            Stream::Away(away) => !away.down.told && (is_short || away.down.room <= least),
+            _ => false,
+        })
     }
 
     /// Whether more of home may be read.
@@ -249,9 +271,8 @@ impl Switch {
         let Asked { stream, ended } = self.asked;
         self.not_home();
         let size = scratch.fields.size();
-        if self.heads + size > MOST_HEADS {
-            frame::reset(&mut self.soon_client, stream, code::REFUSED_STREAM);
-            return self.is_gone(stream, ended);
+        if self.takes_no_more() || self.heads + size > MOST_HEADS {
+            return self.turn_away(stream, ended);
         }
         self.heads += size;
         self.away += 1;
@@ -264,10 +285,24 @@ impl Switch {
     pub fn answer(&mut self, answer: &Answer<'_>, scratch: &mut Scratch) {
         let Asked { stream, ended } = self.asked;
         self.not_home();
+        if self.takes_no_more() {
+            return self.turn_away(stream, ended);
+        }
         self.away += 1;
         let away = Away::new(None, &scratch.fields, ended, self.settings.window(), None);
         self.streams.insert(stream, Stream::Away(Box::new(away)));
         self.say(stream, answer);
+    }
+
+    /// The stream that is asked for is for nobody: the client believes that it was not looked at, or takes no answers.
+    fn takes_no_more(&self) -> bool {
+        let on_lines: usize = self.lines.iter().map(|line| line.streams).sum();
+        self.last.is_some_and(|last| self.asked.stream > last) || self.away - on_lines >= MOST_ANSWERS
+    }
+
+    fn turn_away(&mut self, stream: u32, ended: bool) {
+        frame::reset(&mut self.soon_client, stream, code::REFUSED_STREAM);
+        self.is_gone(stream, ended);
     }
 
     /// The stream is over for all but the client.

@@ -1,5 +1,7 @@
 //! Decodes blocks, one after another, and remembers what they put into the table.
 
+use Undecodable::Broken;
+
 use super::{
     Form, huffman,
     mirror::{Mirror, Name},
@@ -12,7 +14,12 @@ const LARGEST: usize = 64 * 1024;
 
 /// A block that cannot be decoded. What follows on its connection cannot be either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Broken;
+pub(crate) enum Undecodable {
+    /// Nobody could.
+    Broken,
+    /// It makes the table larger than is followed.
+    Table,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
@@ -26,7 +33,7 @@ impl Decoder {
         block: &[u8],
         fields: &mut Fields,
         mirror: Option<(&mut Mirror, &mut Vec<u8>)>,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), Undecodable> {
         self.table.begin();
         fields.clear();
         let decoded = self.read(block, fields, mirror);
@@ -41,7 +48,7 @@ impl Decoder {
         block: &[u8],
         fields: &mut Fields,
         mut mirror: Option<(&mut Mirror, &mut Vec<u8>)>,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), Undecodable> {
         let mut rest = block;
         while let Some(first) = rest.first().copied() {
             if first & 0x80 != 0 {
@@ -59,7 +66,7 @@ impl Decoder {
                 0x20.. => {
                     let size = integer(&mut rest, 5)?;
                     if size > LARGEST {
-                        return Err(Broken);
+                        return Err(Undecodable::Table);
                     }
                     self.table.resize(size);
                     if let Some((mirror, _)) = &mut mirror {
@@ -100,13 +107,13 @@ impl Decoder {
         Mirror::new(self.table.before(), self.table.sizes())
     }
 
-    fn place(&self, index: usize) -> Result<Place, Broken> {
+    fn place(&self, index: usize) -> Result<Place, Undecodable> {
         self.table.place(index).ok_or(Broken)
     }
 }
 
 /// RFC 7541, 5.1, up to what a length or an index can sensibly be.
-fn integer(bytes: &mut &[u8], bits: u32) -> Result<usize, Broken> {
+fn integer(bytes: &mut &[u8], bits: u32) -> Result<usize, Undecodable> {
     let (first, mut rest) = bytes.split_first().ok_or(Broken)?;
     let most = (1_usize << bits) - 1;
     let mut value = usize::from(*first) & most;
@@ -127,7 +134,7 @@ fn integer(bytes: &mut &[u8], bits: u32) -> Result<usize, Broken> {
 }
 
 /// Adds a string to the field under way, and gives it as it came, its length and all (RFC 7541, 5.2).
-fn string<'a>(bytes: &mut &'a [u8], fields: &mut Fields) -> Result<&'a [u8], Broken> {
+fn string<'a>(bytes: &mut &'a [u8], fields: &mut Fields) -> Result<&'a [u8], Undecodable> {
     let whole = *bytes;
     let is_coded = whole.first().ok_or(Broken)? & 0x80 != 0;
     let len = integer(bytes, 7)?;

@@ -50,6 +50,8 @@ pub(super) struct Down {
     pub(super) pieces: VecDeque<Piece>,
     /// What the client takes.
     pub(super) room: i64,
+    /// Of the body that waits here: what the line was given back before it went on.
+    pub(super) paid: usize,
     /// The head of the answer has come, and is no 1xx.
     pub(super) answered: bool,
     /// The line has said everything.
@@ -67,6 +69,24 @@ pub(super) enum Piece {
     Frames(Vec<u8>, Last),
     /// Of a body.
     Data(VecDeque<u8>, Last),
+}
+
+impl Piece {
+    /// Its bytes.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Frames(bytes, _) => bytes.len(),
+            Self::Data(bytes, _) => bytes.len(),
+        }
+    }
+}
+
+impl Down {
+    /// Bytes of the body that wait.
+    pub(super) fn body(&self) -> usize {
+        let data = |piece: &Piece| if let Piece::Data(bytes, _) = piece { bytes.len() } else { 0 };
+        self.pieces.iter().map(data).sum()
+    }
 }
 
 /// What follows of a stream.
@@ -96,6 +116,7 @@ impl Away {
             down: Down {
                 pieces: VecDeque::new(),
                 room,
+                paid: 0,
                 answered: false,
                 ended: false,
                 told: false,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::http2::{
     frame::{self, Head, flag, kind},
-    hpack::Decoder,
+    hpack::{Decoder, Undecodable},
 };
 
 /// Longest block that is waited for. A longer one goes home as it comes, and nothing is decided any more.
@@ -124,11 +124,13 @@ impl Switch {
             mirror.begin();
             (mirror, &mut scratch.anew)
         });
-        let decoded = decoder.decode(&scratch.block, &mut scratch.fields, mirror).is_ok();
-        if !decoded {
+        let decoded = decoder.decode(&scratch.block, &mut scratch.fields, mirror);
+        if let Err(error) = decoded {
             self.decoder = None;
+            // Home may be content with it.
+            self.is_blind |= error == Undecodable::Table;
         }
-        decoded
+        decoded.is_ok()
     }
 
     /// The block that was decoded last goes home. What of its first head means nothing goes on, too.

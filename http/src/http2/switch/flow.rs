@@ -22,6 +22,9 @@ pub(super) struct Share {
     withheld: u32,
 }
 
+/// The largest window (RFC 9113, 6.9.1).
+pub(super) const MOST: u32 = 0x7fff_ffff;
+
 /// The window of a connection that nobody has spoken of (RFC 9113, 6.9.2).
 pub(super) const USUAL: i64 = 65_535;
 
@@ -39,6 +42,11 @@ impl Share {
         self.room >= len as i64 || self.home < 0
     }
 
+    /// Home sent bytes that the client does not get, and may send others for them.
+    pub(super) fn home_takes_back(&mut self, len: u32) {
+        self.home += i64::from(len);
+    }
+
     /// Bytes of home go on.
     pub(super) fn home_goes_on(&mut self, len: usize) {
         self.room -= len as i64;
@@ -54,6 +62,11 @@ impl Share {
     pub(super) fn for_others(&self, busy: bool) -> usize {
         let reserved = if busy { RESERVED.min(self.widest / 4) } else { 0 };
         usize::try_from(self.room - reserved).unwrap_or(0)
+    }
+
+    /// Whether the client is about to make room.
+    pub(super) const fn is_half_used(&self) -> bool {
+        self.room <= self.widest / 2
     }
 
     pub(super) fn others_send(&mut self, len: usize) {

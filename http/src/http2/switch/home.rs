@@ -190,7 +190,7 @@ impl Switch {
                 if head.has(flag::END_STREAM) {
                     self.ends_at_home(head.stream, false);
                 }
-                return self.from_home.push(*head, payload);
+                return self.body_waits(head, payload);
             }
             kind::HEADERS | kind::CONTINUATION if self.from_home.decoder.is_some() => {
                 return self.home_fragment(head, payload);
@@ -205,6 +205,25 @@ impl Switch {
             return self.from_home.push(*head, payload);
         }
         self.raw_client(head, payload);
+    }
+
+    /// It waits without its padding, since with it it could not be cut where the client never has room for all of it. For the
+    /// padding the client gives nothing back, so that is done here.
+    fn body_waits(&mut self, head: &Head, payload: &[u8]) {
+        let Some(bytes) = head.without_padding(payload).filter(|_| head.has(flag::PADDED)) else {
+            return self.from_home.push(*head, payload);
+        };
+        let padding = (payload.len() - bytes.len()) as u32;
+        frame::window_update(&mut self.soon_home, 0, padding);
+        if !head.has(flag::END_STREAM) {
+            frame::window_update(&mut self.soon_home, head.stream, padding);
+        }
+        self.share.home_takes_back(padding);
+        let mut raw = Vec::with_capacity(frame::HEAD);
+        frame::head(&mut raw, bytes.len(), kind::DATA, head.flags & !flag::PADDED, head.stream);
+        if let Some(raw) = raw.first_chunk() {
+            self.from_home.push(Head::of(*raw), bytes);
+        }
     }
 
     fn raw_client(&mut self, head: &Head, payload: &[u8]) {
@@ -290,6 +309,7 @@ impl Switch {
         let away = self.streams.iter().filter(|(_, it)| is_away(it)).map(|(id, _)| *id).max().unwrap_or(0);
         let most = self.drain.most().unwrap_or(u32::MAX);
         let named = last.max(away).min(most);
+        self.last = Some(named);
         if named == last {
             return self.raw_client(head, payload);
         }
@@ -324,7 +344,7 @@ impl Switch {
             self.from_home.queue.pop_front();
             return true;
         }
-        // A frame that is cut keeps no padding, so one that has some waits for room for all of it.
+        // One whose padding makes no sense is the client's to judge, and can only wait.
         if room == 0 || first.head.has(flag::PADDED) {
             return false;
         }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{
-    Stream, Switch,
+    MOST_TOLD, Stream, Switch,
     away::{Last, Piece},
     flow,
     out::{Out, some},
@@ -54,6 +54,10 @@ pub(super) struct Line {
     pub(super) speaks: bool,
     /// It takes no more streams.
     pub(super) is_leaving: bool,
+    /// It has yet to be told of the client's settings, as they are by then.
+    pub(super) owes_settings: bool,
+    /// Streams on which it has yet to be told of room.
+    pub(super) untold: VecDeque<u32>,
     /// The first block has gone out.
     pub(super) has_asked: bool,
     /// What the server takes on all streams.
@@ -112,6 +116,8 @@ impl Line {
             block: None,
             speaks: false,
             is_leaving: false,
+            owes_settings: false,
+            untold: VecDeque::new(),
             has_asked: false,
             room: flow::USUAL,
             window: flow::USUAL,
@@ -129,7 +135,12 @@ impl Line {
 
     /// Whether it may be told of another stream now.
     pub(super) fn takes_stream(&self) -> bool {
-        self.speaks && !self.is_leaving && self.begun < self.most_streams
+        self.speaks && !self.is_full()
+    }
+
+    /// Whether other streams have to end before it may be told of another.
+    pub(super) const fn is_full(&self) -> bool {
+        self.is_leaving || self.begun >= self.most_streams
     }
 
     /// What it sent has gone on, or is for nobody.
@@ -189,7 +200,10 @@ impl Switch {
     pub fn takes_line(&self, id: u32) -> bool {
         let most = 2 * WINDOW as usize;
         self.to_client.len() < super::MOST_OUT
-            && self.line_at(id).is_some_and(|at| self.lines[at].held_down < most)
+            && self.line_at(id).is_some_and(|at| {
+                let line = &self.lines[at];
+                line.held_down < most && line.out.len() < MOST_TOLD
+            })
     }
 
     /// Takes bytes of a line.

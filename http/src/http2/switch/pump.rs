@@ -1,7 +1,7 @@
 //! The way from the client to lines, of streams that are away: each line is told what it has room for, and the client
 //! is given back the room that this takes of home's windows.
 
-use super::{Answer, BUDGET, GrpcStatus, MOST_OUT, Stream, Switch, away::Away, flow};
+use super::{Answer, BUDGET, GrpcStatus, MOST_OUT, MOST_TOLD, Stream, Switch, away::Away, flow, line::Line};
 use crate::http2::{
     fields::Fields,
     frame::{self, Head, code, flag, kind},
@@ -26,7 +26,9 @@ impl Switch {
         let len = bytes.len();
         match self.streams.get_mut(&stream) {
             Some(Stream::Away(away)) if away.line.is_some() => {
-                let speaks = self.lines.iter().any(|line| Some(line.id) == away.line && line.speaks);
+                let line = self.lines.iter().find(|line| Some(line.id) == away.line);
+                let speaks = line.is_some_and(|line| line.speaks);
+                let is_full = line.is_some_and(Line::is_full);
                 if speaks && self.up < BUDGET {
                     self.owed += len as u32;
                 } else {
@@ -39,7 +41,7 @@ impl Switch {
                 if is_last || away.up.body.len() >= frame::MOST {
                     self.has_something(stream);
                 }
-                if waits && speaks && self.up > BUDGET {
+                if waits && speaks && is_full && self.up > BUDGET {
                     // It waits for others to end, and they could wait for room that it takes up.
                     self.breaks_off(stream, code::REFUSED_STREAM);
                 }
@@ -92,14 +94,39 @@ impl Switch {
         };
         away.down.room += i64::from(room);
         let (line, begun) = (away.line, away.has_begun());
-        if !begun {
-            away.up.updates = away.up.updates.saturating_add(room);
+        let line = self.lines.iter_mut().find(|it| Some(it.id) == line);
+        match line.filter(|_| begun) {
+            Some(line) if line.out.len() < MOST_TOLD => {
+                frame::window_update(&mut line.out.bytes, stream, room);
+            }
+            late => {
+                if let Some(line) = late.filter(|_| away.up.updates == 0) {
+                    line.untold.push_back(stream);
+                }
+                away.up.updates = away.up.updates.saturating_add(room).min(flow::MOST);
+            }
         }
         self.wake_down(stream);
-        if let Some(at) = line.filter(|_| begun).and_then(|id| self.line_at(id)) {
-            frame::window_update(&mut self.lines[at].out.bytes, stream, room);
-        }
         true
+    }
+
+    /// Tells the line what it did not take before.
+    fn tell_late(&mut self, at: usize) {
+        let line = &mut self.lines[at];
+        if line.owes_settings && line.out.len() < MOST_OUT {
+            line.owes_settings = false;
+            frame::write(&mut line.out.bytes, kind::SETTINGS, 0, 0, &self.settings.for_line());
+        }
+        while line.out.len() < MOST_OUT
+            && let Some(stream) = line.untold.pop_front()
+        {
+            if let Some(Stream::Away(away)) = self.streams.get_mut(&stream)
+                && away.line == Some(line.id)
+                && away.up.updates > 0
+            {
+                frame::window_update(&mut line.out.bytes, stream, std::mem::take(&mut away.up.updates));
+            }
+        }
     }
 
     /// The client has broken off a stream that is away.
@@ -134,18 +161,37 @@ impl Switch {
         for stream in all {
             if let Some(away) = self.away_mut(stream) {
                 away.down.room += change;
+                if change < 0 {
+                    self.pays_ahead(stream);
+                }
                 self.wake_down(stream);
             }
         }
     }
 
+    /// The client takes less of a stream than its line was told. What has come of it waits, and must not take up the line's
+    /// window, which others need.
+    pub(super) fn pays_ahead(&mut self, stream: u32) {
+        let Some(Stream::Away(away)) = self.streams.get_mut(&stream) else { return };
+        let Some(line) = self.lines.iter_mut().find(|it| Some(it.id) == away.line) else { return };
+        let unpaid = away.down.body() - away.down.paid;
+        away.down.paid += unpaid;
+        line.pay(unpaid);
+    }
+
     /// Home lets the client send so much more, or less, on each stream. Streams that are away keep what they had.
     pub(super) fn home_window_changes(&mut self, change: i64) {
         let less = u32::try_from(-change).unwrap_or(0);
-        for stream in self.streams.values_mut().filter(|_| less > 0) {
-            if let Stream::Away(away) = stream {
+        if less == 0 {
+            return;
+        }
+        let away = self.streams.iter().filter(|(_, it)| matches!(it, Stream::Away(_)));
+        let away: Vec<u32> = away.map(|(stream, _)| *stream).collect();
+        for stream in away {
+            if let Some(away) = self.away_mut(stream) {
                 away.up.owed = away.up.owed.saturating_add(less);
             }
+            self.gives_room(stream);
         }
     }
 
@@ -166,6 +212,7 @@ impl Switch {
 
     /// Tells the line what it has room for.
     pub(super) fn pump(&mut self, at: usize) {
+        self.tell_late(at);
         self.begin_waiting(at);
         while self.lines[at].out.len() < MOST_OUT
             && let Some(stream) = self.lines[at].busy.pop_front()

@@ -1,6 +1,6 @@
 //! What the client has said of itself. Lines are told the same.
 
-use super::{Switch, flow};
+use super::{MOST_TOLD, Switch, flow};
 use crate::http2::frame::{self, kind, setting};
 
 /// Settings of a client that are remembered.
@@ -49,7 +49,11 @@ impl Switch {
             add_for_line(&mut for_lines, id, value);
         }
         for line in self.lines.iter_mut().filter(|_| !for_lines.is_empty()) {
-            frame::write(&mut line.out.bytes, kind::SETTINGS, 0, 0, &for_lines);
+            if line.out.len() < MOST_TOLD {
+                frame::write(&mut line.out.bytes, kind::SETTINGS, 0, 0, &for_lines);
+            } else {
+                line.owes_settings = true;
+            }
         }
         let change = self.settings.window() - before;
         if change != 0 && self.away > 0 {

@@ -59,10 +59,8 @@ impl Switch {
         let Some(Stream::Away(away)) = self.streams.get_mut(&stream) else { return };
         let (Piece::Frames(_, last) | Piece::Data(_, last)) = &piece;
         away.down.ended |= *last != Last::More;
-        if let Piece::Data(bytes, _) = &piece
-            && let Some(line) = self.lines.iter_mut().find(|line| Some(line.id) == away.line)
-        {
-            line.held_down += bytes.len();
+        if let Some(line) = self.lines.iter_mut().find(|line| Some(line.id) == away.line) {
+            line.held_down += piece.len();
         }
         match (away.down.pieces.back_mut(), piece) {
             (Some(Piece::Data(before, last @ Last::More)), Piece::Data(bytes, then)) => {
@@ -70,6 +68,9 @@ impl Switch {
                 *last = then;
             }
             (_, piece) => away.down.pieces.push_back(piece),
+        }
+        if away.down.room <= 0 {
+            self.pays_ahead(stream);
         }
         self.wake_down(stream);
     }
@@ -98,6 +99,9 @@ impl Switch {
         let last = match down.pieces.front_mut() {
             None => return true,
             Some(Piece::Frames(bytes, last)) => {
+                if let Some(line) = self.lines.iter_mut().find(|line| Some(line.id) == away.line) {
+                    line.held_down -= bytes.len();
+                }
                 to.append(bytes);
                 *last
             }
@@ -123,7 +127,9 @@ impl Switch {
                 self.share.others_send(len);
                 if let Some(line) = self.lines.iter_mut().find(|line| Some(line.id) == away.line) {
                     line.held_down -= len;
-                    line.pay(len);
+                    let paid = down.paid.min(len);
+                    down.paid -= paid;
+                    line.pay(len - paid);
                 }
                 if !is_whole {
                     self.wake_down(stream);
@@ -190,9 +196,7 @@ impl Switch {
         let Some(line) = self.lines.iter_mut().find(|line| line.id == id) else { return };
         line.streams -= 1;
         line.begun -= usize::from(has_begun);
-        let data = |piece: &Piece| if let Piece::Data(bytes, _) = piece { bytes.len() } else { 0 };
-        let held = away.down.pieces.iter().map(data).sum();
-        line.held_down -= held;
-        line.pay(held);
+        line.held_down -= away.down.pieces.iter().map(Piece::len).sum::<usize>();
+        line.pay(away.down.body() - std::mem::take(&mut away.down.paid));
     }
 }

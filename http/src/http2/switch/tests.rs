@@ -1,3 +1,5 @@
+mod limits;
+
 use super::{flow::Share, settings::Settings, *};
 use crate::{
     detect::PREFACE,
