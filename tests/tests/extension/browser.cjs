@@ -74,12 +74,14 @@ class Browser {
       const { targetInfos } = await session.send('Target.getTargets');
       return targetInfos.find((it) => it.type === 'service_worker' && it.url.includes(this.id))?.targetId;
     };
-    await session.send('Target.closeTarget', { targetId: await worker() });
-    await this.until(async () => (await worker()) === undefined);
+    const ended = await worker();
+    await session.send('Target.closeTarget', { targetId: ended });
+    // A late event may have started it again by then.
+    await this.until(async () => (await worker()) !== ended);
     await act();
     await this.until(async () => (await worker()) !== undefined);
     await this.until(() => {
-      this.worker = this.context.serviceWorkers().find((it) => it.url().includes(this.id));
+      this.worker = this.context.serviceWorkers().findLast((it) => it.url().includes(this.id));
       return this.worker;
     });
   }
