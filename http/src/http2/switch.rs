@@ -225,9 +225,9 @@ impl Switch {
     /// Whether more of the client may be read.
     #[must_use]
     pub fn takes_client(&self) -> bool {
-        let waits = self.to_client.len() + self.soon_client.len();
-        let most_up = || if self.waits_for_room() { MOST_UP_UNHEARD } else { MOST_UP };
-        self.to_home.is_empty() && waits < MOST_UNREAD && (self.up < MOST_UP || self.up < most_up())
+        let has_room = || self.up < MOST_UP || self.up < MOST_UP_UNHEARD && self.waits_for_room();
+        let unread = self.to_client.len() + self.soon_client.len();
+        self.to_home.is_empty() && unread < MOST_UNREAD && has_room()
     }
 
     /// Whether an answer may wait for the client to make room. Clients do when half of it is used up.

@@ -133,7 +133,9 @@ fn watches_that_expire_lose_nothing() {
 /// While `trouble` comes again and again.
 fn goes_on(name: &str, trouble: impl Fn(&ApiProxy)) {
     let stage = Stage::new(2);
-    let (proxy, controller) = stage.watched("a");
+    // The lease outlasts the trouble, in which it may not be renewed.
+    let proxy = ApiProxy::start(&stage.kube).unwrap();
+    let controller = Controller::builder(proxy.kubeconfig()).identity("a").lease(30).start().unwrap();
     assert!(eventually(PATIENCE, || controller.leads().then_some(())).is_some());
     let space = ready(&stage, name);
     let routes = generations(&space);
