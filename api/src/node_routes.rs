@@ -113,8 +113,8 @@ pub struct TargetTraffic {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::counts")]
     pub passed_on: BTreeMap<String, u64>,
-    /// How connections to its steered ports reach the app, where they may go straight: ports by the code of a [way](crate::ways). Empty
-    /// where the agent was told to take all of them.
+    /// How connections to its steered ports reach the app, where they may go straight: ports by `Direct`, or by the code of
+    /// why they go through the agent. Empty where the agent was told to take all of them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::ports_by_code")]
     pub ways: BTreeMap<String, Vec<u16>>,

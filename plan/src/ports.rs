@@ -40,13 +40,18 @@ pub(crate) fn is(port: &ServicePort, wanted: &str) -> bool {
     port.protocol.as_deref().unwrap_or("TCP") == wanted
 }
 
-/// The port of the pod, where the Service says it by its number.
-pub(crate) fn sent_by_number(port: &ServicePort) -> Option<u16> {
+/// The port of the pod that a Service sends to; `named` finds one by its name.
+pub fn sent_to(port: &ServicePort, named: impl FnOnce(&str) -> Option<u16>) -> Option<u16> {
     match &port.target_port {
         None | Some(IntOrString::Int(0)) => number(port.port),
         Some(IntOrString::Int(target)) => number(*target),
-        Some(IntOrString::String(_)) => None,
+        Some(IntOrString::String(name)) => named(name),
     }
+}
+
+/// The same, where the Service says it by its number.
+pub(crate) fn sent_by_number(port: &ServicePort) -> Option<u16> {
+    sent_to(port, |_| None)
 }
 
 /// What a container's port speaks.

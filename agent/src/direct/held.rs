@@ -305,7 +305,8 @@ impl Held {
         }
         direct.reach(Step::Taken);
         if !direct.order(Order { what: Order::COMMIT, ..this }) {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the agent was stopped in the middle of it"));
+            // Stopped for so long, or it has just ended.
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the app had it again in the middle of it"));
         }
         if !self.ended {
             self.send(first, &first.end(boundary, sent), MARK_APP);

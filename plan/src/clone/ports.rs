@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use byway_api::{Mode, Preview};
 use k8s_openapi::api::core::v1::{Container, ServicePort};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::pod::is_native_sidecar;
 use super::{Refusal, Source, Surroundings, Warning, sidecars, source::target_text, warn};
-use crate::ports::{MOST, is, is_apps, number, protocol, sent_by_number, tcp};
+use crate::ports::{self, MOST, is, is_apps, number, protocol, tcp};
 use crate::selectors::{exactly, may_match};
 
 #[cfg(test)]
@@ -88,17 +87,14 @@ fn service_ports<'a>(source: &'a Source, around: &Surroundings<'a>) -> impl Iter
 
 /// The port of the pod; of a name that no container has, none, as in Kubernetes.
 fn sent_to(source: &Source, port: &ServicePort) -> Option<u16> {
-    match &port.target_port {
-        Some(IntOrString::String(name)) => {
-            // Native sidecars come last, and other init containers do not serve.
-            let native = source.spec.init_containers.iter().flatten().filter(|c| is_native_sidecar(c));
-            let ports = source.spec.containers.iter().chain(native).flat_map(|c| c.ports.iter().flatten());
-            let mut named =
-                ports.filter(|other| other.name.as_ref() == Some(name) && is(port, protocol(other)));
-            named.next().and_then(|port| number(port.container_port))
-        }
-        _ => sent_by_number(port),
-    }
+    ports::sent_to(port, |name| {
+        // Native sidecars come last, and other init containers do not serve.
+        let native = source.spec.init_containers.iter().flatten().filter(|c| is_native_sidecar(c));
+        let ports = source.spec.containers.iter().chain(native).flat_map(|c| c.ports.iter().flatten());
+        let mut named =
+            ports.filter(|other| other.name.as_deref() == Some(name) && is(port, protocol(other)));
+        named.next().and_then(|port| number(port.container_port))
+    })
 }
 
 fn names(source: &Source) -> impl Iterator<Item = &str> {

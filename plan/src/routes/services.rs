@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::ServicePort;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use crate::ports::{is, is_apps, says_http2, sent_by_number};
+use crate::ports::{is, is_apps, says_http2, sent_to};
 use crate::rows::{Name, Ref, TemplateRow};
 use crate::world::World;
 
@@ -30,11 +29,7 @@ pub(super) fn http2(world: &World, namespace: &Name, template: &TemplateRow) -> 
     let own = template.named.iter().filter(|(name, _)| says_http2(name)).map(|(_, port)| *port);
     let sent = ports(world, namespace, template)
         .filter(|port| port.app_protocol.as_deref().or(port.name.as_deref()).is_some_and(says_http2));
-    let sent = sent.filter_map(|port| match &port.target_port {
-        Some(IntOrString::String(name)) => {
-            template.named.iter().find(|(known, _)| **known == **name).map(|(_, port)| *port)
-        }
-        _ => sent_by_number(port),
-    });
+    let named = |name: &str| template.named.iter().find(|(known, _)| **known == *name).map(|(_, port)| *port);
+    let sent = sent.filter_map(|port| sent_to(port, named));
     own.chain(sent).collect()
 }

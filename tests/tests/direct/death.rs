@@ -10,7 +10,7 @@ use std::{
 
 use byway_tests::{Agent, End, Http, Loaded, Preview, Raw, Routes, Stage, eventually, needs_root};
 
-use super::{KEYED, agent, any_address, counter, name, steered, told};
+use super::{KEYED, agent, any_address, counter, name, start, steered, told};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -30,8 +30,7 @@ fn at_every_step_of_a_takeover() {
     }
     let stage = Stage::new().unwrap();
     let server = byway_tests::Server::Go;
-    let mut app = server.start(&stage.app, "STABLE", any_address(), &[]).unwrap();
-    app.wait_listening(Stage::PORT).unwrap();
+    let app = start(&stage, server);
     for (step, fate) in [
         ("held", Fate::App),
         ("cloned", Fate::App),
@@ -85,8 +84,7 @@ fn stopped_in_the_middle_of_a_takeover() {
         return;
     }
     let stage = Stage::new().unwrap();
-    let mut app = byway_tests::Server::Go.start(&stage.app, "STABLE", any_address(), &[]).unwrap();
-    app.wait_listening(Stage::PORT).unwrap();
+    let app = start(&stage, byway_tests::Server::Go);
     for to in stage.addresses() {
         let stopped = eventually(Duration::from_secs(60), || stopped_at_taken(&stage, to));
         assert!(stopped.is_some(), "no agent had the time to take a connection over");
@@ -121,8 +119,7 @@ fn under_load_with_many_connections() {
         return;
     }
     let stage = Stage::new().unwrap();
-    let mut app = byway_tests::Server::Nginx.start(&stage.app, "STABLE", any_address(), &[]).unwrap();
-    app.wait_listening(Stage::PORT).unwrap();
+    let _app = start(&stage, byway_tests::Server::Nginx);
     let open = |count: usize| -> Vec<Http> {
         let connect = |n: usize| {
             let mut http = Http::new(stage.client.connect(stage.addresses()[n % 2]).unwrap());
@@ -189,8 +186,7 @@ fn in_the_middle_of_a_keyed_answer() {
         return;
     }
     let stage = Stage::new().unwrap();
-    let mut app = byway_tests::Server::Go.start(&stage.app, "STABLE", any_address(), &[]).unwrap();
-    app.wait_listening(Stage::PORT).unwrap();
+    let _app = start(&stage, byway_tests::Server::Go);
     let stuck = stage.net.pod("stuck").unwrap();
     let listener = stuck.run(|| TcpListener::bind(any_address())).unwrap();
     thread::spawn(move || {

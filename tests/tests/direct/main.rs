@@ -6,12 +6,19 @@ mod takeovers;
 
 use std::net::SocketAddr;
 
-use byway_tests::{Agent, Stage};
+use byway_tests::{Agent, Running, Server, Stage};
 
 const KEYED: [(&str, &str); 1] = [("x-byway-key", Stage::KEY)];
 
 fn agent(stage: &Stage) -> Agent {
     stage.agent().args(["--mode", "direct"]).start(&stage.routes()).unwrap()
+}
+
+/// The server in the app's pod, as the stable version.
+fn start(stage: &Stage, server: Server) -> Running {
+    let mut app = server.start(&stage.app, "STABLE", any_address(), &[]).unwrap();
+    app.wait_listening(Stage::PORT).unwrap();
+    app
 }
 
 fn name(answer: &str) -> &str {

@@ -10,7 +10,7 @@ use std::{
 
 use byway_tests::{Agent, FarClient, Http, Server, Stage, eventually, needs_root};
 
-use super::{CLOSE_WAIT, KEYED, LAST_ACK, agent, any_address, counter, name, sockets};
+use super::{CLOSE_WAIT, KEYED, LAST_ACK, agent, counter, name, sockets, start};
 
 const CLIENTS: usize = 8;
 
@@ -52,8 +52,7 @@ fn over_a_slow_and_lossy_link() {
     }
     for server in [Server::Nginx, Server::Go] {
         let stage = Stage::new().unwrap();
-        let mut app = server.start(&stage.app, "STABLE", any_address(), &[]).unwrap();
-        app.wait_listening(Stage::PORT).unwrap();
+        let _app = start(&stage, server);
         let agent = agent(&stage);
         let far = FarClient::new(&stage.net, Duration::from_millis(4), 10).unwrap();
         let connect = |to| far.netns().run(move || std::net::TcpStream::connect(to).unwrap());
@@ -69,8 +68,7 @@ fn takes_over(server: Server) {
         return;
     }
     let stage = Stage::new().unwrap();
-    let mut app = server.start(&stage.app, "STABLE", any_address(), &[]).unwrap();
-    app.wait_listening(Stage::PORT).unwrap();
+    let app = start(&stage, server);
     let said = app.log();
     let agent = agent(&stage);
     let connect = |to| stage.client.connect(to).unwrap();

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use byway_api::{TargetTraffic, ways};
+use byway_plan::ports;
 use k8s_openapi::api::core::v1::ServicePort;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::doctor::facts::{Facts, TargetFacts, sends};
 use crate::doctor::finding::Findings;
@@ -69,14 +69,10 @@ fn tls_by_name(target: &TargetFacts) -> BTreeMap<u16, String> {
         }
         for port in spec.ports.iter().flatten() {
             let word = port.app_protocol.as_deref().or(port.name.as_deref());
-            let number = match &port.target_port {
-                Some(IntOrString::String(name)) => {
-                    named.iter().find(|it| it.name.as_ref() == Some(name)).map(|it| it.container_port)
-                }
-                Some(IntOrString::Int(number)) if *number != 0 => Some(*number),
-                _ => Some(port.port),
-            };
-            let number = number.and_then(|number| u16::try_from(number).ok());
+            let number = ports::sent_to(port, |name| {
+                let named = named.iter().find(|it| it.name.as_deref() == Some(name))?;
+                u16::try_from(named.container_port).ok()
+            });
             if let (true, Some(number)) = (word.is_some_and(is_tls), number) {
                 found.entry(number).or_insert_with(|| said_by(&service.name_any(), port));
             }

@@ -157,8 +157,7 @@ impl Switch {
 
     /// The client takes so much more, or less, on each stream.
     pub(super) fn client_window_changes(&mut self, change: i64) {
-        let all: Vec<u32> = self.streams.keys().copied().collect();
-        for stream in all {
+        for stream in self.all_away() {
             if let Some(away) = self.away_mut(stream) {
                 away.down.room += change;
                 if change < 0 {
@@ -185,9 +184,7 @@ impl Switch {
         if less == 0 {
             return;
         }
-        let away = self.streams.iter().filter(|(_, it)| matches!(it, Stream::Away(_)));
-        let away: Vec<u32> = away.map(|(stream, _)| *stream).collect();
-        for stream in away {
+        for stream in self.all_away() {
             if let Some(away) = self.away_mut(stream) {
                 away.up.owed = away.up.owed.saturating_add(less);
             }
@@ -322,6 +319,11 @@ impl Switch {
             away.up.queued = true;
             line.busy.push_back(stream);
         }
+    }
+
+    fn all_away(&self) -> Vec<u32> {
+        let away = self.streams.iter().filter(|(_, it)| matches!(it, Stream::Away(_)));
+        away.map(|(stream, _)| *stream).collect()
     }
 
     pub(super) fn away_mut(&mut self, stream: u32) -> Option<&mut Away> {
