@@ -74,10 +74,12 @@ class Browser {
       const { targetInfos } = await session.send('Target.getTargets');
       return targetInfos.find((it) => it.type === 'service_worker' && it.url.includes(this.id))?.targetId;
     };
-    const ended = await worker();
-    await session.send('Target.closeTarget', { targetId: ended });
-    // A late event may have started it again by then.
-    await this.until(async () => (await worker()) !== ended);
+    await this.until(async () => {
+      // Again, where a late event has started it again. It may then have the same id.
+      const targetId = await worker();
+      if (targetId) await session.send('Target.closeTarget', { targetId });
+      return !targetId;
+    });
     await act();
     await this.until(async () => (await worker()) !== undefined);
     await this.until(() => {
