@@ -19,8 +19,13 @@ pub const MAX_ORIGINS: u32 = 16_384;
 pub const MAX_ANSWER: usize = 760;
 /// A piece of it that begins behind so many bytes is not kept.
 pub const MAX_ANSWER_AT: u32 = 512;
-/// Most bytes of one packet that an event carries. What is beyond comes again, by retransmission.
+/// Most bytes of one packet that an event carries: its headers, which are at most [`MAX_HEADERS`] long, and payload.
 pub const MAX_FRAME: usize = 16_384;
+/// Most bytes of headers: Ethernet, IPv6, TCP with options, and a link header that is longer than usual.
+pub const MAX_HEADERS: usize = 256;
+/// Most events of one packet, each with the next part of its payload: enough for 64 KiB. What is beyond comes again, by
+/// retransmission.
+pub const MAX_PARTS: u32 = 5;
 /// Most bytes of a head that the program in the kernel looks at.
 pub const MAX_SCAN: usize = 4096;
 /// Where in the heartbeats that of the thread is which takes connections over.
@@ -51,6 +56,8 @@ pub mod state {
     pub const TAKEN: u64 = 5;
     /// The entry under a clone's port: what the clone sends goes out from the app's.
     pub const CLONE: u64 = 6;
+    /// The app's, and open before the programs were there: where a head begins is not known yet.
+    pub const OLD: u64 = 7;
 }
 
 /// Bits of [`Conn::flags`].
@@ -73,6 +80,8 @@ pub mod flag {
     pub const GONE: u32 = 128;
     /// It is the app's for good, and keys may come all the same.
     pub const UNREAD: u32 = 256;
+    /// It was [`OLD`](super::state::OLD): as long as one head was seen, that may have been none.
+    pub const JOINED: u32 = 512;
 }
 
 /// A connection.
@@ -345,6 +354,8 @@ impl Order {
     pub const COMMIT: u32 = 6;
     /// A successor decides from here on, unless the connection is held or was taken over.
     pub const ADOPT: u32 = 7;
+    /// It was open before, or was left to the app: to [`state::OLD`].
+    pub const JOIN: u32 = 8;
 }
 
 const _: () = {

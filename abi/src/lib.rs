@@ -11,7 +11,7 @@ pub mod direct;
 pub mod maps;
 
 /// Raised with every change of a layout or of the meaning of a field. Readers skip maps of another layout.
-pub const LAYOUT: u32 = 5;
+pub const LAYOUT: u32 = 6;
 
 /// Most worker threads of one agent; each has a heartbeat and a listener per target.
 pub const MAX_WORKERS: u32 = 8;

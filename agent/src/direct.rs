@@ -36,7 +36,10 @@ use nix::sys::signal::{Signal, raise};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    kernel::{OptionBits, Steps, sys::prog_run},
+    kernel::{
+        OptionBits, Steps,
+        sys::{monotonic_ns, prog_run},
+    },
     snapshot::Routes,
     tables::Tables,
     target::Target,
@@ -154,6 +157,12 @@ impl Direct {
             self.order(Order { what: Order::ADOPT, owner, slot, ..held::order(key) });
         }
         Ok(())
+    }
+
+    /// Follows a connection that was open before, or was left to the app, once it is sure where a head begins on it.
+    pub(crate) fn join(&self, target: &Target, key: &DialKey) {
+        let (owner, slot) = (self.tables.owner(), target.slot.index());
+        self.order(Order { what: Order::JOIN, at: monotonic_ns(), owner, slot, ..held::order(key) });
     }
 
     fn target(&self, ns: u64) -> Option<Arc<DirectTarget>> {

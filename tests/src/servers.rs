@@ -23,11 +23,15 @@ pub enum Server {
     Python,
     /// Listens with MPTCP, as Go does by default.
     Go,
+    /// The one of the JDK: an event loop before threads.
+    Java,
+    /// Puma: the same in Ruby.
+    Ruby,
 }
 
 impl Server {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Nginx, Self::Node, Self::Python, Self::Go];
+    pub const ALL: [Self; 6] = [Self::Nginx, Self::Node, Self::Python, Self::Go, Self::Java, Self::Ruby];
 
     /// Starts it. `flags` are those of `server.py`.
     ///
@@ -40,6 +44,12 @@ impl Server {
             Self::Node => script("node", "server.js", pod, name, listen, flags),
             Self::Python => script("python3", "server.py", pod, name, listen, flags),
             Self::Go => Running::spawn("go", pod.command(go()?).args([name, &listen.to_string()])),
+            Self::Java => java(pod, name, listen),
+            Self::Ruby => {
+                let mut command = pod.command("puma");
+                command.args(["--silent", "--threads", "16:16", "--bind", &format!("tcp://{listen}")]);
+                Running::spawn("puma", command.arg(Path::new(APPS).join("server.ru")).env("NAME", name))
+            }
         }
     }
 
@@ -74,14 +84,31 @@ fn nginx(pod: &Pod, name: &str, listen: SocketAddr) -> Result<Running> {
     Running::spawn("nginx", pod.command("nginx").arg("-p").arg(&folder).args(["-c", "nginx.conf"]))
 }
 
+fn java(pod: &Pod, name: &str, listen: SocketAddr) -> Result<Running> {
+    static BUILT: Mutex<()> = Mutex::new(());
+    let classes = target_dir().join("server-java");
+    let guard = BUILT.lock();
+    built(Command::new("javac").arg("-d").arg(&classes).arg("Server.java"), "Java")?;
+    drop(guard);
+    let (host, port) = (listen.ip().to_string(), listen.port().to_string());
+    let mut command = pod.command("java");
+    // The thorough compiler only takes time from who waits here.
+    command.args(["-XX:TieredStopAtLevel=1", "-cp"]).arg(&classes).args(["Server", name, &host, &port]);
+    Running::spawn("java", &mut command)
+}
+
+fn built(command: &mut Command, what: &str) -> Result<()> {
+    let output = command.current_dir(APPS).output();
+    let output = output.with_context(|| format!("`cargo xtask setup` installs {what}"))?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
 /// Built once for each process.
 fn go() -> Result<PathBuf> {
     static BUILT: Mutex<()> = Mutex::new(());
     let binary = target_dir().join("server-go");
     let _guard = BUILT.lock();
-    let mut build = Command::new("go");
-    let output = build.args(["build", "-o"]).arg(&binary).arg("server.go").current_dir(APPS).output();
-    let output = output.context("`cargo xtask setup` installs Go")?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    built(Command::new("go").args(["build", "-o"]).arg(&binary).arg("server.go"), "Go")?;
     Ok(binary)
 }

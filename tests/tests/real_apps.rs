@@ -28,6 +28,16 @@ fn go_with_its_mptcp_listener() {
     behaves(Server::Go);
 }
 
+#[test]
+fn java() {
+    behaves(Server::Java);
+}
+
+#[test]
+fn ruby() {
+    behaves(Server::Ruby);
+}
+
 type Start<'a> = &'a dyn Fn(&Pod, SocketAddr) -> Running;
 
 fn behaves(server: Server) {

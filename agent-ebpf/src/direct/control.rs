@@ -4,6 +4,7 @@
 
 use core::ptr::read_volatile as read;
 
+use aya_ebpf::bindings::BPF_NOEXIST;
 use byway_abi::{
     DialKey,
     direct::{Conn, Order, flag, state},
@@ -32,6 +33,9 @@ unsafe fn carry_out(order: *mut Order) -> Option<()> {
         let what = read(&raw const (*order).what);
         if what == Order::COMMIT {
             return commit(order, key);
+        }
+        if what == Order::JOIN {
+            return join(order, key);
         }
         let conn = CONNS.get_ptr_mut(key)?;
         if what == Order::FORGET {
@@ -99,6 +103,44 @@ unsafe fn key_of(order: *mut Order) -> DialKey {
             remote_port: word(10),
             local_port: word(11),
         }
+    }
+}
+
+/// A client that asks ahead is left alone for good: what the app owes it cannot be told.
+#[inline(always)]
+unsafe fn join(order: *mut Order, key: DialKey) -> Option<()> {
+    // SAFETY: as above.
+    unsafe {
+        if let Some(conn) = CONNS.get_ptr_mut(key) {
+            let flags = read(&raw const (*conn).flags);
+            if flags & flag::UNREAD == 0
+                || flags & flag::PIPELINED != 0
+                || !swap(conn, state::OPAQUE, state::OLD)
+            {
+                return None;
+            }
+            (*conn).slot = read(&raw const (*order).slot);
+            (*conn).owner = read(&raw const (*order).owner);
+            return Some(());
+        }
+        let conn = Conn {
+            state: state::OLD,
+            at: read(&raw const (*order).at),
+            flags: flag::ALIVE,
+            slot: read(&raw const (*order).slot),
+            next: 0,
+            held: 0,
+            requests: 0,
+            acked: 0,
+            app_end: 0,
+            answer: 0,
+            tail: [0; 8],
+            port: 0,
+            reason: 0,
+            owner: read(&raw const (*order).owner),
+            pad: 0,
+        };
+        CONNS.insert(key, conn, BPF_NOEXIST.into()).ok()
     }
 }
 

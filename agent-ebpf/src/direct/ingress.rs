@@ -63,6 +63,11 @@ unsafe fn look(ctx: &TcContext) -> i32 {
                     return NEXT;
                 }
             }
+            state::OLD => {
+                if packet.len == 0 || !is_own(conn) || !is_direct(&packet) {
+                    return NEXT;
+                }
+            }
             state::TAKEN => return to_clone(ctx, &packet, conn),
             state::TAKING if is_own(conn) => return being_taken(conn),
             state::HELD if is_own(conn) => {}

@@ -14,7 +14,10 @@ use aya_ebpf::{
 };
 use byway_abi::{
     Steer,
-    direct::{Conn, Event, MARK_ASK, MAX_FRAME, MAX_SCAN, Reason, Socket, flag, opaque, state},
+    direct::{
+        Conn, Event, MARK_ASK, MAX_FRAME, MAX_HEADERS, MAX_PARTS, MAX_SCAN, Reason, Socket, flag, opaque,
+        state,
+    },
 };
 
 use super::{
@@ -26,7 +29,7 @@ use super::{
 };
 use crate::{
     add,
-    maps::{CONNS, EVENTS, STEERED, TGT_COUNTERS},
+    maps::{CONNS, EVENTS, OLD, STEERED, TGT_COUNTERS},
 };
 
 macro_rules! offsets {
@@ -44,6 +47,10 @@ const GAP_NS: u64 = 8_000_000_000;
 const HELD_NS: u64 = 8_000_000_000;
 /// First byte of a TLS record with a handshake (RFC 8446, 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
+/// `TCP_ESTABLISHED`.
+const ESTABLISHED: u32 = 1;
+/// Most bytes of payload in one event.
+const PART: u32 = (MAX_FRAME - MAX_HEADERS) as u32;
 /// Heads of this length are copied whole; longer ones are looked at again.
 const USUAL_HEAD: u32 = 1024;
 
@@ -60,8 +67,13 @@ unsafe fn look(ctx: &TcContext) -> i32 {
         let Some(scratch) = passed_on(ctx) else { return NEXT };
         let packet = &(*scratch).packet;
         let Some(conn) = CONNS.get_ptr_mut(packet.key) else { return NEXT };
-        if read(&raw const (*conn).state) == state::HELD {
-            return held(ctx, packet, conn);
+        match read(&raw const (*conn).state) {
+            state::HELD => return held(ctx, packet, conn),
+            state::OLD => return join(ctx, scratch, packet, conn),
+            _ => {}
+        }
+        if is_tentative(conn) && (packet.seq != read(&raw const (*conn).next) || owes(packet, conn)) {
+            return leave(conn);
         }
         let next = read(&raw const (*conn).next);
         if packet.seq == next {
@@ -71,6 +83,72 @@ unsafe fn look(ctx: &TcContext) -> i32 {
             return gap(ctx, scratch, conn);
         }
         hold(ctx, packet, conn, Reason::Straddles as u32)
+    }
+}
+
+/// A connection that was open before: a head may begin here if the app has read and answered all, and the client has got
+/// all of it. If it is one, the app answers it, and the next head begins where its framing says, and not before that.
+#[inline(always)]
+unsafe fn join(ctx: &TcContext, scratch: *mut Scratch, packet: &Packet, conn: *mut Conn) -> i32 {
+    // SAFETY: values of maps.
+    unsafe {
+        let socket = &raw mut (*scratch).event.socket;
+        (*socket).found = 0;
+        snapshot(ctx, packet, socket);
+        let is = |what: *const u32, wanted: u32| read(what) == wanted;
+        let is_idle = is(&raw const (*socket).found, 1)
+            && is(&raw const (*socket).state, ESTABLISHED)
+            && is(&raw const (*socket).rcv_nxt, packet.seq)
+            && is(&raw const (*socket).copied_seq, packet.seq)
+            && is(&raw const (*socket).snd_nxt, packet.ack)
+            && is(&raw const (*socket).write_seq, packet.ack);
+        if !is_idle || read_head(ctx, scratch, packet) != Found::Request as i32 {
+            return NEXT;
+        }
+        let result = (*scratch).head.result;
+        let total = result.head + result.body;
+        if packet.len > total {
+            return NEXT;
+        }
+        let head = if result.is_head == 1 { flag::HEAD } else { 0 };
+        (*conn).flags = flag::ALIVE | flag::JOINED | flag::ASKED | head;
+        (*conn).held = 0;
+        (*conn).next = packet.seq.wrapping_add(total);
+        (*conn).requests = 1;
+        (*conn).app_end = packet.ack;
+        (*conn).answer = packet.ack;
+        (*conn).acked = packet.ack;
+        // From here on what is missed is counted as it is for all that are followed.
+        let _ = OLD.remove(packet.key);
+        swap(conn, state::OLD, state::DIRECT);
+    }
+    NEXT
+}
+
+/// Of a connection that was open before one head has been seen, as it seemed.
+#[inline(always)]
+unsafe fn is_tentative(conn: *mut Conn) -> bool {
+    // SAFETY: a value of a map.
+    unsafe { read(&raw const (*conn).flags) & flag::JOINED != 0 && read(&raw const (*conn).requests) == 1 }
+}
+
+/// It was none: nothing is known again.
+#[inline(always)]
+unsafe fn leave(conn: *mut Conn) -> i32 {
+    // SAFETY: a value of a map.
+    unsafe {
+        swap(conn, state::DIRECT, state::OLD);
+    }
+    NEXT
+}
+
+/// Whether the app has said nothing to the last request, or the client does not have all of it.
+#[inline(always)]
+unsafe fn owes(packet: &Packet, conn: *mut Conn) -> bool {
+    // SAFETY: a value of a map.
+    unsafe {
+        read(&raw const (*conn).flags) & flag::ASKED != 0
+            || is_behind(read(&raw const (*conn).app_end), packet.ack)
     }
 }
 
@@ -103,11 +181,8 @@ unsafe fn gap(ctx: &TcContext, scratch: *mut Scratch, conn: *mut Conn) -> i32 {
 unsafe fn judge(ctx: &TcContext, scratch: *mut Scratch, packet: &Packet, conn: *mut Conn) -> i32 {
     // SAFETY: values of maps.
     unsafe {
-        let head = &raw mut (*scratch).head;
-        let mut found = scan::scan(copy(ctx, head, packet, USUAL_HEAD), packet.key.ns);
-        if found == Found::Incomplete as i32 && packet.len > USUAL_HEAD {
-            found = scan::scan(copy(ctx, head, packet, MAX_SCAN as u32), packet.key.ns);
-        }
+        let found = read_head(ctx, scratch, packet);
+        let head = &raw const (*scratch).head;
         let result = (*head).result;
         let is_first = read(&raw const (*conn).requests) == 0;
         if is_first {
@@ -120,6 +195,9 @@ unsafe fn judge(ctx: &TcContext, scratch: *mut Scratch, packet: &Packet, conn: *
             (*conn).app_end = packet.ack;
             (*conn).answer = packet.ack;
         }
+        if is_tentative(conn) && found != Found::Request as i32 && result.reason != Reason::Key as u32 {
+            return leave(conn);
+        }
         if found != Found::Request as i32 {
             return hold(ctx, packet, conn, result.reason);
         }
@@ -128,8 +206,7 @@ unsafe fn judge(ctx: &TcContext, scratch: *mut Scratch, packet: &Packet, conn: *
             return hold(ctx, packet, conn, Reason::Second as u32);
         }
         let mut flags = read(&raw const (*conn).flags) & !flag::HEAD;
-        let owes = flags & flag::ASKED != 0 || is_behind(read(&raw const (*conn).app_end), packet.ack);
-        if !is_first && owes && flags & flag::PIPELINED == 0 {
+        if !is_first && owes(packet, conn) && flags & flag::PIPELINED == 0 {
             return hold(ctx, packet, conn, Reason::Ahead as u32);
         }
         if result.is_head == 1 {
@@ -146,6 +223,19 @@ unsafe fn judge(ctx: &TcContext, scratch: *mut Scratch, packet: &Packet, conn: *
         }
     }
     NEXT
+}
+
+#[inline(always)]
+unsafe fn read_head(ctx: &TcContext, scratch: *mut Scratch, packet: &Packet) -> i32 {
+    // SAFETY: values of maps.
+    unsafe {
+        let head = &raw mut (*scratch).head;
+        let found = scan::scan(copy(ctx, head, packet, USUAL_HEAD), packet.key.ns);
+        if found != Found::Incomplete as i32 || packet.len <= USUAL_HEAD {
+            return found;
+        }
+        scan::scan(copy(ctx, head, packet, MAX_SCAN as u32), packet.key.ns)
+    }
 }
 
 /// Copies the payload's beginning to where it is looked at; says how much.
@@ -177,12 +267,15 @@ unsafe fn hold(ctx: &TcContext, packet: &Packet, conn: *mut Conn, reason: u32) -
         (*conn).reason = reason;
         (*conn).acked = packet.ack;
         (*conn).at = bpf_ktime_get_ns();
-        (*conn).held = held_until(packet);
+        (*conn).held = packet.seq;
         (*conn).state = state::HELD;
-        if emit(ctx, packet, conn, Event::HOLD) {
-            return DROP;
+        match copy_all(ctx, packet, conn, Event::HOLD) {
+            0 => let_go(conn, Steer::Backlog),
+            parts => {
+                (*conn).held = behind(packet, parts);
+                DROP
+            }
         }
-        let_go(conn, Steer::Backlog)
     }
 }
 
@@ -210,15 +303,32 @@ pub(super) unsafe fn count_opaque(conn: *mut Conn, why: usize) {
     }
 }
 
-/// Behind what of the packet is copied.
+/// Behind what of the packet is in so many parts of it.
 #[inline(always)]
-fn held_until(packet: &Packet) -> u32 {
-    let most = MAX_FRAME as u32 - packet.payload;
+fn behind(packet: &Packet, parts: u32) -> u32 {
+    let most = parts * PART;
     if packet.len > most {
         packet.seq.wrapping_add(most)
     } else {
         packet.end().wrapping_add(packet.flags & FIN)
     }
+}
+
+/// Tells the agent of a packet and all that is in it; in how many parts there was room.
+#[inline(always)]
+unsafe fn copy_all(ctx: &TcContext, packet: &Packet, conn: *mut Conn, kind: u32) -> u32 {
+    let mut parts = 0;
+    while parts < MAX_PARTS {
+        let at = parts * PART;
+        // SAFETY: the caller's.
+        let told = (parts == 0 || at < packet.len)
+            && unsafe { emit_part(ctx, packet, conn, if parts == 0 { kind } else { Event::MORE }, at) };
+        if !told {
+            break;
+        }
+        parts += 1;
+    }
+    parts
 }
 
 #[inline(always)]
@@ -243,10 +353,12 @@ unsafe fn held(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 {
             return NEXT;
         }
         // What is sent again may have grown.
-        let (until, end) = (read(&raw const (*conn).held), held_until(packet));
+        let (until, end) = (read(&raw const (*conn).held), behind(packet, MAX_PARTS));
         if !is_behind(packet.seq, until) && is_behind(end, until) {
-            (*conn).held = end;
-            emit(ctx, packet, conn, Event::MORE);
+            let copied = behind(packet, copy_all(ctx, packet, conn, Event::MORE));
+            if is_behind(copied, until) {
+                (*conn).held = copied;
+            }
             return DROP;
         }
         // The app may not have all that lies before the head.
@@ -254,9 +366,16 @@ unsafe fn held(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 {
     }
 }
 
-/// Tells the agent; whether there was room.
+/// Tells the agent of the connection; whether there was room.
 #[inline(always)]
 pub(super) unsafe fn emit(ctx: &TcContext, packet: &Packet, conn: *mut Conn, kind: u32) -> bool {
+    // SAFETY: the caller's.
+    unsafe { emit_part(ctx, packet, conn, kind, 0) }
+}
+
+/// The same, of the payload from `at` on where the event carries any.
+#[inline(always)]
+unsafe fn emit_part(ctx: &TcContext, packet: &Packet, conn: *mut Conn, kind: u32, at: u32) -> bool {
     let skb = ctx.skb.skb;
     // SAFETY: values of maps; fields of the context.
     unsafe {
@@ -265,9 +384,9 @@ pub(super) unsafe fn emit(ctx: &TcContext, packet: &Packet, conn: *mut Conn, kin
         (*event).key = packet.key;
         (*event).kind = kind;
         (*event).interface = read(&raw const (*skb).ifindex);
-        (*event).seq = packet.seq;
+        (*event).seq = packet.seq.wrapping_add(at);
         (*event).ack = packet.ack;
-        (*event).len = packet.len;
+        (*event).len = packet.len - at;
         (*event).ip = packet.ip;
         (*event).tcp = packet.tcp;
         (*event).payload = packet.payload;
@@ -278,15 +397,27 @@ pub(super) unsafe fn emit(ctx: &TcContext, packet: &Packet, conn: *mut Conn, kin
         if kind == Event::HOLD || kind == Event::SOCKET {
             snapshot(ctx, packet, &raw mut (*event).socket);
         }
-        let has_frame = kind == Event::HOLD || kind == Event::MORE;
-        (*event).frame = if has_frame { packet.payload + packet.len } else { 0 };
-        let mut len = read(&raw const (*event).frame) as usize; // as in `egress::begin`
-        if len > MAX_FRAME {
-            len = MAX_FRAME;
+        let frame = addr_of_mut!((*scratch).frame).cast::<u8>();
+        (*event).frame = 0;
+        if kind == Event::HOLD || kind == Event::MORE {
+            let headers = packet.payload as usize;
+            if headers > MAX_HEADERS || bpf_skb_load_bytes(skb.cast(), 0, frame.cast(), headers as u32) != 0 {
+                return false;
+            }
+            (*event).frame = if packet.len - at > PART { PART } else { packet.len - at };
+            let len = read(&raw const (*event).frame); // as in `egress::begin`
+            if len > PART {
+                return false;
+            }
+            if len > 0
+                && bpf_skb_load_bytes(skb.cast(), packet.payload + at, frame.add(headers).cast(), len) != 0
+            {
+                return false;
+            }
+            (*event).frame = headers as u32 + len;
         }
-        (*event).frame = len as u32;
-        let frame = addr_of_mut!((*scratch).frame);
-        if len > 0 && bpf_skb_load_bytes(skb.cast(), 0, frame.cast(), len as u32) != 0 {
+        let len = read(&raw const (*event).frame) as usize;
+        if len > MAX_FRAME {
             return false;
         }
         let all = core::slice::from_raw_parts(event.cast::<u8>(), size_of::<Event>() + len);

@@ -120,9 +120,16 @@ impl Old {
             }
             stays
         });
+        // Once it is known where a head begins, an old connection is as good as a new one.
+        for socket in self.sockets.values_mut() {
+            if let Some(key) = socket.old().filter(|key| tables.is_followed(key)) {
+                forget(tables, observer, key);
+                *socket = Socket::Direct;
+            }
+        }
         let new: Vec<&Established> = found.iter().filter(|it| !self.is_settled(it.inode)).collect();
         if !new.is_empty() {
-            self.judge(tables, observer, target, &new)?;
+            self.judge(attacher, observer, target, &new)?;
         }
         let is_old = |it: &&Established| self.sockets.get(&it.inode).is_some_and(|it| it.old().is_some());
         let old: Vec<&Established> = found.iter().filter(is_old).collect();
@@ -141,20 +148,22 @@ impl Old {
 
     fn judge(
         &mut self,
-        tables: &Tables,
+        attacher: &Attacher,
         observer: &Observer,
         target: &Arc<Target>,
         new: &[&Established],
     ) -> io::Result<()> {
+        let tables = &attacher.tables;
         let own = sockets_of(std::process::id())?;
-        let mut unknown: Vec<(u32, DialKey)> = Vec::new();
-        for (inode, key) in new.iter().map(|it| (it.inode, it.key(target.ns))) {
+        let mut unknown: Vec<(&Established, DialKey)> = Vec::new();
+        for (it, key) in new.iter().map(|it| (*it, it.key(target.ns))) {
+            let inode = it.inode;
             if own.contains(&inode) || tables.is_dial(&key) {
                 self.sockets.insert(inode, Socket::Served);
             } else if tables.is_followed(&key) {
                 self.sockets.insert(inode, Socket::Direct);
             } else {
-                unknown.push((inode, key));
+                unknown.push((it, key));
             }
         }
         // Another agent of the node, which an upgrade has not ended yet, may have accepted the rest.
@@ -162,9 +171,9 @@ impl Old {
         // Or it follows them straight to the app, and takes them over, until it ends.
         let followed = if unknown.is_empty() { Vec::new() } else { followed_by_others(tables)? };
         let is_followed = |key: &DialKey| followed.iter().any(|conns| tables::is_followed(conns, key));
-        for (inode, key) in unknown {
-            let socket = match self.sockets.get(&inode) {
-                _ if of_others.contains(&inode) => Socket::Served,
+        for (it, key) in unknown {
+            let socket = match self.sockets.get(&it.inode) {
+                _ if of_others.contains(&it.inode) => Socket::Served,
                 _ if is_followed(&key) => Socket::SeenOnce,
                 None | Some(Socket::Direct) => Socket::SeenOnce,
                 Some(_) => {
@@ -172,10 +181,13 @@ impl Old {
                         tracing::debug!(%error, "a connection is counted, but not observed");
                     }
                     observer.follow(key, target);
+                    if let Some(direct) = attacher.direct.as_ref().ok().filter(|_| it.is_plain()) {
+                        direct.join(target, &key);
+                    }
                     Socket::Old(key, None)
                 }
             };
-            self.sockets.insert(inode, socket);
+            self.sockets.insert(it.inode, socket);
         }
         Ok(())
     }
@@ -259,8 +271,8 @@ impl Socket {
 
 fn forget(tables: &Tables, observer: &Observer, key: &DialKey) {
     observer.forget(key);
-    if let Err(error) = tables.remove_old(key) {
-        tracing::warn!(%error, "cannot remove a connection from its map");
+    if let Err(error) = tables.remove_old(key).and_then(|()| tables.forget_unjoined(key)) {
+        tracing::warn!(%error, "cannot remove a connection from its maps");
     }
 }
 

@@ -125,7 +125,9 @@ impl Held {
     }
 
     pub(super) fn next(&mut self, direct: &Direct, key: &DialKey) -> Next {
-        let mut is_late = self.since.elapsed() > PATIENCE;
+        // Of one that was open before one head was seen, and that may have been none: nothing waits for long then.
+        let is_tentative = self.conn.flags & flag::JOINED != 0 && self.conn.requests == 1;
+        let mut is_late = self.since.elapsed() > if is_tentative { AHEAD } else { PATIENCE };
         let mut unkeyed = None;
         if !self.wanted {
             let routes = self.at.target.routes.load();
@@ -176,6 +178,7 @@ impl Held {
         };
         match owed(&self.conn, answer.as_ref()) {
             Owes::Nothing if self.ended || app.snd_nxt == self.conn.app_end => Next::Take,
+            Owes::Unknown if is_tentative => give_up("OpenBefore"),
             Owes::Unknown if is_quiet(app) && self.spoke.elapsed() > SILENCE => Next::Take,
             Owes::Untold if is_late => give_up("Pipelined"),
             _ if is_late => give_up("Unanswered"),

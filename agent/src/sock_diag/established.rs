@@ -15,6 +15,10 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 use super::dump;
 use crate::address::mapped;
 
+/// Of linux/inet_diag.h.
+const INET_DIAG_MD5SIG: u16 = 17;
+const INET_DIAG_ULP_INFO: u16 = 18;
+
 /// A connection that somebody has accepted.
 #[derive(Clone, Debug)]
 pub(crate) struct Established {
@@ -24,6 +28,7 @@ pub(crate) struct Established {
     recv_queue: u32,
     send_queue: u32,
     times: Option<Times>,
+    is_plain: bool,
 }
 
 /// Of `struct tcp_info` (linux/tcp.h).
@@ -51,6 +56,7 @@ pub(crate) fn established(ports: &[u16]) -> io::Result<Vec<Established>> {
             Nla::TcpInfo(bytes) => Times::read(bytes),
             _ => None,
         }),
+        is_plain: !it.nlas.iter().any(|nla| matches!(nla.kind(), INET_DIAG_MD5SIG | INET_DIAG_ULP_INFO)),
         family: it.header.family,
         inode: it.header.inode,
         recv_queue: it.header.recv_queue,
@@ -70,6 +76,12 @@ impl Established {
             remote_port: self.id.destination_port.into(),
             local_port: self.id.source_port.into(),
         }
+    }
+
+    /// Whether all that there is to it is TCP: neither MPTCP nor TLS of the kernel, nor signatures. Those are told to
+    /// whoever has CAP_NET_ADMIN.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.is_plain
     }
 
     /// The local one.

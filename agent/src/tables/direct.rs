@@ -14,10 +14,12 @@ use crate::{
     kernel::sys::{RawMap, monotonic_ns},
 };
 
-/// Whether an agent with this map follows a connection. One that it has left to the app, though keys may come on it, is
-/// for whoever observes connections of before.
+/// Whether an agent with this map follows a connection. One that was open before, or that it has left to the app though
+/// keys may come on it, is for whoever observes those.
 pub(crate) fn is_followed(conns: &RawMap<DialKey, Conn>, key: &DialKey) -> bool {
-    let is_left = |conn: Conn| conn.state == state::OPAQUE && conn.flags & flag::UNREAD != 0;
+    let is_left = |conn: Conn| {
+        conn.state == state::OLD || (conn.state == state::OPAQUE && conn.flags & flag::UNREAD != 0)
+    };
     conns.lookup(key).is_ok_and(|found| found.is_some_and(|conn| !is_left(conn)))
 }
 
@@ -46,6 +48,14 @@ impl Tables {
     /// Whether the programs follow this connection, so that it is not one of before.
     pub(crate) fn is_followed(&self, key: &DialKey) -> bool {
         is_followed(&self.conns, key)
+    }
+
+    /// Forgets a connection of before, if nothing has come of it.
+    pub(crate) fn forget_unjoined(&self, key: &DialKey) -> io::Result<()> {
+        match self.conns.lookup(key)? {
+            Some(conn) if conn.state == state::OLD => self.conns.delete(key),
+            _ => Ok(()),
+        }
     }
 
     /// How the app's last answer on a direct connection begins.

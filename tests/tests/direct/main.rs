@@ -2,6 +2,7 @@
 
 mod cases;
 mod death;
+mod joined;
 mod takeovers;
 
 use std::net::SocketAddr;

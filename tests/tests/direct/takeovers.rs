@@ -46,6 +46,16 @@ fn go_with_its_mptcp_listener() {
 }
 
 #[test]
+fn java() {
+    takes_over(Server::Java);
+}
+
+#[test]
+fn ruby() {
+    takes_over(Server::Ruby);
+}
+
+#[test]
 fn over_a_slow_and_lossy_link() {
     if needs_root() {
         return;

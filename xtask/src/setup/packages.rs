@@ -28,6 +28,7 @@ const TOOLS: &[Tool] = &[
     tool("nginx", "nginx", &[Test, Bench]),
     tool("node", "nodejs", &[Test]),
     tool("php", "php-cli", &[Test]),
+    tool("puma", "puma", &[Test]),
     tool("javac", "default-jdk-headless", &[Test]),
     tool("mvn", "maven", &[Test]),
     tool("npm", "npm", &[Test]),
