@@ -31,7 +31,7 @@ use std::{
     },
 };
 
-use byway_abi::direct::Order;
+use byway_abi::{DialKey, direct::Order};
 use nix::sys::signal::{Signal, raise};
 use tokio::sync::mpsc::UnboundedSender;
 

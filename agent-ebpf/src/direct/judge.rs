@@ -400,21 +400,25 @@ unsafe fn emit_part(ctx: &TcContext, packet: &Packet, conn: *mut Conn, kind: u32
         let frame = addr_of_mut!((*scratch).frame).cast::<u8>();
         (*event).frame = 0;
         if kind == Event::HOLD || kind == Event::MORE {
-            let headers = packet.payload as usize;
-            if headers > MAX_HEADERS || bpf_skb_load_bytes(skb.cast(), 0, frame.cast(), headers as u32) != 0 {
-                return false;
-            }
-            (*event).frame = if packet.len - at > PART { PART } else { packet.len - at };
-            let len = read(&raw const (*event).frame); // as in `egress::begin`
-            if len > PART {
-                return false;
-            }
-            if len > 0
-                && bpf_skb_load_bytes(skb.cast(), packet.payload + at, frame.add(headers).cast(), len) != 0
+            // Read back, as in `egress::begin`.
+            (*event).frame = packet.payload;
+            let headers = read(&raw const (*event).frame);
+            if headers == 0
+                || headers > MAX_HEADERS as u32
+                || bpf_skb_load_bytes(skb.cast(), 0, frame.cast(), headers) != 0
             {
                 return false;
             }
-            (*event).frame = headers as u32 + len;
+            (*event).frame = if packet.len - at > PART { PART } else { packet.len - at };
+            let len = read(&raw const (*event).frame);
+            if len > PART {
+                return false;
+            }
+            let (from, to) = (packet.payload + at, frame.add(headers as usize));
+            if len > 0 && bpf_skb_load_bytes(skb.cast(), from, to.cast(), len) != 0 {
+                return false;
+            }
+            (*event).frame = headers + len;
         }
         let len = read(&raw const (*event).frame) as usize;
         if len > MAX_FRAME {

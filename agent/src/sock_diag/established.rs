@@ -4,7 +4,9 @@
 use std::{io, net::IpAddr};
 
 use byway_abi::DialKey;
-use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload, Nla as _,
+};
 use netlink_packet_sock_diag::{
     SockDiagDestroy, SockDiagMessage,
     constants::IPPROTO_TCP,
@@ -16,8 +18,8 @@ use super::dump;
 use crate::address::mapped;
 
 /// Of linux/inet_diag.h.
-const INET_DIAG_MD5SIG: u16 = 17;
-const INET_DIAG_ULP_INFO: u16 = 18;
+const INET_DIAG_MD5SIG: u16 = 18;
+const INET_DIAG_ULP_INFO: u16 = 19;
 
 /// A connection that somebody has accepted.
 #[derive(Clone, Debug)]
