@@ -322,7 +322,7 @@ pub struct Order {
     pub state: u64,
     /// Where the next head begins.
     pub next: u32,
-    /// Where the answer begins.
+    /// Where the answer begins; for a takeover, where the app has ended: it is not done if that is elsewhere by now.
     pub answer: u32,
     /// Bits of [`flag`] to set.
     pub flags: u32,

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread::sleep;
 use std::time::Duration;
 
 use socket2::SockRef;
 
-use crate::End;
+use crate::{End, eventually};
 
 /// All that an end saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,15 @@ pub struct Peer {
     stream: Option<TcpStream>,
     sent: usize,
     seen: Seen,
+    /// Where it is called again, if its connection ends because the agent has taken it over,
+    listener: Option<TcpListener>,
+    /// and how long after.
+    called_again: Duration,
 }
+
+/// A head that comes slowly is waited for, before the app is called again.
+const SLOWLY: Duration = Duration::from_secs(10);
+const AT_ONCE: Duration = Duration::from_millis(400);
 
 impl Peer {
     /// # Panics
@@ -43,7 +51,37 @@ impl Peer {
     pub fn new(stream: TcpStream) -> Self {
         stream.set_nonblocking(true).expect("a living socket");
         stream.set_nodelay(true).expect("a living socket");
-        Self { stream: Some(stream), sent: 0, seen: Seen::default() }
+        Self { stream: Some(stream), sent: 0, seen: Seen::default(), listener: None, called_again: SLOWLY }
+    }
+
+    /// An app, whose client's connection the agent may take over: that ends for it, and it hears of the client by another
+    /// one, from the same listener.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    #[must_use]
+    pub fn app(stream: TcpStream, listener: &TcpListener) -> Self {
+        Self { listener: Some(listener.try_clone().expect("a living socket")), ..Self::new(stream) }
+    }
+
+    /// The client has ended, so an end may be meant.
+    pub fn expects_the_end(&mut self) {
+        self.called_again = AT_ONCE;
+    }
+
+    /// Goes on with the connection that comes when the agent takes its client's over.
+    pub fn follow(&mut self) {
+        let (Some(stream), Some(listener)) = (&self.stream, &self.listener) else { return };
+        if !self.seen.ends.is_empty() || !matches!(stream.peek(&mut [0]), Ok(0)) {
+            return;
+        }
+        listener.set_nonblocking(true).expect("a living socket");
+        let called = eventually(self.called_again, || listener.accept().ok());
+        listener.set_nonblocking(false).expect("a living socket");
+        if let Some((stream, _)) = called {
+            self.stream = Self::new(stream).stream;
+        }
     }
 
     /// What it has seen so far.
@@ -74,9 +112,11 @@ impl Peer {
 
     /// Reads what is there, and notes an end. Whether there was any of it.
     pub fn look(&mut self) -> bool {
-        let Some(stream) = &mut self.stream else { return false };
-        let (mut buffer, before) = ([0; 64 << 10], (self.seen.bytes.len(), self.seen.ends.len()));
+        let before = (self.seen.bytes.len(), self.seen.ends.len());
+        let mut buffer = [0; 64 << 10];
         while self.seen.ends.is_empty() {
+            self.follow();
+            let Some(stream) = &mut self.stream else { break };
             match stream.read(&mut buffer) {
                 Ok(0) => self.seen.ends.push(End::Fin),
                 Ok(n) => self.seen.bytes.extend_from_slice(&buffer[..n]),
@@ -85,7 +125,7 @@ impl Peer {
             }
         }
         // A reset that follows a FIN is not told by reading.
-        if stream.take_error().is_ok_and(|error| error.is_some()) {
+        if self.stream.as_ref().is_some_and(|it| it.take_error().is_ok_and(|error| error.is_some())) {
             self.note_reset();
         }
         before != (self.seen.bytes.len(), self.seen.ends.len())

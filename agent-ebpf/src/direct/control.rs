@@ -148,6 +148,9 @@ unsafe fn join(order: *mut Order, key: DialKey) -> Option<()> {
 unsafe fn take(order: *mut Order, key: DialKey, conn: *mut Conn) -> Option<()> {
     // SAFETY: as above.
     unsafe {
+        if !is_as_known(order, conn) {
+            return None;
+        }
         let port = read(&raw const (*order).port);
         let clone = DialKey { local_port: port, ..key };
         let entry = Conn {
@@ -177,6 +180,14 @@ unsafe fn take(order: *mut Order, key: DialKey, conn: *mut Conn) -> Option<()> {
     }
 }
 
+/// The app may have said something since the agent has looked, of which a clone would know nothing. A packet that was let
+/// out just as the state was changed has been noted by the commit.
+#[inline(always)]
+unsafe fn is_as_known(order: *mut Order, conn: *mut Conn) -> bool {
+    // SAFETY: as above.
+    unsafe { read(&raw const (*conn).app_end) == read(&raw const (*order).answer) }
+}
+
 #[inline(always)]
 unsafe fn commit(order: *mut Order, key: DialKey) -> Option<()> {
     // SAFETY: as above.
@@ -184,9 +195,13 @@ unsafe fn commit(order: *mut Order, key: DialKey) -> Option<()> {
         let (at, port) = (read(&raw const (*order).at), read(&raw const (*order).port));
         if let Some(conn) = CONNS.get_ptr_mut(key)
             && read(&raw const (*conn).at) == at
-            && swap(conn, state::TAKING, state::TAKEN)
         {
-            return Some(());
+            if is_as_known(order, conn) && swap(conn, state::TAKING, state::TAKEN) {
+                return Some(());
+            }
+            if swap(conn, state::TAKING, state::OPAQUE) {
+                (*conn).flags |= flag::UNREAD;
+            }
         }
         let _ = CONNS.remove(DialKey { local_port: port, ..key });
     }

@@ -81,6 +81,15 @@ pub(super) struct Standing {
     pub(super) gone: Option<Instant>,
 }
 
+/// What came of a takeover.
+pub(super) enum Taking {
+    Done(Standing),
+    /// It is not held any more: the app has just ended it.
+    Gone,
+    /// The app has just said something: it is to be looked at anew.
+    AppSpoke,
+}
+
 /// What to do with a held connection.
 pub(super) enum Next {
     Wait,
@@ -180,6 +189,8 @@ impl Held {
             Owes::Nothing if self.ended || app.snd_nxt == self.conn.app_end => Next::Take,
             Owes::Unknown if is_tentative => give_up("OpenBefore"),
             Owes::Unknown if is_quiet(app) && self.spoke.elapsed() > SILENCE => Next::Take,
+            // An app that does not wait for requests.
+            Owes::Untold if self.conn.requests == 0 => Next::Miss("ServerSpokeFirst"),
             Owes::Untold if is_late => give_up("Pipelined"),
             _ if is_late => give_up("Unanswered"),
             _ => Next::Wait,
@@ -293,8 +304,7 @@ impl Held {
         }
     }
 
-    /// Nothing where it is not held any more: the app has just ended it.
-    pub(super) fn take_over(&self, direct: &Direct, key: &DialKey) -> io::Result<Option<Standing>> {
+    pub(super) fn take_over(&self, direct: &Direct, key: &DialKey) -> io::Result<Taking> {
         let first = self.frames.first().ok_or(io::ErrorKind::UnexpectedEof)?;
         let (boundary, sent) = (self.conn.next, self.conn.app_end);
         let target = &self.at.target;
@@ -302,9 +312,11 @@ impl Held {
         let (hooks, app) = (&self.at.hooks, &self.socket);
         let clone = Clone::make(&target.netns, hooks, key, first.interface, ends, app, direct.bits)?;
         direct.reach(Step::Cloned);
-        let this = Order { at: self.conn.at, port: clone.port.into(), ..order(key) };
+        let this = Order { at: self.conn.at, port: clone.port.into(), answer: sent, ..order(key) };
         if !direct.order(Order { what: Order::TAKE, ..this }) {
-            return Ok(None);
+            let now = direct.tables.conn(key)?;
+            let is_held = now.is_some_and(|it| it.state == state::HELD && it.at == self.conn.at);
+            return Ok(if is_held { Taking::AppSpoke } else { Taking::Gone });
         }
         direct.reach(Step::Taken);
         if !direct.order(Order { what: Order::COMMIT, ..this }) {
@@ -324,7 +336,7 @@ impl Held {
         let at = |addr, port: u32| with_scope(SocketAddr::new(unmapped(addr), port as u16), first.interface);
         let (peer, local) = (at(key.remote, key.remote_port), at(key.local, key.local_port));
         self.at.hand_over(Taken { client, peer, local });
-        Ok(Some(Standing { at: self.conn.at, _hooks: self.at.hooks.clone(), gone: None }))
+        Ok(Taking::Done(Standing { at: self.conn.at, _hooks: self.at.hooks.clone(), gone: None }))
     }
 
     /// What was held goes on: to the clone from the head on, what lies before is the app's.

@@ -20,7 +20,8 @@ pub(super) enum Owes {
 /// `answer` is what was noted for the connection.
 pub(super) fn owed(conn: &Conn, answer: Option<&Answer>) -> Owes {
     if conn.requests == 0 {
-        return Owes::Nothing;
+        // What it says ahead of a request is for the part of one that came, or for none.
+        return if conn.app_end == conn.answer { Owes::Nothing } else { Owes::Untold };
     }
     if conn.flags & flag::PIPELINED != 0 {
         return Owes::Untold;
@@ -133,6 +134,7 @@ mod tests {
         assert_eq!(owed(&Conn { acked: conn.app_end - 1, ..conn }, Some(&noted)), Owes::Something);
         assert_eq!(owed(&Conn { answer: conn.app_end, ..conn }, Some(&noted)), Owes::Something, "none yet");
         assert_eq!(owed(&Conn { flags: flag::PIPELINED, ..conn }, Some(&noted)), Owes::Untold);
-        assert_eq!(owed(&Conn { requests: 0, ..conn }, None), Owes::Nothing);
+        assert_eq!(owed(&Conn { requests: 0, answer: conn.app_end, ..conn }, None), Owes::Nothing);
+        assert_eq!(owed(&Conn { requests: 0, ..conn }, None), Owes::Untold, "it has spoken first");
     }
 }

@@ -19,7 +19,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 use super::{
     Direct, Step,
     frame::Frame,
-    held::{Held, MOST, Next, Standing, inject, let_go, order},
+    held::{Held, MOST, Next, Standing, Taking, inject, let_go, order},
 };
 use crate::{
     admission::{Admission, is_exhausted},
@@ -145,8 +145,9 @@ impl Taker {
             Next::Release(judgement) => held.release(direct, key, judgement),
             Next::Miss(why) => held.miss(direct, key, why),
             Next::Take => match held.take_over(direct, key) {
-                Ok(Some(standing)) => drop(self.taken.insert(*key, standing)),
-                Ok(None) => held.give_back(MARK_APP),
+                Ok(Taking::Done(standing)) => drop(self.taken.insert(*key, standing)),
+                Ok(Taking::Gone) => held.give_back(MARK_APP),
+                Ok(Taking::AppSpoke) => return held.ask(),
                 Err(error) => {
                     if is_exhausted(&error) {
                         self.admission.exhausted();

