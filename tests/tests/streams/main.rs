@@ -7,6 +7,8 @@ mod silence;
 mod upgrades;
 mod websocket;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -68,7 +70,7 @@ impl Stage {
 
     fn listen(&self) -> Servers {
         let listen = |pod: &Pod| pod.run(|| TcpListener::bind(("::", PORT))).unwrap();
-        Servers { app: listen(&self.app), preview: listen(&self.preview) }
+        Servers { app: listen(&self.app), preview: listen(&self.preview), calls: RefCell::default() }
     }
 
     fn connect(&self) -> Raw {
@@ -80,6 +82,8 @@ impl Stage {
 struct Servers {
     app: TcpListener,
     preview: TcpListener,
+    /// Connections to the app that came while another one was waited for, by the port of their client.
+    calls: RefCell<HashMap<u16, Raw>>,
 }
 
 /// A connection of the client, and those that belong to it. The app's is there from the start.
@@ -92,7 +96,24 @@ struct Line {
 impl Servers {
     fn line(&self, stage: &Stage) -> Line {
         let client = stage.connect();
-        Line { client, app: accept(&self.app), preview: None }
+        let app = self.call_of(&client);
+        Line { client, app, preview: None }
+    }
+
+    /// The app's end of the client's connection. Of one that the agent takes over there comes another one.
+    fn call_of(&self, client: &Raw) -> Raw {
+        let port = client.stream().local_addr().unwrap().port();
+        if let Some(call) = self.calls.borrow_mut().remove(&port) {
+            return call;
+        }
+        loop {
+            let (stream, peer) = self.app.accept().unwrap();
+            let call = Raw::new(stream).unwrap();
+            if peer.port() == port {
+                return call;
+            }
+            self.calls.borrow_mut().insert(peer.port(), call);
+        }
     }
 }
 
@@ -103,7 +124,13 @@ impl Line {
         if side == Side::Preview && self.preview.is_none() {
             self.preview = Some(accept(&servers.preview));
         }
-        assert_eq!(until(self.server(side), "\r\n\r\n"), head, "{side:?}");
+        let mut got = until(self.server(side), "\r\n\r\n");
+        if got.is_empty() && side == Side::App && Agent::goes_straight() {
+            // The agent has taken it over, and calls the app itself.
+            self.app = servers.call_of(&self.client);
+            got = until(&mut self.app, "\r\n\r\n");
+        }
+        assert_eq!(got, head, "{side:?}");
     }
 
     fn server(&mut self, side: Side) -> &mut Raw {
