@@ -117,6 +117,7 @@ fn on_a_link_with_delay_and_loss() {
     none_failed("4 ms, 1 % lost", loads);
 }
 
+/// Those that go through it.
 #[test]
 fn a_drain_ends_kept_connections_between_requests() {
     if needs_root() {
@@ -124,7 +125,8 @@ fn a_drain_ends_kept_connections_between_requests() {
     }
     let stage = Stage::new().unwrap();
     let _app = stage.start_app().unwrap();
-    let mut agent = stage.agent().args(["--drain-deadline", "20"]).start(&stage.routes()).unwrap();
+    let mut agent =
+        stage.agent().args(["--mode", "proxy", "--drain-deadline", "20"]).start(&stage.routes()).unwrap();
     let mut kept: Vec<_> = (0..20)
         .map(|n| {
             let mut http = Http::new(stage.client.connect(stage.addresses()[n % 2]).unwrap());
@@ -158,7 +160,8 @@ fn a_drain_comes_to_its_end() {
     }
     let stage = Stage::new().unwrap();
     let _app = stage.start_app().unwrap();
-    let mut agent = stage.agent().args(["--drain-deadline", "4"]).start(&stage.routes()).unwrap();
+    let mut agent =
+        stage.agent().args(["--mode", "proxy", "--drain-deadline", "4"]).start(&stage.routes()).unwrap();
     let mut idle = Http::new(stage.client.connect(stage.addresses()[0]).unwrap());
     idle.get("/", &[]).unwrap();
     let begun = Instant::now();

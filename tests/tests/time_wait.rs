@@ -16,7 +16,7 @@ fn a_connection_per_request_for_more_than_a_minute() {
     }
     let stage = Stage::new().unwrap();
     let _app = stage.start_app().unwrap();
-    let agent = stage.start_agent().unwrap();
+    let agent = stage.agent().args(["--mode", "proxy"]).start(&stage.routes()).unwrap();
     // Clients of their own addresses, and none too fast: a client has only so many ports, too, and searches them
     // for long once half of them are in TIME_WAIT.
     let clients = stage.net.pods(["one", "two", "three", "four"]).unwrap();

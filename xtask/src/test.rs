@@ -12,6 +12,9 @@ use crate::{generate, image, workspace};
 /// times what the slowest takes.
 const RUNNER: &str = "target.'cfg(unix)'.runner = ['timeout', '--kill-after=10', '1200']";
 
+/// Run once more with connections that go straight to the app: who must notice nothing, and what lasts.
+const STRAIGHT: [&str; 4] = ["answers", "invisible", "real_apps", "streams"];
+
 /// Datapath tests share the machine's processors and the kernel's only programs at the cgroup root.
 const DATAPATH_THREADS: &str = "2";
 
@@ -48,10 +51,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     stage("tests", workspace::cargo().args(pure).args(filter))?;
     // One run shows all that fails.
     let datapath = ["--config", RUNNER, "test", "--package", "byway-tests", "--locked", "--no-fail-fast"];
-    let threads = ["--", "--test-threads", DATAPATH_THREADS];
-    let mut datapath_tests = workspace::cargo();
-    datapath_tests.args(datapath).args(filter).args(threads);
-    stage("datapath tests", datapath_tests.env("PATH", setup::path_with_tools()?))
+    let path = setup::path_with_tools()?;
+    let tests = |of: &[&str]| {
+        let mut tests = workspace::cargo();
+        let of = of.iter().flat_map(|file| ["--test", file]);
+        let threads = ["--", "--test-threads", DATAPATH_THREADS];
+        tests.args(datapath).args(of).args(filter).args(threads).env("PATH", &path);
+        tests
+    };
+    let through_the_agent = stage("datapath tests", &mut tests(&[]));
+    stage("datapath tests, straight", tests(&STRAIGHT).env("BYWAY_TEST_MODE", "auto")).and(through_the_agent)
 }
 
 /// Licences, sources and bans of what we depend on. Compiling the tool takes minutes, so a developer's

@@ -24,7 +24,12 @@ use super::{
     idle::{Owes, is_quiet, owed},
     judge::{Judgement, judge, previews_of},
 };
-use crate::{address::unmapped, kernel::OptionBits, tables::route_counter, target::Counter};
+use crate::{
+    address::unmapped,
+    kernel::OptionBits,
+    tables::route_counter,
+    target::{Counter, Target},
+};
 
 /// As `forward::exchange`: a head that takes longer goes to the app as it is, and what the app owes by then is missed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -75,8 +80,10 @@ pub(super) struct Held {
 pub(super) struct Standing {
     /// By which the hold is told from others.
     pub(super) at: u64,
-    /// Its packets need the programs.
+    /// Its packets need the programs,
     _hooks: Arc<Hooks>,
+    /// and its end is seen as long as somebody has the namespace.
+    _target: Arc<Target>,
     /// When its clone was first seen to have gone.
     pub(super) gone: Option<Instant>,
 }
@@ -336,7 +343,12 @@ impl Held {
         let at = |addr, port: u32| with_scope(SocketAddr::new(unmapped(addr), port as u16), first.interface);
         let (peer, local) = (at(key.remote, key.remote_port), at(key.local, key.local_port));
         self.at.hand_over(Taken { client, peer, local });
-        Ok(Taking::Done(Standing { at: self.conn.at, _hooks: self.at.hooks.clone(), gone: None }))
+        Ok(Taking::Done(Standing {
+            at: self.conn.at,
+            _hooks: self.at.hooks.clone(),
+            _target: self.at.target.clone(),
+            gone: None,
+        }))
     }
 
     /// What was held goes on: to the clone from the head on, what lies before is the app's.

@@ -173,7 +173,7 @@ fn without_it_they_are_left_alone() {
     let stage = Stage::new().unwrap();
     let _app = stage.start_app().unwrap();
     let mut pooled = Http::new(stage.client.connect(stage.addresses()[0]).unwrap());
-    let agent = stage.start_agent().unwrap();
+    let agent = stage.agent().args(BOTH[0]).start(&stage.routes()).unwrap();
     wait_old(&agent, "open", 1);
     assert!(pooled.get("/", &[]).unwrap().text().starts_with("STABLE"));
     thread::sleep(Duration::from_secs(3));

@@ -16,8 +16,9 @@ mod traces;
 
 const SOON: Duration = Duration::from_secs(10);
 const KEYED: [(&str, &str); 1] = [("x-byway-key", Stage::KEY)];
-/// By TCX, and as kernels before 6.6 do.
-const BOTH: [&[&str]; 2] = [&[], &["--clsact"]];
+/// By TCX, and as kernels before 6.6 do. Where connections go straight, old ones are soon none any more: see the tests of
+/// `direct`.
+const BOTH: [&[&str]; 2] = [&["--mode", "proxy"], &["--mode", "proxy", "--clsact"]];
 
 /// What `debug routes` says of the only target, once there is one.
 fn target(agent: &Agent) -> Option<Value> {
