@@ -113,12 +113,13 @@ unsafe fn join(order: *mut Order, key: DialKey) -> Option<()> {
     unsafe {
         if let Some(conn) = CONNS.get_ptr_mut(key) {
             let flags = read(&raw const (*conn).flags);
-            if flags & flag::UNREAD == 0
-                || flags & flag::PIPELINED != 0
-                || !swap(conn, state::OPAQUE, state::OLD)
-            {
+            let may_be_read = flags & flag::UNREAD != 0 && flags & flag::PIPELINED == 0;
+            let is_old = read(&raw const (*conn).state) == state::OLD
+                || may_be_read && swap(conn, state::OPAQUE, state::OLD);
+            if !is_old {
                 return None;
             }
+            // A successor's, if it was another agent's.
             (*conn).slot = read(&raw const (*order).slot);
             (*conn).owner = read(&raw const (*order).owner);
             return Some(());

@@ -1,6 +1,7 @@
 //! The agent dies or hangs: direct connections see nothing of it, and one that is being taken over reaches the app or ends.
 
 use std::{
+    env,
     io::Write as _,
     net::{SocketAddr, TcpListener},
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -113,6 +114,11 @@ fn stopped_at_taken(stage: &Stage, to: SocketAddr) -> Option<()> {
     Some(())
 }
 
+/// `BYWAY_CONNECTIONS` says how many stay open.
+fn connections() -> usize {
+    env::var("BYWAY_CONNECTIONS").ok().and_then(|it| it.parse().ok()).unwrap_or(1000)
+}
+
 #[test]
 fn under_load_with_many_connections() {
     if needs_root() {
@@ -131,7 +137,7 @@ fn under_load_with_many_connections() {
     for hangs in [false, true] {
         // Those that a late agent took from their start would end with it.
         let all_direct = || {
-            let (agent, direct) = (agent(&stage), open(1000));
+            let (agent, direct) = (agent(&stage), open(connections()));
             (steered(&stage) == 0).then_some((agent, direct))
         };
         let (mut agent, mut direct) = eventually(Duration::from_secs(60), all_direct).unwrap();
