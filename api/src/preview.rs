@@ -113,6 +113,11 @@ pub struct PreviewSpec {
         validation = Rule::new("!self.exists(e, e.name == 'BYWAY_KEY' || e.name == 'BYWAY_PREVIEW')")
             .message("BYWAY_KEY and BYWAY_PREVIEW are set to the preview's own: leave them out of env"))]
     pub env: Vec<EnvVar>,
+    /// Takes variables of the target out of the container's environment, by their names; `*` stands for any characters, `?`
+    /// for one. What env sets stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 512)))]
+    pub unset_env: Vec<String>,
     /// Leaves out the target's init containers, e.g. migrations. Native sidecars stay.
     #[serde(default, skip_serializing_if = "is_default")]
     pub skip_init_containers: bool,

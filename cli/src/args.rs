@@ -109,6 +109,9 @@ pub struct What {
     /// A variable of the preview's environment; can be given several times
     #[arg(long = "env", short = 'e', value_name = "NAME=VALUE", value_parser = values::env)]
     pub env: Vec<EnvVarArg>,
+    /// Variables of the target that the preview is not to have: `AWS_*`; can be given several times
+    #[arg(long, value_name = "NAMES", value_parser = values::not_empty)]
+    pub unset_env: Vec<String>,
     /// Who answers while the preview cannot be reached: error (a 502 that names it) or stable (the app)
     #[arg(long, value_name = "WHO", value_parser = values::on_unreachable)]
     pub on_unreachable: Option<OnUnreachable>,

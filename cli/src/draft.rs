@@ -151,6 +151,7 @@ impl Draft {
         set("idleTtl", what.idle_ttl.as_ref().map(|it| json!(it)));
         set("replicas", what.replicas.map(|it| json!(it)));
         self.set_env(what)?;
+        self.unset_env(what)?;
         self.set_incoming(what)?;
         self.timeout = what.timeout.or(self.timeout);
         Ok(())
@@ -166,6 +167,17 @@ impl Draft {
         for one in &what.env {
             env.retain(|it| it["name"] != json!(one.name));
             env.push(json!({ "name": one.name, "value": one.value }));
+        }
+        Ok(())
+    }
+
+    /// Flags go beyond what the file says.
+    fn unset_env(&mut self, what: &What) -> Result<(), Failure> {
+        if !what.unset_env.is_empty() {
+            let all = self.spec.entry("unsetEnv").or_insert_with(|| json!([]));
+            let all =
+                all.as_array_mut().ok_or_else(|| Failure::invalid("spec.unsetEnv: it must be a list"))?;
+            all.extend(what.unset_env.iter().map(|it| json!(it)));
         }
         Ok(())
     }

@@ -123,6 +123,7 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["BadDocument"], "find out who else writes NodeRoutes; if nobody does, report it"),
     // Warnings
     (&["InitContainers"], "set spec.skipInitContainers to true to leave them out"),
+    (&["EnvFrom"], "name each variable that envFrom brings in spec.unsetEnv, or set it in spec.env"),
     (&["SchedulingGates"], "lift the scheduling gates of the pods"),
     (
         &["OldConnections"],

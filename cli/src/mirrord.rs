@@ -138,6 +138,7 @@ fn started(reader: &mut Reader<'_>, file: &Section<'_>, overrides: &Overrides) -
     spec.target = target.clone().flatten();
     preview::read(reader, file, overrides, &mut spec);
     spec.env = env::read(reader, file);
+    spec.unset_env = env::unset(reader, file);
     spec.incoming = incoming::read(reader, file, overrides, matches!(target, Some(None)));
     let timeout = overrides.timeout.or_else(|| preview::timeout(reader, file));
     (image.is_some() && target.is_some()).then(|| Started {

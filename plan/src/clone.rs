@@ -34,6 +34,7 @@ mod spread;
 mod targetless;
 #[cfg(test)]
 mod testing;
+mod unset;
 mod volumes;
 mod warn;
 

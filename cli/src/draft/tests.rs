@@ -65,10 +65,12 @@ fn flags_go_before_the_file() {
     let what = What {
         key: Some("pr-2".into()),
         env: vec![EnvVarArg { name: "A".into(), value: "flag".into() }],
+        unset_env: vec!["C*".into(), "D".into()],
         ports: vec![9090],
         ..image("checkout:2")
     };
     let draft = of(FILE, &what).unwrap();
+    assert_eq!(draft.spec["unsetEnv"], json!(["C*", "D"]));
     assert_eq!((draft.name.as_deref(), draft.namespace.as_deref()), (Some("checkout"), Some("staging")));
     assert_eq!(draft.key().unwrap().unwrap().as_str(), "pr-2");
     assert_eq!(draft.image(), "checkout:2");

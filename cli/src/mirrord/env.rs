@@ -15,11 +15,7 @@ const MOST: usize = 100;
 pub(super) fn read(reader: &mut Reader<'_>, file: &Section<'_>) -> Vec<EnvVar> {
     let Some(section) = file.at(&["feature", "env"]) else { return Vec::new() };
     match section.value {
-        Value::Object(_) | Value::Bool(true) => {}
-        Value::Bool(false) => reader.said.problem(
-            &section.path,
-            "false is not available: a clone has the whole environment of its target; set what must not be there to an empty text in feature.env.override",
-        ),
+        Value::Object(_) | Value::Bool(_) => {}
         _ => reader.said.problem(&section.path, format!("is {}: write an object or true", section.what())),
     }
     included(reader, &section);
@@ -46,6 +42,23 @@ pub(super) fn read(reader: &mut Reader<'_>, file: &Section<'_>) -> Vec<EnvVar> {
     let var =
         |(name, value): (String, String)| EnvVar { name, value: Some(literal(&value)), value_from: None };
     all.into_iter().map(var).collect()
+}
+
+/// What of the target's environment is not to be there.
+pub(super) fn unset(reader: &mut Reader<'_>, file: &Section<'_>) -> Vec<String> {
+    let Some(section) = file.at(&["feature", "env"]) else { return Vec::new() };
+    if section.value == &Value::Bool(false) {
+        return vec!["*".to_owned()];
+    }
+    let lists = ["exclude", "unset"].map(|name| section.get(name));
+    let all: Vec<String> = lists.iter().flatten().flat_map(|list| reader.texts(list)).collect();
+    if all.len() > MOST {
+        reader.said.problem(
+            &section.path,
+            format!("names {} variables to leave out, at most {MOST} are allowed", all.len()),
+        );
+    }
+    all
 }
 
 fn included(reader: &mut Reader<'_>, section: &Section<'_>) {

@@ -64,7 +64,7 @@ const TLS: &str = "TLS is not read: it passes through to the app";
 const TLS_INSTEAD: &str = "end TLS before the target, or rely on the origin of calls within an environment";
 const KEYLESS: &str = "it lets requests through without the key";
 const KEYLESS_INSTEAD: &str = "use it in `all_of`, beside a `header` that names `{{ key }}`";
-const WHOLE_ENV: &str = "a clone has the whole environment of its target";
+const VALUES: &str = "the values of the target's variables are not known here";
 
 const WORKLOAD: &str = "`spec.target`, as in `target.path`";
 const UNSERVED: &str = "it serves no requests that could be steered";
@@ -125,27 +125,19 @@ pub const KEYS: &[Known] = &[
     ),
     refused("feature.preview.config_mounts", MOUNTS, MOUNTS_INSTEAD),
     refused("feature.preview.secret_mounts", MOUNTS, MOUNTS_INSTEAD),
-    honoured("feature.env", "the keys below; `true` is the default, `false` is refused as `exclude` is"),
+    honoured("feature.env", "the keys below; `true` is the default, `false` is `exclude: \"*\"`"),
     honoured(
         "feature.env.include",
-        "nothing more: a clone has the whole environment of its target, so what is asked for is there; a warning says so unless it is `*`",
+        "nothing more: a clone has the whole environment of its target but for `exclude`, so what is asked for is there; a warning says so unless it is `*`",
     ),
-    refused(
-        "feature.env.exclude",
-        WHOLE_ENV,
-        "set what must not be there to an empty text in `feature.env.override`",
-    ),
+    honoured("feature.env.exclude", "`spec.unsetEnv`; what `override` or `env_file` sets stays"),
     honoured("feature.env.override", "`spec.env`, literally: `$(NAME)` is no reference"),
     honoured(
         "feature.env.env_file",
         "`spec.env`; what `override` names goes before it. The path is from where the command runs",
     ),
-    refused(
-        "feature.env.mapping",
-        WHOLE_ENV,
-        "name the variables and their values in `feature.env.override`",
-    ),
-    refused("feature.env.unset", WHOLE_ENV, "set them to an empty text in `feature.env.override`"),
+    refused("feature.env.mapping", VALUES, "name the variables and their values in `feature.env.override`"),
+    honoured("feature.env.unset", "as `exclude`"),
     ignored("feature.env.load_from_process", LOCAL),
     honoured("feature.network", "the keys below; `true` is the default, `false` is as `incoming: false`"),
     honoured("feature.network.incoming", "a mode, an object, `true` for the default or `false` for `off`"),

@@ -8,7 +8,7 @@ use super::labels::{self, Selecting};
 use super::pod::containers_mut;
 use super::{
     Children, Refusal, Source, Surroundings, annotations, check, chosen, container, deployment, devices,
-    downward, duplicates, injected, mesh, ordinal, policies, ports, sidecars, spread, volumes, warn,
+    downward, duplicates, injected, mesh, ordinal, policies, ports, sidecars, spread, unset, volumes, warn,
 };
 use crate::rows::ServiceRow;
 use crate::selectors::{self, Labels};
@@ -63,6 +63,7 @@ pub fn of_target(
         downward::keep_values(container, &template, &labels);
     }
     for container in spec.containers.iter_mut().filter(|container| container.name == chosen) {
+        warnings.extend(unset::unset(container, &preview.spec));
         chosen::change(container, preview);
     }
     chosen::introduce(&mut spec, preview, key);

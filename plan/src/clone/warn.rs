@@ -82,6 +82,19 @@ pub(super) fn devices_shared(devices: &[String]) -> Warning {
     Warning { reason: "DeviceShared", message }
 }
 
+pub(super) fn env_from(names: &[&String], patterns: &[&String]) -> Warning {
+    let list = |of: &[&String]| of.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
+    let mut message =
+        "of unsetEnv, what envFrom brings from ConfigMaps and Secrets is not known here".to_owned();
+    if !names.is_empty() {
+        message += &format!("; {} are set to an empty text", list(names));
+    }
+    if !patterns.is_empty() {
+        message += &format!("; those like {} are there still: name them one by one", list(patterns));
+    }
+    Warning { reason: "EnvFrom", message }
+}
+
 pub(super) fn addresses(annotations: &[String]) -> Warning {
     let message = format!(
         "the fixed addresses of {} are left out, since a pod of the target has them: the preview's pods get any; what lets only those addresses in does not let in what the preview calls from",
