@@ -2,7 +2,8 @@
 //! programs:
 //!
 //! - [`ingress`] and [`egress`]: small, loaded for each target; nearly every packet is nothing to the next one;
-//! - [`judge`]: looks through a head, and holds what is keyed or in doubt; [`scan`] reads it;
+//! - [`judge`]: looks through a head, and holds what is keyed or in doubt; [`peek`] and [`scan`] read it, [`join`] finds
+//!   the first one of a connection that was open before, and [`tell`] tells the agent;
 //! - [`turn`]: what is left to say to the app's socket of a connection that was taken over;
 //! - [`control`]: changes a connection on the agent's behalf, so that userspace never overwrites what the others write.
 //!
@@ -15,9 +16,12 @@
 mod control;
 mod egress;
 mod ingress;
+mod join;
 mod judge;
 mod packet;
+mod peek;
 mod scan;
+mod tell;
 mod turn;
 
 use core::ptr::read_volatile as read;

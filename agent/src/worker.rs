@@ -1,7 +1,13 @@
 //! The threads that accept and forward. Each has a runtime of its own and shares nothing on the request path but the
 //! routes: a connection stays on the worker whose listener accepted it.
 
-use std::{io, net::TcpListener, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    net::TcpListener,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
 
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -13,9 +19,13 @@ use crate::{accept, admission::Admission, direct::Taken, tables::Tables, target:
 /// A heartbeat older than 250 ms passes connections on: five beats may be late before that.
 const BEAT: Duration = Duration::from_millis(50);
 
+/// So long the process waits for workers that end.
+const ENDING: Duration = Duration::from_secs(1);
+
 /// All workers.
 pub(crate) struct Workers {
     senders: Vec<UnboundedSender<Order>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// A target to serve.
@@ -28,7 +38,7 @@ struct Order {
 impl Workers {
     /// Starts `count` threads.
     pub(crate) fn start(count: u32, tables: &Arc<Tables>, admission: &Arc<Admission>) -> io::Result<Self> {
-        let senders = (0..count).map(|id| {
+        let started = (0..count).map(|id| {
             let (sender, mut orders) = unbounded_channel::<Order>();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (tables, admission) = (tables.clone(), admission.clone());
@@ -48,10 +58,11 @@ impl Workers {
                     }
                 }
             };
-            thread::Builder::new().name(format!("worker-{id}")).spawn(move || runtime.block_on(work))?;
-            Ok(sender)
+            let thread = thread::Builder::new().name(format!("worker-{id}"));
+            Ok((sender, thread.spawn(move || runtime.block_on(work))?))
         });
-        Ok(Self { senders: senders.collect::<io::Result<_>>()? })
+        let (senders, threads) = started.collect::<io::Result<_>>()?;
+        Ok(Self { senders, threads })
     }
 
     /// How many there are.
@@ -72,5 +83,16 @@ impl Workers {
             sender
         });
         orders.collect()
+    }
+}
+
+/// What is open still is closed, with a FIN. The process must not end before that: the kernel would reset it.
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.senders.clear();
+        let until = Instant::now() + ENDING;
+        while self.threads.iter().any(|it| !it.is_finished()) && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }

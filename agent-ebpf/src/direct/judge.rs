@@ -1,44 +1,28 @@
 //! The packet at which a head begins, and all packets of connections that are held. Loaded once per node; stands behind
 //! [`ingress`](super::ingress).
 
-use core::ptr::{addr_of, addr_of_mut, read_volatile as read};
+use core::ptr::{addr_of, read_volatile as read};
 
-use aya_ebpf::{
-    Global,
-    bindings::{BPF_F_CURRENT_NETNS, bpf_sock_tuple},
-    helpers::{
-        bpf_ktime_get_ns, bpf_sk_release, bpf_skb_load_bytes, bpf_skc_lookup_tcp, bpf_skc_to_tcp_sock,
-    },
-    macros::classifier,
-    programs::TcContext,
-};
+use aya_ebpf::{helpers::bpf_ktime_get_ns, macros::classifier, programs::TcContext};
 use byway_abi::{
     Steer,
-    direct::{
-        Conn, Event, MARK_ASK, MAX_FRAME, MAX_HEADERS, MAX_PARTS, MAX_SCAN, Reason, Socket, flag, opaque,
-        state,
-    },
+    direct::{Conn, Event, MARK_ASK, MAX_PARTS, Reason, flag, opaque, state},
 };
 
 use super::{
-    DROP, NEXT, SCRATCH, Scratch, attended, is_attended,
+    DROP, NEXT, Scratch, attended, is_attended,
+    join::{is_tentative, join, leave},
     packet::{FIN, Packet, is_behind},
     passed_on,
-    scan::{self, Found},
+    peek::read_head,
+    scan::Found,
     swap,
+    tell::{behind, copy_all, emit, snapshot},
 };
 use crate::{
     add,
-    maps::{CONNS, EVENTS, OLD, STEERED, TGT_COUNTERS},
+    maps::{CONNS, STEERED, TGT_COUNTERS},
 };
-
-macro_rules! offsets {
-    ($($name:ident)*) => { $(#[unsafe(no_mangle)] static $name: Global<u64> = Global::new(0);)* };
-}
-offsets! {
-    OFF_TP_STATE OFF_TP_SND_NXT OFF_TP_SND_UNA OFF_TP_WRITE_SEQ OFF_TP_RCV_NXT OFF_TP_COPIED OFF_TP_RCV_WND
-    OFF_TP_RCV_WUP OFF_TP_SND_WND OFF_TP_MAX_WIN OFF_TP_MSS_CLAMP OFF_TP_TSOFFSET OFF_TP_OPTIONS
-}
 
 /// So long a packet behind a missing head is dropped, to come again behind it: the head may be lost more than once, and
 /// each time its client waits twice as long.
@@ -47,12 +31,6 @@ const GAP_NS: u64 = 8_000_000_000;
 const HELD_NS: u64 = 8_000_000_000;
 /// First byte of a TLS record with a handshake (RFC 8446, 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
-/// `TCP_ESTABLISHED`.
-const ESTABLISHED: u32 = 1;
-/// Most bytes of payload in one event.
-const PART: u32 = (MAX_FRAME - MAX_HEADERS) as u32;
-/// Heads of this length are copied whole; longer ones are looked at again.
-const USUAL_HEAD: u32 = 1024;
 
 #[classifier]
 fn byway_judge(ctx: TcContext) -> i32 {
@@ -84,62 +62,6 @@ unsafe fn look(ctx: &TcContext) -> i32 {
         }
         hold(ctx, packet, conn, Reason::Straddles as u32)
     }
-}
-
-/// A connection that was open before: a head may begin here if the app has read and answered all, and the client has got
-/// all of it. If it is one, the app answers it, and the next head begins where its framing says, and not before that.
-#[inline(always)]
-unsafe fn join(ctx: &TcContext, scratch: *mut Scratch, packet: &Packet, conn: *mut Conn) -> i32 {
-    // SAFETY: values of maps.
-    unsafe {
-        let socket = &raw mut (*scratch).event.socket;
-        (*socket).found = 0;
-        snapshot(ctx, packet, socket);
-        let is = |what: *const u32, wanted: u32| read(what) == wanted;
-        let is_idle = is(&raw const (*socket).found, 1)
-            && is(&raw const (*socket).state, ESTABLISHED)
-            && is(&raw const (*socket).rcv_nxt, packet.seq)
-            && is(&raw const (*socket).copied_seq, packet.seq)
-            && is(&raw const (*socket).snd_nxt, packet.ack)
-            && is(&raw const (*socket).write_seq, packet.ack);
-        if !is_idle || read_head(ctx, scratch, packet) != Found::Request as i32 {
-            return NEXT;
-        }
-        let result = (*scratch).head.result;
-        let total = result.head + result.body;
-        if packet.len > total {
-            return NEXT;
-        }
-        let head = if result.is_head == 1 { flag::HEAD } else { 0 };
-        (*conn).flags = flag::ALIVE | flag::JOINED | flag::ASKED | head;
-        (*conn).held = 0;
-        (*conn).next = packet.seq.wrapping_add(total);
-        (*conn).requests = 1;
-        (*conn).app_end = packet.ack;
-        (*conn).answer = packet.ack;
-        (*conn).acked = packet.ack;
-        // From here on what is missed is counted as it is for all that are followed.
-        let _ = OLD.remove(packet.key);
-        swap(conn, state::OLD, state::DIRECT);
-    }
-    NEXT
-}
-
-/// Of a connection that was open before one head has been seen, as it seemed.
-#[inline(always)]
-unsafe fn is_tentative(conn: *mut Conn) -> bool {
-    // SAFETY: a value of a map.
-    unsafe { read(&raw const (*conn).flags) & flag::JOINED != 0 && read(&raw const (*conn).requests) == 1 }
-}
-
-/// It was none: nothing is known again.
-#[inline(always)]
-unsafe fn leave(conn: *mut Conn) -> i32 {
-    // SAFETY: a value of a map.
-    unsafe {
-        swap(conn, state::DIRECT, state::OLD);
-    }
-    NEXT
 }
 
 /// Whether the app has said nothing to the last request, or the client does not have all of it.
@@ -226,38 +148,6 @@ unsafe fn judge(ctx: &TcContext, scratch: *mut Scratch, packet: &Packet, conn: *
 }
 
 #[inline(always)]
-unsafe fn read_head(ctx: &TcContext, scratch: *mut Scratch, packet: &Packet) -> i32 {
-    // SAFETY: values of maps.
-    unsafe {
-        let head = &raw mut (*scratch).head;
-        let found = scan::scan(copy(ctx, head, packet, USUAL_HEAD), packet.key.ns);
-        if found != Found::Incomplete as i32 || packet.len <= USUAL_HEAD {
-            return found;
-        }
-        scan::scan(copy(ctx, head, packet, MAX_SCAN as u32), packet.key.ns)
-    }
-}
-
-/// Copies the payload's beginning to where it is looked at; says how much.
-#[inline(always)]
-unsafe fn copy(ctx: &TcContext, head: *mut scan::Head, packet: &Packet, most: u32) -> u32 {
-    // SAFETY: a value of a map, of which `most` bytes at least may be written.
-    unsafe {
-        (*head).result = scan::Scanned { reason: Reason::Incomplete as u32, ..scan::Scanned::NOTHING };
-        (*head).len = if packet.len > most { most } else { packet.len };
-        let len = read(&raw const (*head).len); // as in `egress::begin`
-        if len == 0 || len > most {
-            return 0;
-        }
-        match bpf_skb_load_bytes(ctx.skb.skb.cast(), packet.payload, addr_of_mut!((*head).bytes).cast(), len)
-        {
-            0 => len,
-            _ => 0,
-        }
-    }
-}
-
-#[inline(always)]
 unsafe fn hold(ctx: &TcContext, packet: &Packet, conn: *mut Conn, reason: u32) -> i32 {
     // SAFETY: a value of a map.
     unsafe {
@@ -303,34 +193,6 @@ pub(super) unsafe fn count_opaque(conn: *mut Conn, why: usize) {
     }
 }
 
-/// Behind what of the packet is in so many parts of it.
-#[inline(always)]
-fn behind(packet: &Packet, parts: u32) -> u32 {
-    let most = parts * PART;
-    if packet.len > most {
-        packet.seq.wrapping_add(most)
-    } else {
-        packet.end().wrapping_add(packet.flags & FIN)
-    }
-}
-
-/// Tells the agent of a packet and all that is in it; in how many parts there was room.
-#[inline(always)]
-unsafe fn copy_all(ctx: &TcContext, packet: &Packet, conn: *mut Conn, kind: u32) -> u32 {
-    let mut parts = 0;
-    while parts < MAX_PARTS {
-        let at = parts * PART;
-        // SAFETY: the caller's.
-        let told = (parts == 0 || at < packet.len)
-            && unsafe { emit_part(ctx, packet, conn, if parts == 0 { kind } else { Event::MORE }, at) };
-        if !told {
-            break;
-        }
-        parts += 1;
-    }
-    parts
-}
-
 #[inline(always)]
 unsafe fn held(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 {
     // SAFETY: a value of a map; a field of the context.
@@ -363,120 +225,5 @@ unsafe fn held(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 {
         }
         // The app may not have all that lies before the head.
         if packet.len != 0 && !is_behind(packet.end(), read(&raw const (*conn).next)) { NEXT } else { DROP }
-    }
-}
-
-/// Tells the agent of the connection; whether there was room.
-#[inline(always)]
-pub(super) unsafe fn emit(ctx: &TcContext, packet: &Packet, conn: *mut Conn, kind: u32) -> bool {
-    // SAFETY: the caller's.
-    unsafe { emit_part(ctx, packet, conn, kind, 0) }
-}
-
-/// The same, of the payload from `at` on where the event carries any.
-#[inline(always)]
-unsafe fn emit_part(ctx: &TcContext, packet: &Packet, conn: *mut Conn, kind: u32, at: u32) -> bool {
-    let skb = ctx.skb.skb;
-    // SAFETY: values of maps; fields of the context.
-    unsafe {
-        let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return false };
-        let event = &raw mut (*scratch).event;
-        (*event).key = packet.key;
-        (*event).kind = kind;
-        (*event).interface = read(&raw const (*skb).ifindex);
-        (*event).seq = packet.seq.wrapping_add(at);
-        (*event).ack = packet.ack;
-        (*event).len = packet.len - at;
-        (*event).ip = packet.ip;
-        (*event).tcp = packet.tcp;
-        (*event).payload = packet.payload;
-        (*event).pad = 0;
-        (*event).at = bpf_ktime_get_ns();
-        (*event).conn = *conn;
-        (*event).socket.found = 0;
-        if kind == Event::HOLD || kind == Event::SOCKET {
-            snapshot(ctx, packet, &raw mut (*event).socket);
-        }
-        let frame = addr_of_mut!((*scratch).frame).cast::<u8>();
-        (*event).frame = 0;
-        if kind == Event::HOLD || kind == Event::MORE {
-            // Read back, as in `egress::begin`.
-            (*event).frame = packet.payload;
-            let headers = read(&raw const (*event).frame);
-            if headers == 0
-                || headers > MAX_HEADERS as u32
-                || bpf_skb_load_bytes(skb.cast(), 0, frame.cast(), headers) != 0
-            {
-                return false;
-            }
-            (*event).frame = if packet.len - at > PART { PART } else { packet.len - at };
-            let len = read(&raw const (*event).frame);
-            if len > PART {
-                return false;
-            }
-            let (from, to) = (packet.payload + at, frame.add(headers as usize));
-            if len > 0 && bpf_skb_load_bytes(skb.cast(), from, to.cast(), len) != 0 {
-                return false;
-            }
-            (*event).frame = headers + len;
-        }
-        let len = read(&raw const (*event).frame) as usize;
-        if len > MAX_FRAME {
-            return false;
-        }
-        let all = core::slice::from_raw_parts(event.cast::<u8>(), size_of::<Event>() + len);
-        const FORCE_WAKEUP: u64 = 2;
-        EVENTS.output::<[u8]>(all, FORCE_WAKEUP).is_ok()
-    }
-}
-
-/// Reads what a clone has to know.
-#[inline(never)]
-unsafe fn snapshot(ctx: &TcContext, packet: &Packet, to: *mut Socket) {
-    let key = &packet.key;
-    // SAFETY: offsets are those of the running kernel's BTF; the socket is referenced until it is released.
-    unsafe {
-        let mut tuple: bpf_sock_tuple = core::mem::zeroed();
-        let len = if packet.is_v4 == 1 {
-            let to = &mut tuple.__bindgen_anon_1.ipv4;
-            to.saddr = key.remote[3];
-            to.daddr = key.local[3];
-            to.sport = (key.remote_port as u16).to_be();
-            to.dport = (key.local_port as u16).to_be();
-            12
-        } else {
-            let to = &mut tuple.__bindgen_anon_1.ipv6;
-            to.saddr = key.remote;
-            to.daddr = key.local;
-            to.sport = (key.remote_port as u16).to_be();
-            to.dport = (key.local_port as u16).to_be();
-            36
-        };
-        let here = BPF_F_CURRENT_NETNS as i32 as u64;
-        let sk = bpf_skc_lookup_tcp(ctx.skb.skb.cast(), &raw mut tuple, len, here, 0);
-        if sk.is_null() {
-            return;
-        }
-        let tp = bpf_skc_to_tcp_sock(sk.cast()).cast::<u8>();
-        if !tp.is_null() {
-            let word = |offset: &Global<u64>| read(tp.add(offset.load() as usize).cast::<u32>());
-            (*to).state = u32::from(read(tp.add(OFF_TP_STATE.load() as usize)));
-            (*to).snd_nxt = word(&OFF_TP_SND_NXT);
-            (*to).snd_una = word(&OFF_TP_SND_UNA);
-            (*to).write_seq = word(&OFF_TP_WRITE_SEQ);
-            (*to).rcv_nxt = word(&OFF_TP_RCV_NXT);
-            (*to).copied_seq = word(&OFF_TP_COPIED);
-            (*to).rcv_wnd = word(&OFF_TP_RCV_WND);
-            (*to).rcv_wup = word(&OFF_TP_RCV_WUP);
-            (*to).snd_wnd = word(&OFF_TP_SND_WND);
-            (*to).max_window = word(&OFF_TP_MAX_WIN);
-            (*to).tsoffset = word(&OFF_TP_TSOFFSET);
-            (*to).mss_clamp = u32::from(read(tp.add(OFF_TP_MSS_CLAMP.load() as usize).cast::<u16>()));
-            let options = OFF_TP_OPTIONS.load() as usize;
-            (*to).options = [read(tp.add(options)), read(tp.add(options + 1))];
-            (*to).pad = [0; 2];
-            (*to).found = 1;
-        }
-        bpf_sk_release(sk.cast());
     }
 }

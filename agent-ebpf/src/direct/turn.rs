@@ -16,9 +16,10 @@ use byway_abi::direct::{Conn, Event, MARK_APP, flag, opaque, state};
 
 use super::{
     DROP, NEXT,
-    judge::{count_opaque, emit},
+    judge::count_opaque,
     packet::{ACK, FIN, Packet, RST},
     passed_on,
+    tell::emit,
 };
 use crate::maps::CONNS;
 

@@ -142,6 +142,10 @@ fn a_target_may_come_change_and_go() {
         env.contains(&json!({ "name": "LEVEL", "value": "7" })).then_some(())
     };
     assert!(eventually(PATIENCE, followed).is_some());
+    space.merge("Preview", "pr-1", json!({ "spec": { "unsetEnv": ["LEV*"] } }));
+    assert!(eventually(PATIENCE, || followed().is_none().then_some(())).is_some());
+    space.merge("Preview", "pr-1", json!({ "spec": { "unsetEnv": null } }));
+    assert!(eventually(PATIENCE, followed).is_some());
     space.wait_ready("pr-1");
 
     // So is its size.

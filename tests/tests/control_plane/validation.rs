@@ -48,6 +48,14 @@ fn keys_and_images() {
         refused(&space, json!({ "env": [{ "name": "A" }, { "name": name, "value": "x" }] }), &[ours]);
     }
     taken(&space, json!({ "env": [{ "name": "BYWAY_KEYS", "value": "x".repeat(4096) }] }));
+    taken(&space, json!({ "unsetEnv": ["AWS_*", "?", "x".repeat(512)] }));
+    refused(&space, json!({ "unsetEnv": [""] }), &["spec.unsetEnv[0]"]);
+    refused(
+        &space,
+        json!({ "unsetEnv": ["x".repeat(513)] }),
+        &["spec.unsetEnv[0]", "may not be more than 512"],
+    );
+    refused(&space, json!({ "unsetEnv": vec!["A"; 101] }), &["spec.unsetEnv: Too many: 101"]);
     let env = |more: Value| json!({ "env": [more] });
     let long = "x".repeat(513);
     let too_long = "Too long: may not be more than 512 bytes";
