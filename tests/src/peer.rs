@@ -73,8 +73,13 @@ impl Peer {
     /// Goes on with the connection that comes when the agent takes its client's over.
     pub fn follow(&mut self) {
         let (Some(stream), Some(listener)) = (&self.stream, &self.listener) else { return };
-        if !self.seen.ends.is_empty() || !matches!(stream.peek(&mut [0]), Ok(0)) {
+        if !self.seen.ends.is_empty() {
             return;
+        }
+        match stream.peek(&mut [0]) {
+            Ok(0) => {}
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return self.note_reset(), // told once
+            _ => return,
         }
         listener.set_nonblocking(true).expect("a living socket");
         let called = eventually(self.called_again, || listener.accept().ok());
@@ -116,7 +121,7 @@ impl Peer {
         let mut buffer = [0; 64 << 10];
         while self.seen.ends.is_empty() {
             self.follow();
-            let Some(stream) = &mut self.stream else { break };
+            let Some(stream) = self.stream.as_mut().filter(|_| self.seen.ends.is_empty()) else { break };
             match stream.read(&mut buffer) {
                 Ok(0) => self.seen.ends.push(End::Fin),
                 Ok(n) => self.seen.bytes.extend_from_slice(&buffer[..n]),
