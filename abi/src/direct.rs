@@ -120,6 +120,27 @@ pub struct Conn {
     pub pad: u32,
 }
 
+impl Conn {
+    /// All zero.
+    pub const NOTHING: Self = Self {
+        state: 0,
+        at: 0,
+        flags: 0,
+        slot: 0,
+        next: 0,
+        held: 0,
+        requests: 0,
+        acked: 0,
+        app_end: 0,
+        answer: 0,
+        tail: [0; 8],
+        port: 0,
+        reason: 0,
+        owner: 0,
+        pad: 0,
+    };
+}
+
 /// How the app's last answer begins.
 #[repr(C)]
 #[derive(Clone, Copy)]

@@ -162,8 +162,7 @@ impl Draft {
         if what.env.is_empty() {
             return Ok(());
         }
-        let env = self.spec.entry("env").or_insert_with(|| json!([]));
-        let env = env.as_array_mut().ok_or_else(|| Failure::invalid("spec.env: it must be a list"))?;
+        let env = self.list("env")?;
         for one in &what.env {
             env.retain(|it| it["name"] != json!(one.name));
             env.push(json!({ "name": one.name, "value": one.value }));
@@ -174,12 +173,15 @@ impl Draft {
     /// Flags go beyond what the file says.
     fn unset_env(&mut self, what: &What) -> Result<(), Failure> {
         if !what.unset_env.is_empty() {
-            let all = self.spec.entry("unsetEnv").or_insert_with(|| json!([]));
-            let all =
-                all.as_array_mut().ok_or_else(|| Failure::invalid("spec.unsetEnv: it must be a list"))?;
-            all.extend(what.unset_env.iter().map(|it| json!(it)));
+            self.list("unsetEnv")?.extend(what.unset_env.iter().map(|it| json!(it)));
         }
         Ok(())
+    }
+
+    /// One of the spec, made where it is not there.
+    fn list(&mut self, name: &str) -> Result<&mut Vec<Value>, Failure> {
+        let list = self.spec.entry(name).or_insert_with(|| json!([]));
+        list.as_array_mut().ok_or_else(|| Failure::invalid(format!("spec.{name}: it must be a list")))
     }
 
     fn set_incoming(&mut self, what: &What) -> Result<(), Failure> {

@@ -129,17 +129,8 @@ unsafe fn join(order: *mut Order, key: DialKey) -> Option<()> {
             at: read(&raw const (*order).at),
             flags: flag::ALIVE,
             slot: read(&raw const (*order).slot),
-            next: 0,
-            held: 0,
-            requests: 0,
-            acked: 0,
-            app_end: 0,
-            answer: 0,
-            tail: [0; 8],
-            port: 0,
-            reason: 0,
             owner: read(&raw const (*order).owner),
-            pad: 0,
+            ..Conn::NOTHING
         };
         CONNS.insert(key, conn, BPF_NOEXIST.into()).ok()
     }
@@ -159,17 +150,9 @@ unsafe fn take(order: *mut Order, key: DialKey, conn: *mut Conn) -> Option<()> {
             at: read(&raw const (*conn).at),
             flags: flag::ALIVE,
             slot: read(&raw const (*conn).slot),
-            next: 0,
-            held: 0,
-            requests: 0,
-            acked: 0,
-            app_end: 0,
-            answer: 0,
-            tail: [0; 8],
             port: key.local_port,
-            reason: 0,
             owner: read(&raw const (*conn).owner),
-            pad: 0,
+            ..Conn::NOTHING
         };
         CONNS.insert(clone, entry, 0).ok()?;
         (*conn).port = port;

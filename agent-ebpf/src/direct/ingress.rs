@@ -63,11 +63,7 @@ unsafe fn look(ctx: &TcContext) -> i32 {
                     return NEXT;
                 }
             }
-            state::OLD => {
-                if packet.len == 0 || !is_own(conn) || !is_direct(&packet) {
-                    return NEXT;
-                }
-            }
+            state::OLD if packet.len != 0 && is_own(conn) && is_direct(&packet) => {}
             state::TAKEN => return to_clone(ctx, &packet, conn),
             state::TAKING if is_own(conn) => return being_taken(conn),
             state::HELD if is_own(conn) => {}
@@ -138,19 +134,10 @@ unsafe fn open(ctx: &TcContext, packet: &Packet, known: Option<*mut Conn>) -> i3
         let conn = Conn {
             state: state::DIRECT,
             at: bpf_ktime_get_ns(),
-            flags: 0,
             slot: OWN_SLOT.load(),
             next: packet.seq.wrapping_add(1),
-            held: 0,
-            requests: 0,
-            acked: 0,
-            app_end: 0,
-            answer: 0,
-            tail: [0; 8],
-            port: 0,
-            reason: 0,
             owner: OWNER.load(),
-            pad: 0,
+            ..Conn::NOTHING
         };
         let _ = CONNS.insert(packet.key, conn, 0);
     }

@@ -13,10 +13,13 @@ mod tests;
 /// not known here: a name that is written out is set to an empty text, which goes before it.
 pub(super) fn unset(container: &mut Container, spec: &PreviewSpec) -> Option<Warning> {
     let patterns = &spec.unset_env;
+    if patterns.is_empty() {
+        return None;
+    }
     let globs: Vec<WildMatch> = patterns.iter().map(|pattern| WildMatch::new(pattern)).collect();
     let env = container.env.get_or_insert_default();
     env.retain(|var| !globs.iter().any(|glob| glob.matches(&var.name)));
-    if container.env_from.as_ref().is_none_or(Vec::is_empty) || patterns.is_empty() {
+    if container.env_from.as_ref().is_none_or(Vec::is_empty) {
         return None;
     }
     let (open, mut names): (Vec<&String>, Vec<&String>) =
