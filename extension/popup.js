@@ -16,6 +16,8 @@ const at = (id) => document.getElementById(id);
 const [tab] = await api.tabs.query({ active: true, currentWindow: true });
 const host = hostOf(tab?.url);
 let offered;
+/** What is stored may change while it is read: what was read before the latest change is not shown. */
+let latest = 0;
 
 api.storage.onChanged.addListener(show);
 api.permissions.onAdded.addListener(show);
@@ -48,18 +50,21 @@ async function add(site) {
 }
 
 async function show() {
+  latest += 1;
+  const mine = latest;
   const now = await settings.load();
   const forbidden = await settings.forbidden(now.sites);
   const { fault, pages } = await api.storage.session.get({ fault: "", pages: {} });
+  if (mine !== latest) return;
   at("told").textContent = fault;
   at("on").checked = now.on;
   if (document.activeElement !== at("key")) at("key").value = now.key;
   showHere(now, forbidden, pages[tab?.id]);
-  at("previous-part").hidden = now.previous.length === 0;
   list("previous", now.previous, (key) => [
     button("Use", `Use the key ${key}`, () => settings.takeKey(key)),
     button("Forget", `Forget the key ${key}`, () => settings.forgetKey(key)),
   ]);
+  at("previous-part").hidden = now.previous.length === 0; // What is hidden loses the focus.
   at("sites-none").hidden = now.sites.length > 0;
   list(
     "sites",

@@ -133,10 +133,10 @@ impl Agent {
     }
 
     /// Whether connections go straight to the app until they are keyed, so that what is not keyed is none of the agent's:
-    /// that is what `BYWAY_TEST_MODE` says, with which every test can be run in every mode.
+    /// so unless `BYWAY_TEST_MODE` says `proxy`, with which every test can be run in either mode.
     #[must_use]
     pub fn goes_straight() -> bool {
-        test_mode().is_some_and(|mode| mode != "proxy")
+        test_mode().is_none_or(|mode| mode != "proxy")
     }
 
     /// What it wrote so far.

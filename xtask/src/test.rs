@@ -12,8 +12,24 @@ use crate::{generate, image, workspace};
 /// times what the slowest takes.
 const RUNNER: &str = "target.'cfg(unix)'.runner = ['timeout', '--kill-after=10', '1200']";
 
-/// Run once more with connections that go straight to the app: who must notice nothing, and what lasts.
-const STRAIGHT: [&str; 4] = ["answers", "invisible", "real_apps", "streams"];
+/// The datapath without a cluster, run once more with connections that go through the agent from their first byte on.
+const THROUGH: [&str; 15] = [
+    "answers",
+    "fail_open",
+    "frames",
+    "handover",
+    "http1",
+    "http2",
+    "inspect",
+    "invisible",
+    "listening",
+    "meshes",
+    "real_apps",
+    "streams",
+    "targetless",
+    "targets",
+    "upgrade",
+];
 
 /// Datapath tests share the machine's processors and the kernel's only programs at the cgroup root.
 const DATAPATH_THREADS: &str = "2";
@@ -59,8 +75,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         tests.args(datapath).args(of).args(filter).args(threads).env("PATH", &path);
         tests
     };
-    let through_the_agent = stage("datapath tests", &mut tests(&[]));
-    stage("datapath tests, straight", tests(&STRAIGHT).env("BYWAY_TEST_MODE", "auto")).and(through_the_agent)
+    let straight = stage("datapath tests", &mut tests(&[]));
+    stage("datapath tests, through the agent", tests(&THROUGH).env("BYWAY_TEST_MODE", "proxy")).and(straight)
 }
 
 /// Licences, sources and bans of what we depend on. Compiling the tool takes minutes, so a developer's

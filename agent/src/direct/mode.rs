@@ -12,11 +12,11 @@ use crate::snapshot::Routes;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Wanted {
     /// Straight where the kernel and the port allow it.
+    #[default]
     Auto,
     /// Straight; the agent does not start where the kernel cannot.
     Direct,
     /// Through the agent.
-    #[default]
     Proxy,
 }
 

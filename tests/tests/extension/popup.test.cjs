@@ -41,8 +41,8 @@ test('before anything is set it says so', async () => {
 test('all of it works by keyboard', async () => {
   await browser.sayYes();
   await browser.set({ sites: ['shop.test'], key: 'pr-1' });
-  const popup = await browser.set({ key: 'pr-2' });
-  await popup.reload();
+  await browser.set({ key: 'pr-2' });
+  const popup = await browser.options();
   const names = [];
   for (let step = 0; step < 8; step += 1) {
     await popup.keyboard.press('Tab');
@@ -65,18 +65,15 @@ test('all of it works by keyboard', async () => {
   ]);
 
   await popup.getByRole('switch').press('Space');
-  assert.equal(await popup.getByRole('switch').isChecked(), false);
+  await browser.until(async () => (await browser.stored('local')).on === false);
   // A key that is chosen is wanted.
   await popup.getByRole('button', { name: 'Use the key pr-1' }).press('Enter');
   await browser.until(() => popup.getByRole('switch').isChecked());
   assert.deepEqual(await browser.stored('sync'), { key: 'pr-1', previous: ['pr-2'], sites: ['shop.test'] });
   await popup.getByRole('button', { name: 'Forget the key pr-2' }).press('Enter');
-  await browser.until(async () => (await browser.stored('sync')).previous.length === 0);
-  assert.equal(
-    await popup.evaluate(() => document.activeElement.id),
-    'key',
-    'the focus is not lost with the row',
-  );
+  // The focus is not lost with the row.
+  await popup.locator('#key:focus').waitFor();
+  assert.deepEqual((await browser.stored('sync')).previous, []);
 });
 
 test('what is no key and no site is refused in words', async () => {
@@ -149,6 +146,7 @@ test('on another site there is no badge, and the popup offers to add it', async 
   await popup.getByRole('button', { name: 'Add other.test' }).click();
   await popup.getByRole('button', { name: 'Remove other.test' }).waitFor();
   await popup.getByRole('button', { name: 'Remove other.test' }).click();
+  await popup.getByRole('button', { name: 'Remove other.test' }).waitFor({ state: 'detached' });
 });
 
 test('the page is loaded again, past what the browser has kept', async () => {

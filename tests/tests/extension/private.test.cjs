@@ -32,6 +32,8 @@ test('unless the user allows the extension there', async () => {
     chrome.developerPrivate.updateExtensionConfiguration({ extensionId, incognitoAccess: true }),
   );
   browser = await browser.restarted(); // It wants to load the extension anew.
+  await browser.until(() => browser.worker.evaluate(() => chrome.extension.isAllowedIncognitoAccess()));
+  await browser.settled();
   assert.deepEqual(
     (await openPrivate('/let-in')).map((it) => [it.server, it.key]),
     [['PREVIEW', 'pr-1']],
