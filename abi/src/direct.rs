@@ -167,11 +167,14 @@ pub enum Why {
     Keyless = 4,
     /// HTTP/2 is spoken here.
     Http2 = 5,
+    /// Rules of netfilter in the pod: what they know of a connection are its ports, and a clone has another one.
+    Netfilter = 6,
 }
 
 impl Why {
     /// All, in the order of their values.
-    pub const ALL: [Self; 5] = [Self::Told, Self::Kernel, Self::NoApp, Self::Keyless, Self::Http2];
+    pub const ALL: [Self; 6] =
+        [Self::Told, Self::Kernel, Self::NoApp, Self::Keyless, Self::Http2, Self::Netfilter];
 
     /// The stable code, as in `debug routes`.
     #[must_use]
@@ -182,6 +185,7 @@ impl Why {
             Self::NoApp => "NoApp",
             Self::Keyless => "Keyless",
             Self::Http2 => "Http2",
+            Self::Netfilter => "Netfilter",
         }
     }
 
@@ -377,6 +381,8 @@ impl Order {
     pub const ADOPT: u32 = 7;
     /// It was open before, or was left to the app: to [`state::OLD`].
     pub const JOIN: u32 = 8;
+    /// Asks whether packets that come into the calling thread's namespace meet netfilter. Names no connection.
+    pub const IS_FILTERED: u32 = 9;
 }
 
 const _: () = {

@@ -53,7 +53,7 @@ pub const MAPPED: u32 = 0x0000_ffff_u32.to_be();
 ///
 /// The namespace cookie is part of the key: without it the dials of two pods to 127.0.0.1 collide.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DialKey {
     /// Cookie of the network namespace (`SO_NETNS_COOKIE`, kernel 5.14).
     pub ns: u64,

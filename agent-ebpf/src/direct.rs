@@ -5,7 +5,8 @@
 //! - [`judge`]: looks through a head, and holds what is keyed or in doubt; [`peek`] and [`scan`] read it, [`join`] finds
 //!   the first one of a connection that was open before, and [`tell`] tells the agent;
 //! - [`turn`]: what is left to say to the app's socket of a connection that was taken over;
-//! - [`control`]: changes a connection on the agent's behalf, so that userspace never overwrites what the others write.
+//! - [`control`]: changes a connection on the agent's behalf, so that userspace never overwrites what the others write; and
+//!   says whether a namespace has [`netfilter`] in the way.
 //!
 //! `judge`, `turn` and `control` are loaded once per node, since the verifier takes long for them. The first two stand
 //! behind the small ones at each interface, and look at what those have [`marked`](pass_on). A map of programs to jump by
@@ -18,6 +19,7 @@ mod egress;
 mod ingress;
 mod join;
 mod judge;
+mod netfilter;
 mod packet;
 mod peek;
 mod scan;

@@ -9,7 +9,7 @@ use std::{
     net::TcpListener,
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use byway_abi::{TargetRecord, Text, maps};
@@ -30,6 +30,9 @@ use crate::{
 
 /// Most ports of one target, as many as its record holds.
 pub(crate) const MAX_PORTS: usize = 32;
+
+/// How long what was seen of a pod's netfilter is taken for what is.
+const FILTERED_FOR: Duration = Duration::from_secs(1);
 
 /// Why a target could not be attached.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +103,8 @@ pub(crate) struct Attachment {
     link: Option<OwnedFd>,
     /// Who takes over connections that go straight to the app; why none do.
     direct: Result<Arc<Direct>, Why>,
+    /// Whether the pod has rules of netfilter, and when that was looked at.
+    filtered: Option<(Instant, bool)>,
     modes: BTreeMap<u16, Mode>,
 }
 
@@ -128,7 +133,15 @@ impl Attachment {
     /// Says for each port how its connections reach the app, as of the routes that are in force.
     pub(crate) fn choose_modes(&mut self) -> io::Result<()> {
         let (target, routes) = (&self.target, self.target.routes.load());
-        let possible = self.direct.as_ref().map(drop).map_err(|why| *why);
+        let possible = match &self.direct {
+            Ok(direct) => {
+                let known = self.filtered.filter(|(at, _)| at.elapsed() < FILTERED_FOR);
+                let known = known.unwrap_or_else(|| (Instant::now(), direct.is_filtered(&target.netns)));
+                self.filtered = Some(known);
+                if known.1 { Err(Why::Netfilter) } else { Ok(()) }
+            }
+            Err(why) => Err(*why),
+        };
         let choose = |port: &u16| (*port, mode::choose(possible, &routes, *port, target.speaks_http2(*port)));
         let modes: BTreeMap<u16, Mode> = self.ports.iter().map(choose).collect();
         for (port, mode) in &modes {
@@ -255,6 +268,7 @@ impl Attacher {
             program: Some(program),
             link: None,
             direct,
+            filtered: None,
             modes: BTreeMap::new(),
         })
     }

@@ -15,6 +15,7 @@ pub fn way(code: &str) -> Option<&'static str> {
         "NoApp" => "the pod is its own preview",
         "Keyless" => "a preview is matched without a key, so every request has to be read",
         "Http2" => "HTTP/2 is spoken there",
+        "Netfilter" => "the pod has rules of netfilter (iptables, nftables) of its own",
         _ => return None,
     })
 }

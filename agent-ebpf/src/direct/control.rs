@@ -10,7 +10,7 @@ use byway_abi::{
     direct::{Conn, Order, flag, state},
 };
 
-use super::swap;
+use super::{netfilter, swap};
 use crate::maps::{ANSWERS, CONNS};
 
 #[unsafe(no_mangle)]
@@ -29,8 +29,11 @@ extern "C" fn byway_control(order: *mut Order) -> i32 {
 unsafe fn carry_out(order: *mut Order) -> Option<()> {
     // SAFETY: the caller's; values of maps.
     unsafe {
-        let key = key_of(order);
         let what = read(&raw const (*order).what);
+        if what == Order::IS_FILTERED {
+            return netfilter::is_met().then_some(());
+        }
+        let key = key_of(order);
         if what == Order::COMMIT {
             return commit(order, key);
         }

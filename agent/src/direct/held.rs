@@ -175,7 +175,9 @@ impl Held {
         let stands = app.found == 1
             && (app.state == ESTABLISHED || (self.ended && [CLOSE_WAIT, LAST_ACK].contains(&app.state)));
         if !stands {
-            return if is_late { give_up("NoSocket") } else { Next::Nudge };
+            // The next nudge would end whatever it reaches.
+            let is_elsewhere = || self.nudges == NUDGES && direct.is_filtered(&self.at.target.netns);
+            return if is_late || is_elsewhere() { give_up("NoSocket") } else { Next::Nudge };
         }
         // All that lies before the head must be the app's: an answer may come before the request is complete.
         if app.rcv_nxt != self.conn.next.wrapping_add(self.ended.into()) {

@@ -5,6 +5,7 @@ use std::{
     os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
 };
 
+use super::clone;
 use crate::{
     kernel::{self, FollowError, Steps, Template},
     sys,
@@ -28,6 +29,7 @@ impl Hooks {
         slot: u32,
     ) -> Result<Self, FollowError> {
         let made = netns.run(|| {
+            clone::check()?;
             let links = kernel::follow_all(template, steps, ns, slot);
             Ok(links.and_then(|links| Ok((links, sys::packet_socket()?))))
         })?;

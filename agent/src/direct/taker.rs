@@ -144,6 +144,7 @@ impl Taker {
             Next::Nudge => return held.nudge(direct, key),
             Next::Release(judgement) => held.release(direct, key, judgement),
             Next::Miss(why) => held.miss(direct, key, why),
+            Next::Take if direct.is_filtered(&held.at.target.netns) => held.miss(direct, key, "Netfilter"),
             Next::Take => match held.take_over(direct, key) {
                 Ok(Taking::Done(standing)) => drop(self.taken.insert(*key, standing)),
                 Ok(Taking::Gone) => held.give_back(MARK_APP),

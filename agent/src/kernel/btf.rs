@@ -35,6 +35,11 @@ pub(crate) struct Offsets {
     pub(crate) sk_daddr4: u64,
     pub(crate) sk_daddr6: u64,
     pub(crate) sk_dport: u64,
+    pub(crate) task_nsproxy: u64,
+    pub(crate) nsproxy_net: u64,
+    /// 0 where the kernel has no netfilter.
+    pub(crate) net_hooks4: u64,
+    pub(crate) net_hooks6: u64,
     pub(crate) tcp: TcpOffsets,
 }
 
@@ -95,6 +100,10 @@ impl Offsets {
             sk_daddr4: bytes("sock", "__sk_common.skc_daddr")?,
             sk_daddr6: bytes("sock", "__sk_common.skc_v6_daddr")?,
             sk_dport: bytes("sock", "__sk_common.skc_dport")?,
+            task_nsproxy: bytes("task_struct", "nsproxy")?,
+            nsproxy_net: bytes("nsproxy", "net_ns")?,
+            net_hooks4: bytes("net", "nf.hooks_ipv4").unwrap_or(0),
+            net_hooks6: bytes("net", "nf.hooks_ipv6").unwrap_or(0),
             tcp: TcpOffsets {
                 state: bytes("sock", "__sk_common.skc_state")?,
                 snd_nxt: bytes("tcp_sock", "snd_nxt")?,

@@ -41,7 +41,7 @@ pub(crate) enum FollowError {
     #[error("the pod has no interface but the loopback one")]
     NoInterface,
     #[error(
-        "the kernel refused a program at an interface, or a packet socket: {0}; that needs kernel 6.6, CAP_NET_ADMIN and CAP_NET_RAW"
+        "the kernel refused a program at an interface, a packet socket or TCP_REPAIR: {0}; that needs kernel 6.6, CAP_NET_ADMIN and CAP_NET_RAW"
     )]
     Io(#[from] io::Error),
 }

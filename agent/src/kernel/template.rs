@@ -64,8 +64,7 @@ pub(crate) struct Template {
     object: Object,
     maps: HashMap<String, OwnedFd>,
     owner: u32,
-    ack_backlog: u64,
-    qlen: u64,
+    offsets: Offsets,
 }
 
 impl Template {
@@ -78,7 +77,7 @@ impl Template {
     ) -> Result<Self, TemplateError> {
         let mut object = Object::parse(OBJECT).map_err(damaged)?;
         (object.btf, object.btf_ext) = (None, None);
-        Ok(Self { object, maps, owner, ack_backlog: offsets.ack_backlog, qlen: offsets.qlen })
+        Ok(Self { object, maps, owner, offsets: *offsets })
     }
 
     /// Attaches the program to the namespace; closing what comes back detaches it.
@@ -116,7 +115,13 @@ impl Template {
 
     /// Loads the program that changes connections on the agent's behalf.
     pub(crate) fn control(&self) -> Result<OwnedFd, TemplateError> {
-        self.load(CONTROL, BPF_PROG_TYPE_SYSCALL, 0, &[])
+        let globals = [
+            ("OFF_TASK_NSPROXY", &self.offsets.task_nsproxy.to_ne_bytes()[..]),
+            ("OFF_NSPROXY_NET", &self.offsets.nsproxy_net.to_ne_bytes()),
+            ("OFF_NET_HOOKS4", &self.offsets.net_hooks4.to_ne_bytes()),
+            ("OFF_NET_HOOKS6", &self.offsets.net_hooks6.to_ne_bytes()),
+        ];
+        self.load(CONTROL, BPF_PROG_TYPE_SYSCALL, 0, &globals)
     }
 
     /// Loads the program of one target.
@@ -128,8 +133,8 @@ impl Template {
             ("WORKERS", &c.workers.to_ne_bytes()),
             ("MAX_AGE_NS", &c.max_age_ns.to_ne_bytes()),
             ("MAX_BACKLOG", &c.max_backlog.to_ne_bytes()),
-            ("OFF_ACK_BACKLOG", &self.ack_backlog.to_ne_bytes()),
-            ("OFF_QLEN", &self.qlen.to_ne_bytes()),
+            ("OFF_ACK_BACKLOG", &self.offsets.ack_backlog.to_ne_bytes()),
+            ("OFF_QLEN", &self.offsets.qlen.to_ne_bytes()),
         ];
         self.load(STEER, BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP, &globals)
     }

@@ -259,19 +259,20 @@ fn behind_fragments_all_is_the_apps_at_once_and_that_is_counted() {
 }
 
 #[test]
-fn without_the_right_to_send_packets_they_go_through_the_agent() {
+fn without_the_right_to_send_packets_or_to_repair_they_go_through_the_agent() {
     if needs_root() {
         return;
     }
     let stage = Stage::new().unwrap();
     let _app = stage.start_app().unwrap();
-    for (right, way) in [("audit_read", "straight to the app"), ("net_raw", "through the agent (Kernel)")] {
+    const AGENT: &str = "through the agent (Kernel)";
+    for (right, way) in [("audit_read", "straight to the app"), ("net_raw", AGENT), ("net_admin", AGENT)] {
         let agent = stage.agent().args(["--mode", "auto"]).without_capability(right);
         let agent = agent.start(&stage.routes()).unwrap();
         stage.wait_answered_by("PREVIEW").unwrap();
         let told = Agent::debug_routes();
         assert!(told.contains(&format!("connections go {way}")), "{right}: {told}\n{}", agent.log());
-        assert_eq!(agent.log().contains("CAP_NET_RAW"), right == "net_raw", "{}", agent.log());
+        assert_eq!(agent.log().contains("CAP_NET_RAW"), way == AGENT, "{}", agent.log());
     }
 }
 

@@ -3,6 +3,7 @@
 mod cases;
 mod death;
 mod joined;
+mod netfilter;
 mod takeovers;
 
 use std::net::SocketAddr;

@@ -43,7 +43,7 @@ const TOOLS: &[Tool] = &[
     tool("containerd", "containerd", &[Nodes]),
     tool("runc", "runc", &[Nodes]),
     tool("host-local", "containernetworking-plugins", &[Nodes]),
-    tool("nft", "nftables", &[Nodes]),
+    tool("nft", "nftables", &[Test, Nodes]),
     tool("iptables", "iptables", &[Test, Nodes]),
     tool("busybox", "busybox-static", &[Nodes]),
 ];

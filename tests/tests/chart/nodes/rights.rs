@@ -7,8 +7,8 @@ use super::kernel;
 use super::site::{DEMO, SOON, Site};
 use crate::helm::NAMESPACE;
 
-/// What an agent logs that may not give its sockets away.
-const NO_CHOWN: &str = "cannot give sockets to the app's user";
+/// What an agent logs that may not give its sockets away, and one whose connections cannot go straight.
+const COMPLAINTS: [&str; 2] = ["cannot give sockets to the app's user", "CAP_NET_RAW"];
 
 /// What is seen without a capability.
 enum Without {
@@ -19,18 +19,20 @@ enum Without {
     /// The target is not steered.
     Target(&'static str),
     /// All is steered, and the log says what is not right.
-    Log,
+    Log(&'static str),
 }
 
 pub(super) fn each_is_needed(site: &Site) {
     // What it is for on every kernel is shown where connections are closed: `old_connections/drain.rs`.
-    let net_admin = if kernel() >= (6, 9) { Without::Nothing } else { Without::Node("NotPermitted") };
+    let straight = Without::Log(COMPLAINTS[1]);
+    let net_admin = if kernel() >= (6, 9) { straight } else { Without::Node("NotPermitted") };
     let cases = [
         ("", Without::Nothing),
         ("SYS_ADMIN", Without::Node("NotPermitted")),
         ("SYS_PTRACE", Without::Target("NoProcess")),
         ("NET_BIND_SERVICE", Without::Target("AttachFailed")),
-        ("CHOWN", Without::Log),
+        ("CHOWN", Without::Log(COMPLAINTS[0])),
+        ("NET_RAW", Without::Log(COMPLAINTS[1])),
         ("NET_ADMIN", net_admin),
     ];
     let granted = granted(site);
@@ -43,14 +45,16 @@ pub(super) fn each_is_needed(site: &Site) {
         let log = agent.log(site);
         let seen = format!("without {capability:?}: {status:#}\n{log}");
         let failures = status["previews"][0]["failures"].as_array().map_or(0, Vec::len);
-        let complains = log.contains(NO_CHOWN);
-        assert_eq!(complains, matches!(without, Without::Log), "{seen}");
+        for complaint in COMPLAINTS {
+            let is_due = matches!(without, Without::Log(due) if *due == complaint);
+            assert_eq!(log.contains(complaint), is_due, "{complaint}: {seen}");
+        }
         match without {
             Without::Node(reason) => assert_eq!(status["failure"]["reason"], *reason, "{seen}"),
             Without::Target(reason) => {
                 assert_eq!(status["previews"][0]["failures"][0]["reason"], *reason, "{seen}");
             }
-            Without::Nothing | Without::Log => {
+            Without::Nothing | Without::Log(_) => {
                 assert_eq!((failures, &status["previews"][0]["revision"]), (0, &json!("r1")), "{seen}");
             }
         }
