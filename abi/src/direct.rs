@@ -80,6 +80,8 @@ pub mod flag {
     pub const GONE: u32 = 128;
     /// It is the app's for good, and keys may come all the same.
     pub const UNREAD: u32 = 256;
+    /// A server of HTTP/2 spoke before the client, and what it says is dropped for the moment: that comes again.
+    pub const HUSHED: u32 = 1024;
     /// It was [`OLD`](super::state::OLD): as long as one head was seen, that may have been none.
     pub const JOINED: u32 = 512;
 }

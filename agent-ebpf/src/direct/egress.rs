@@ -61,10 +61,15 @@ unsafe fn look(ctx: &TcContext) -> i32 {
                 // The server spoke first: `turn` looks who it is.
             }
             state::HELD => {
+                let flags = read(&raw const (*conn).flags);
+                let is_hushed = flags & flag::HUSHED != 0 && read(&raw const (*conn).requests) == 0;
+                if packet.len != 0 && is_hushed {
+                    return DROP;
+                }
                 if packet.len != 0 {
                     note(ctx, &packet, conn);
                 }
-                let ended = read(&raw const (*conn).flags) & flag::ENDED != 0;
+                let ended = flags & flag::ENDED != 0;
                 if !is_own(conn) || !ended && packet.flags & (FIN | RST) == 0 {
                     return NEXT;
                 }

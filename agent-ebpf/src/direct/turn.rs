@@ -8,14 +8,14 @@ use core::ptr::read_volatile as read;
 
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_F_INGRESS},
-    helpers::{bpf_redirect, bpf_skb_load_bytes, bpf_skb_store_bytes},
+    helpers::{bpf_ktime_get_ns, bpf_redirect, bpf_skb_load_bytes, bpf_skb_store_bytes},
     macros::classifier,
     programs::TcContext,
 };
 use byway_abi::direct::{Conn, Event, MARK_APP, flag, opaque, state};
 
 use super::{
-    DROP, NEXT,
+    DROP, NEXT, attended,
     judge::count_opaque,
     packet::{ACK, FIN, Packet, RST},
     passed_on,
@@ -37,10 +37,7 @@ unsafe fn look(ctx: &TcContext) -> i32 {
         let packet = (*scratch).packet;
         let Some(conn) = CONNS.get_ptr_mut(packet.key) else { return NEXT };
         match read(&raw const (*conn).state) {
-            state::DIRECT => {
-                spoke_first(ctx, &packet, conn);
-                NEXT
-            }
+            state::DIRECT => spoke_first(ctx, &packet, conn),
             state::HELD => held(ctx, &packet, conn),
             state::TAKEN => end_with(ctx, &packet),
             _ => NEXT,
@@ -48,22 +45,44 @@ unsafe fn look(ctx: &TcContext) -> i32 {
     }
 }
 
-/// Nothing that follows is known to be a request.
+/// A server of HTTP/2 is hushed for less than the 200 ms after which it speaks again: a client sends its preface without
+/// waiting for the server's, and with that the connection can be taken over. Of any other nothing that follows is known to
+/// be a request.
 #[inline(always)]
-unsafe fn spoke_first(ctx: &TcContext, packet: &Packet, conn: *mut Conn) {
-    // A SETTINGS frame of the connection (RFC 9113, 3.4): length, type 4, stream 0.
-    let mut frame = [0_u8; 9];
-    // SAFETY: nine bytes to write to; a value of a map.
+unsafe fn spoke_first(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 {
+    const HUSH_NS: u64 = 150_000_000;
+    // SAFETY: a value of a map.
     unsafe {
+        let flags = read(&raw const (*conn).flags);
+        let is_http2 = flags & flag::HUSHED != 0 || begins_http2(ctx, packet);
+        let now = bpf_ktime_get_ns();
+        if is_http2 && attended().is_ok() {
+            if flags & flag::HUSHED == 0 {
+                (*conn).flags = flags | flag::HUSHED;
+                (*conn).at = now;
+                emit(ctx, packet, conn, Event::HTTP2);
+            }
+            if now.saturating_sub(read(&raw const (*conn).at)) < HUSH_NS {
+                return DROP;
+            }
+        }
         (*conn).state = state::OPAQUE;
-        let bytes = frame.as_mut_ptr().cast();
-        let is_read = bpf_skb_load_bytes(ctx.skb.skb.cast(), packet.payload, bytes, 9) == 0;
         count_opaque(conn, opaque::SERVER_SPOKE_FIRST);
-        if is_read && frame[0] == 0 && frame[3] == 4 && frame[5..9] == [0; 4] {
+        if is_http2 {
             (*conn).flags |= flag::UNREAD;
-            emit(ctx, packet, conn, Event::HTTP2);
         }
     }
+    NEXT
+}
+
+/// Whether it begins with a SETTINGS frame of the connection (RFC 9113, 3.4): length, type 4, stream 0.
+#[inline(always)]
+unsafe fn begins_http2(ctx: &TcContext, packet: &Packet) -> bool {
+    let mut frame = [0_u8; 9];
+    // SAFETY: nine bytes to write to.
+    let is_read =
+        unsafe { bpf_skb_load_bytes(ctx.skb.skb.cast(), packet.payload, frame.as_mut_ptr().cast(), 9) } == 0;
+    is_read && frame[0] == 0 && frame[3] == 4 && frame[5..9] == [0; 4]
 }
 
 #[inline(always)]

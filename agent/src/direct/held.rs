@@ -154,8 +154,8 @@ impl Held {
                 Judgement::Take => self.wanted = true,
                 Judgement::Http2 => {
                     self.at.target.learn_http2(key.local_port as u16);
-                    // Where the server has spoken first, as it may, the client has its word already.
-                    if self.socket.found != 1 || self.socket.snd_nxt != self.conn.app_end {
+                    // Where the server has spoken first, as it may, the client must not have its word already.
+                    if self.socket.found != 1 || !self.client_has_all() {
                         return Next::Release(Judgement::Http2);
                     }
                     self.wanted = true;
@@ -195,7 +195,7 @@ impl Held {
             }
         };
         match owed(&self.conn, answer.as_ref()) {
-            Owes::Nothing if self.ended || app.snd_nxt == self.conn.app_end => Next::Take,
+            Owes::Nothing if self.ended || self.client_has_all() => Next::Take,
             Owes::Unknown if is_tentative => give_up("OpenBefore"),
             Owes::Unknown if is_quiet(app) && self.spoke.elapsed() > SILENCE => Next::Take,
             // An app that does not wait for requests.
@@ -204,6 +204,11 @@ impl Held {
             _ if is_late => give_up("Unanswered"),
             _ => Next::Wait,
         }
+    }
+
+    /// Whether nothing of the app is on its way: what a hushed one says is not.
+    fn client_has_all(&self) -> bool {
+        self.socket.snd_nxt == self.conn.app_end || self.conn.flags & flag::HUSHED != 0
     }
 
     /// Gives the app what lies before the head in packets that are held, as far as it has room for it. When the client

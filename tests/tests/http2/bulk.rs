@@ -57,7 +57,7 @@ fn a_slow_server_does_not_fill_the_agent() {
     let Some(stage) = Stage::new() else { return };
     run(async {
         let listeners = [peer::listen(&stage.app), peer::listen(&stage.preview)];
-        let agent = stage.agent();
+        let agent = stage.proxying();
         for listener in listeners {
             tokio::spawn(async move {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -175,7 +175,7 @@ fn many_streams_that_nobody_reads_do_not_fill_the_agent() {
     let Some(stage) = Stage::new() else { return };
     run(async {
         let listeners = [peer::listen(&stage.app), peer::listen(&stage.preview)];
-        let agent = stage.agent();
+        let agent = stage.proxying();
         for listener in listeners {
             tokio::spawn(async move {
                 loop {
@@ -255,7 +255,7 @@ fn an_idle_connection_and_an_open_stream_take_little() {
     let Some(stage) = Stage::new() else { return };
     run(async {
         let listeners = [peer::listen(&stage.app), peer::listen(&stage.preview)];
-        let agent = stage.agent();
+        let agent = stage.proxying();
         for listener in listeners {
             tokio::spawn(async move {
                 loop {

@@ -59,7 +59,7 @@ fn an_app_that_does_not_speak_it_says_so_itself() {
 fn an_app_that_does_not_speak_it_gets_every_byte() {
     let Some(stage) = Stage::new() else { return };
     let listener = stage.app.run(|| TcpListener::bind(("::", PORT))).unwrap();
-    let _agent = stage.agent();
+    let _agent = stage.proxying();
     let mut raw = Raw::new(stage.client.connect(stage.to()).unwrap()).unwrap();
     let sent = [PREFACE.as_bytes(), SETTINGS, b"and whatever follows"].concat();
     raw.send(&sent).unwrap();
@@ -177,7 +177,7 @@ fn a_server_may_speak_first_or_wait_for_the_first_request() {
     let Some(stage) = Stage::new() else { return };
     run(async {
         let listener = peer::listen(&stage.app);
-        let agent = stage.agent();
+        let agent = stage.proxying();
         // Its SETTINGS are sent when the connection is there.
         let first = tokio::spawn(async move {
             for speaks_first in [true, false] {
@@ -270,7 +270,7 @@ fn looks_at_the_first_only(mut stream: TcpStream) -> std::io::Result<()> {
 fn what_a_server_has_not_looked_at_may_be_sent_again() {
     let Some(stage) = Stage::new() else { return };
     let listener = stage.app.run(|| TcpListener::bind(("::", PORT))).unwrap();
-    let _agent = stage.agent();
+    let _agent = stage.proxying();
     std::thread::spawn(move || looks_at_the_first_only(listener.accept().unwrap().0).unwrap());
     run(async {
         let client = Client::connect(&stage).await;
@@ -405,7 +405,7 @@ fn what_the_app_allows_is_announced() {
     run(async {
         let listener = peer::listen(&stage.app);
         let _preview = stage.go(&stage.preview, "PREVIEW");
-        let _agent = stage.agent();
+        let _agent = stage.proxying();
         tokio::spawn(async move {
             for speaks_it in [false, true] {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -452,7 +452,7 @@ fn a_tunnel_of_extended_connect_goes_both_ways() {
     let Some(stage) = Stage::new() else { return };
     run(async {
         let listeners = [(peer::listen(&stage.app), "APP"), (peer::listen(&stage.preview), "PREVIEW")];
-        let _agent = stage.agent();
+        let _agent = stage.proxying();
         for (listener, name) in listeners {
             tokio::spawn(async move {
                 for is_late in [false, true] {

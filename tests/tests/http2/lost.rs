@@ -115,7 +115,7 @@ fn long_head(stream: u32, block: &[u8]) -> Vec<u8> {
 fn behind_a_head_that_is_too_long_to_decode_no_key_is_read() {
     let Some(stage) = Stage::new() else { return };
     let listener = stage.app.run(|| TcpListener::bind(("::", PORT))).unwrap();
-    let agent = stage.agent();
+    let agent = stage.proxying();
     let (mut client, mut app) = ends(&stage, &listener);
     let padding: Vec<u8> = (0..6).flat_map(|n| field(&format!("x-{n}"), &"a".repeat(100_000))).collect();
     let keyed = [GET, &field(KEY.0, KEY.1)].concat();
@@ -138,7 +138,7 @@ fn a_keyed_head_that_is_too_long_is_told_with_its_reason() {
     let Some(stage) = Stage::new() else { return };
     let listener = stage.app.run(|| TcpListener::bind(("::", PORT))).unwrap();
     let _preview = stage.go(&stage.preview, "PREVIEW");
-    let agent = stage.agent();
+    let agent = stage.proxying();
     let (mut client, mut app) = ends(&stage, &listener);
     let padding: Vec<u8> = (0..3).flat_map(|n| field(&format!("x-{n}"), &"a".repeat(100_000))).collect();
     for (n, key) in ["pr-2", KEY.1].into_iter().enumerate() {
@@ -163,7 +163,7 @@ fn a_head_that_is_slow_reaches_the_app_as_far_as_it_has_come() {
     let Some(stage) = Stage::new() else { return };
     let listener = stage.app.run(|| TcpListener::bind(("::", PORT))).unwrap();
     let _preview = stage.go(&stage.preview, "PREVIEW");
-    let agent = stage.agent();
+    let agent = stage.proxying();
     let keyed = [GET, &field(KEY.0, KEY.1)].concat();
     thread::scope(|scope| {
         // Cut between two frames, and in the middle of one.

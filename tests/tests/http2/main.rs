@@ -58,6 +58,11 @@ impl Stage {
         Agent::start(&self.net, &self.routes(|preview| preview)).unwrap()
     }
 
+    /// For a server that counts on the connection which it accepts first: one that is taken over ends at once.
+    pub(crate) fn proxying(&self) -> Agent {
+        Agent::builder(&self.net).proxying().start(&self.routes(|preview| preview)).unwrap()
+    }
+
     /// Go's own server, of both versions of HTTP.
     pub(crate) fn go(&self, pod: &Pod, name: &str) -> Running {
         self.go_with(pod, name, &[])

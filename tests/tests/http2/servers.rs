@@ -26,29 +26,32 @@ fn start_node(pod: &Pod, name: &str) -> Running {
     Running::spawn("node", &mut command).unwrap()
 }
 
-/// Node's server speaks first. To a client that waits for it the first connection has so gone straight to the app before it
-/// is known what it is; where the port is said to speak HTTP/2 it goes through the agent.
+/// Node's server speaks first, and is hushed until the client has spoken. The connection of a client that waits for it goes
+/// straight to the app before it is known what it is; where the port is said to speak HTTP/2 it goes through the agent.
 #[test]
-fn where_connections_go_straight_the_first_is_lost_unless_the_port_is_said_to_speak_http2() {
+fn where_connections_go_straight_http2_is_heard_on_the_first_one() {
     let Some(stage) = Stage::new() else { return };
     let mut servers = [start_node(&stage.app, "APP"), start_node(&stage.preview, "PREVIEW")];
     servers.iter_mut().for_each(|server| server.wait_listening(PORT).unwrap());
-    let ask = || {
+    let ask = |waits: u64| {
         run(async {
             let socket = peer::socket(&stage);
-            sleep(Duration::from_millis(300)).await;
+            sleep(Duration::from_millis(waits)).await;
             let (send, connection) = h2::client::handshake(socket).await.unwrap();
             let client = Client { send, ended: tokio::spawn(connection) };
             client.get("/", &[KEY]).await.unwrap().header("x-byway-preview").map(str::to_owned)
         })
     };
-    for (said, first) in [(&[][..], None), (&[PORT], Some(NAME))] {
+    for (said, waits, first) in
+        [(&[][..], 300, None), (&[], 0, Some(NAME)), (&[], 50, Some(NAME)), (&[PORT], 300, Some(NAME))]
+    {
         let routes = stage.routes(|it| it).speaking_http2(&stage.app, said);
         let agent = Agent::builder(&stage.net).args(["--mode", "direct"]).start(&routes).unwrap();
-        assert_eq!(ask().as_deref(), first, "{}", agent.log());
-        let taken = || ask().is_some().then_some(());
+        assert_eq!(ask(waits).as_deref(), first, "after {waits} ms\n{}", agent.log());
+        let taken = || ask(0).is_some().then_some(());
         assert!(eventually(SOON, taken).is_some(), "{}", Agent::debug_routes());
-        assert!(Agent::debug_routes().contains("through the agent (Http2)"), "{}", Agent::debug_routes());
+        let said = || Agent::debug_routes().contains("through the agent (Http2)").then_some(());
+        assert!(eventually(SOON, said).is_some(), "{}", Agent::debug_routes());
     }
 }
 

@@ -142,7 +142,7 @@ fn unkeyed_it_is_as_without_the_agent() {
     use Turn::{Client, ClientEnds, Server};
     let Some(stage) = Stage::new() else { return };
     let listener = stage.app.run(|| TcpListener::bind(("::", PORT))).unwrap();
-    let _agent = stage.agent();
+    let _agent = stage.proxying();
     let ping = |ack: u8| [&[0, 0, 8, 6, ack, 0, 0, 0, 0][..], b"12345678"].concat();
     let begun = [PREFACE, SETTINGS].concat();
     let answer =
@@ -228,7 +228,7 @@ fn no_preview_speaks_before_the_app() {
     let Some(stage) = Stage::new() else { return };
     let listener = stage.app.run(|| TcpListener::bind(("::", PORT))).unwrap();
     let _preview = stage.go(&stage.preview, "PREVIEW");
-    let _agent = stage.agent();
+    let _agent = stage.proxying();
     let mut client = Raw::new(stage.client.connect(stage.to()).unwrap()).unwrap();
     let mut app = Raw::new(listener.accept().unwrap().0).unwrap();
     client.send(offer("GET", "")).unwrap();
