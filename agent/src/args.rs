@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use byway_abi::direct::MAX_CONNS;
 use clap::{Args, Parser, Subcommand};
 
 use crate::inspect::Format;
@@ -68,6 +69,9 @@ pub struct ServeArgs {
     /// Most connections at once; at the limit new ones reach the app. 0: what the limit of open files allows.
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub max_connections: usize,
+    /// Most connections that go straight to their apps at once; beyond that new ones go through the agent.
+    #[arg(long, default_value_t = MAX_CONNS, value_parser = clap::value_parser!(u32).range(2..=1 << 20), value_name = "N")]
+    pub max_direct: u32,
     /// Most resident memory in MiB; above it new connections reach the app. 0: 80 % of the cgroup's limit.
     #[arg(long, default_value_t = 0, value_name = "MIB")]
     pub max_memory: u64,

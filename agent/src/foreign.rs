@@ -48,7 +48,7 @@ pub fn steer(netns: &Path, pid: u32, listens_on: u16, ports: &[u16], ready: impl
 
     let netns = Netns::open(netns)?;
     let ns = netns_cookie(first.as_fd())?;
-    let node = Node::open(&[], false, &Btf::from_sys_fs()?)?;
+    let node = Node::open(&[], None, &Btf::from_sys_fs()?)?;
     let maps = node.maps()?;
     let tables = Arc::new(Tables::open(&maps)?);
     let template = Template::new(maps, 0, &node.offsets)?;

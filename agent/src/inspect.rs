@@ -10,11 +10,7 @@ use std::{io, os::fd::OwnedFd, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use aya::maps::{MapData, MapError, MapInfo, loaded_maps};
-use byway_abi::{
-    AgentInfo, CLOSED, LAYOUT, MAX_WORKERS, PortKey,
-    direct::{MAX_CONNS, Why},
-    maps,
-};
+use byway_abi::{AgentInfo, CLOSED, LAYOUT, MAX_WORKERS, PortKey, direct::Why, maps};
 use clap::ValueEnum;
 
 use crate::kernel::sys::{RawMap, monotonic_ns};
@@ -79,8 +75,7 @@ impl Agent {
     pub(crate) fn shared(&self, direct: bool) -> Vec<(&'static str, MapData)> {
         // One that has gone meanwhile has none.
         let map = |name| Some((name, MapData::from_id(self.map_id(name)?).ok()?));
-        let has_direct =
-            |(_, map): &(_, MapData)| map.info().is_ok_and(|it| it.max_entries() == MAX_CONNS) && direct;
+        let has_direct = |(_, map): &(_, MapData)| map.info().is_ok_and(|it| it.max_entries() > 1) && direct;
         let direct = [maps::CONNS, maps::ANSWERS].into_iter().filter_map(map).filter(has_direct);
         map(maps::DIALS).into_iter().chain(direct).collect()
     }

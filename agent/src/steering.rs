@@ -70,7 +70,7 @@ impl Steering {
         let may_be_direct = args.mode != Wanted::Proxy;
         let of_predecessors = predecessors.iter().map(|it| it.shared(may_be_direct));
         let of_one = of_predecessors.max_by_key(Vec::len).unwrap_or_default();
-        let mut programs = Node::load(&of_one, may_be_direct)?;
+        let mut programs = Node::load(&of_one, may_be_direct.then_some(args.max_direct))?;
         let shared = programs.maps()?;
         let tables = Arc::new(Tables::open(&shared)?);
         let living: Vec<u64> = predecessors.iter().map(inspect::Agent::instance).collect();

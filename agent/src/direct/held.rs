@@ -329,8 +329,11 @@ impl Held {
         let this = Order { at: self.conn.at, port: clone.port.into(), answer: sent, ..order(key) };
         if !direct.order(Order { what: Order::TAKE, ..this }) {
             let now = direct.tables.conn(key)?;
-            let is_held = now.is_some_and(|it| it.state == state::HELD && it.at == self.conn.at);
-            return Ok(if is_held { Taking::AppSpoke } else { Taking::Gone });
+            return match now.filter(|it| it.state == state::HELD && it.at == self.conn.at) {
+                None => Ok(Taking::Gone),
+                Some(it) if it.app_end != sent => Ok(Taking::AppSpoke),
+                Some(_) => Err(io::Error::other("there is no place for it, see --max-direct")),
+            };
         }
         direct.reach(Step::Taken);
         if !direct.order(Order { what: Order::COMMIT, ..this }) {

@@ -68,7 +68,7 @@ enum Outcome {
 impl Kernel {
     fn load() -> Self {
         let vmlinux = aya::Btf::from_sys_fs().unwrap();
-        let mut node = Node::open(&[], true, &vmlinux).unwrap();
+        let mut node = Node::open(&[], Some(64), &vmlinux).unwrap();
         let maps = node.maps().unwrap();
         let steps = node.load_direct().unwrap();
         let template = Template::new(node.maps().unwrap(), 0, &node.offsets).unwrap();

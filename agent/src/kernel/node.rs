@@ -60,12 +60,15 @@ pub(crate) struct Steps {
 }
 
 impl Node {
-    /// Loads and attaches. `shared` are maps of a predecessor that still runs on this node, by name. `direct`: connections
-    /// may go straight to their apps.
-    pub(crate) fn load(shared: &[(&'static str, MapData)], direct: bool) -> Result<Self, NodeError> {
+    /// Loads and attaches. `shared` are maps of a predecessor that still runs on this node, by name. So many
+    /// connections may go straight to their apps.
+    pub(crate) fn load(
+        shared: &[(&'static str, MapData)],
+        max_direct: Option<u32>,
+    ) -> Result<Self, NodeError> {
         let cgroup = File::open(cgroup2_root()?).map_err(refused)?;
         let vmlinux = Btf::from_sys_fs().map_err(|e| NoBtf(e.to_string()))?;
-        let mut node = Self::open(shared, direct, &vmlinux)?;
+        let mut node = Self::open(shared, max_direct, &vmlinux)?;
         node.attach(&cgroup, &vmlinux)?;
         Ok(node)
     }
@@ -73,7 +76,7 @@ impl Node {
     /// Makes the maps and loads nothing else.
     pub(crate) fn open(
         shared: &[(&'static str, MapData)],
-        direct: bool,
+        max_direct: Option<u32>,
         vmlinux: &Btf,
     ) -> Result<Self, NodeError> {
         let offsets = Offsets::read()?;
@@ -106,9 +109,12 @@ impl Node {
             .override_global("OFF_TP_MSS_CLAMP", &offsets.tcp.mss_clamp, true)
             .override_global("OFF_TP_TSOFFSET", &offsets.tcp.tsoffset, true)
             .override_global("OFF_TP_OPTIONS", &offsets.tcp.options, true);
-        if !direct {
-            // They would take 10 MiB.
-            for map in [maps::CONNS, maps::ANSWERS, maps::KEYS, maps::ORIGINS] {
+        // Those of direct connections would take 10 MiB where there are none.
+        for map in [maps::CONNS, maps::ANSWERS] {
+            loader.map_max_entries(map, max_direct.unwrap_or(1));
+        }
+        if max_direct.is_none() {
+            for map in [maps::KEYS, maps::ORIGINS] {
                 loader.map_max_entries(map, 1);
             }
             loader.map_max_entries(maps::EVENTS, 4096);

@@ -79,7 +79,7 @@ fn the_verifier_takes_the_programs_of_direct_connections() {
         return;
     }
     let vmlinux = Btf::from_sys_fs().unwrap();
-    let mut node = super::Node::open(&[], true, &vmlinux).unwrap();
+    let mut node = super::Node::open(&[], Some(64), &vmlinux).unwrap();
     let template = super::Template::new(node.maps().unwrap(), 0, &node.offsets).unwrap();
     template.control().unwrap();
     for way in [super::template::Way::In, super::template::Way::Out] {

@@ -8,9 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use byway_tests::{Agent, App, FarClient, Http, Raw, Stage, needs_root};
+use byway_tests::{Agent, App, FarClient, Http, Raw, Stage, eventually, needs_root};
 
-use super::{KEYED, agent, counter, name, told};
+use super::{KEYED, agent, counter, name, steered, told};
 
 struct Case {
     stage: Stage,
@@ -289,4 +289,39 @@ fn requests_are_counted_where_they_went() {
     assert_eq!(counter(&case.stage, "directTaken"), 1);
     let status: serde_json::Value = serde_json::from_slice(&case.agent.get("/status").unwrap().body).unwrap();
     assert_eq!(status["targets"][0]["ways"], serde_json::json!({ "Direct": [Stage::PORT] }));
+}
+
+#[test]
+fn beyond_the_most_they_go_through_the_agent() {
+    if needs_root() {
+        return;
+    }
+    const MOST: usize = 16;
+    let stage = Stage::new().unwrap();
+    let _app = stage.start_app().unwrap();
+    let most = MOST.to_string();
+    let _agent =
+        stage.agent().args(["--mode", "direct", "--max-direct", &most]).start(&stage.routes()).unwrap();
+    let to = stage.addresses();
+    let connect = |n: usize| Http::new(stage.client.connect(to[n % 2]).unwrap());
+    let mut open: Vec<Http> = (0..3 * MOST).map(connect).collect();
+    for key in [&[][..], &KEYED, &[]] {
+        for (n, http) in open.iter_mut().enumerate() {
+            let wanted = if key.is_empty() { "STABLE" } else { "PREVIEW" };
+            // A clone takes a place of its own: where there is none the app keeps the connection, which is counted.
+            let was_full = !key.is_empty() && n < MOST;
+            let answer = http.get("/", key).unwrap().text();
+            assert!(name(&answer) == wanted || was_full, "{n}: {answer}\n{}", Agent::debug_routes());
+        }
+    }
+    assert_eq!(told(&stage, "steered", "Direct"), MOST as u64, "{}", Agent::debug_routes());
+    assert_eq!(steered(&stage), 2 * MOST as u64, "{}", Agent::debug_routes());
+    assert_eq!(counter(&stage, "directTaken") + counter(&stage, "directMissed"), MOST as u64);
+    drop(open);
+    // Places are free again.
+    let direct = || {
+        assert_eq!(name(&connect(0).get("/", &KEYED).unwrap().text()), "PREVIEW");
+        (told(&stage, "steered", "Direct") > MOST as u64).then_some(())
+    };
+    assert!(eventually(Duration::from_secs(10), direct).is_some(), "{}", Agent::debug_routes());
 }

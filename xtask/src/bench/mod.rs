@@ -61,6 +61,9 @@ struct Datapath {
     /// Only rows whose name contains this
     #[arg(long, default_value = "", value_name = "FILTER")]
     rows: String,
+    /// How many idle connections go straight to the app in the row of memory: up to 120,000
+    #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=120_000), value_name = "N")]
+    connections: u32,
     /// Also two minutes of a connection per request, per way of closing
     #[arg(long)]
     long: bool,
@@ -123,7 +126,7 @@ fn measure(args: &Datapath, protocol: Protocol, programs: &Programs, report: &mu
         report.rows.push(rows::run(&mut stage, row, args.rounds, Duration::from_secs(args.seconds))?);
     }
     if memory {
-        report.memory = Some(memory::run(&mut stage)?);
+        report.memory = Some(memory::run(&mut stage, args.connections)?);
     }
     if is_first && args.long {
         report.endurance = endure::run(&mut stage, &args.rows)?;

@@ -202,9 +202,16 @@ impl Report {
             };
             json!({ "row": row.name, "unit": unit, "contestants": contestants.collect::<Vec<_>>() })
         });
-        let memory = self
-            .memory
-            .map(|m| json!({ "idle": m.idle, "watchdog": m.watchdog, "per_connection": m.per_connection }));
+        let memory = self.memory.map(|m| {
+            json!({
+                "idle": m.idle,
+                "watchdog": m.watchdog,
+                "per_connection": m.per_connection,
+                "straight": m.straight,
+                "per_straight": m.per_straight,
+                "of_straight": m.of_straight,
+            })
+        });
         let endurance = self.endurance.iter().map(|e| {
             json!({
                 "row": e.name,
@@ -241,6 +248,13 @@ impl fmt::Display for Report {
                 mib(memory.watchdog),
                 memory.per_connection / 1024.0,
                 Memory::CONNECTIONS,
+            )?;
+            writeln!(
+                f,
+                "of {} that go straight: {:.0} bytes of the kernel's maps for each, and {:.1} MiB of the agent for all",
+                memory.straight,
+                memory.per_straight,
+                mib(memory.of_straight),
             )?;
         }
         for e in &self.endurance {

@@ -37,6 +37,7 @@ pub(super) fn app(pod: &Pod, says: &str, files: &Path, protocol: Protocol) -> Re
          keepalive_requests 1000000000;
          server {{
              listen {APP_PORT} {listen};
+             listen [::]:{APP_PORT} {listen};
              listen {APP_DIRECT_PORT} {listen};
              root {files};
              location = / {{ return 200 \"{body}\"; }}
@@ -67,10 +68,10 @@ pub(super) fn nginx(pod: &Pod, name: &str, http: &str) -> Result<Running> {
         "daemon off;
          user root;
          worker_processes 2;
-         worker_rlimit_nofile 16384;
+         worker_rlimit_nofile 131072;
          pid {folder}/pid;
          error_log stderr warn;
-         events {{ worker_connections 12000; }}
+         events {{ worker_connections 120000; }}
          http {{
              access_log off;
              tcp_nodelay on;

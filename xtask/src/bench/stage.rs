@@ -164,6 +164,12 @@ impl Ready<'_> {
         self.at(APP_PORT)
     }
 
+    /// ... in both families.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        let ips = self.stage.app(self.contestant).pod.ips();
+        ips.map(|ip| SocketAddr::new(ip, APP_PORT)).into()
+    }
+
     /// Puts a load on it.
     pub(super) fn turn(&self, load: &Load, time: Duration) -> Result<Turn> {
         let (before, seen) = (self.spent(), self.seen()?);
