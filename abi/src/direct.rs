@@ -123,6 +123,13 @@ pub struct Conn {
 }
 
 impl Conn {
+    /// Whether what a server of HTTP/2 says ahead of any request is dropped, if the connection is held: the client hears it
+    /// from the next connection.
+    #[must_use]
+    pub const fn is_hushed(&self) -> bool {
+        self.requests == 0 && (self.flags & flag::HUSHED != 0 || self.reason == Reason::Http2 as u32)
+    }
+
     /// All zero.
     pub const NOTHING: Self = Self {
         state: 0,

@@ -62,8 +62,7 @@ unsafe fn look(ctx: &TcContext) -> i32 {
             }
             state::HELD => {
                 let flags = read(&raw const (*conn).flags);
-                let is_hushed = flags & flag::HUSHED != 0 && read(&raw const (*conn).requests) == 0;
-                if packet.len != 0 && is_hushed {
+                if packet.len != 0 && (*conn).is_hushed() {
                     return DROP;
                 }
                 if packet.len != 0 {

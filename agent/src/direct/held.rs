@@ -208,7 +208,7 @@ impl Held {
 
     /// Whether nothing of the app is on its way: what a hushed one says is not.
     fn client_has_all(&self) -> bool {
-        self.socket.snd_nxt == self.conn.app_end || self.conn.flags & flag::HUSHED != 0
+        self.socket.snd_nxt == self.conn.app_end || self.conn.is_hushed()
     }
 
     /// Gives the app what lies before the head in packets that are held, as far as it has room for it. When the client

@@ -214,7 +214,7 @@ fn a_server_that_goes_away_is_passed_on() {
     run(async {
         let listener = peer::listen(&stage.app);
         let _preview = stage.go(&stage.preview, "PREVIEW");
-        let _agent = stage.agent();
+        let _agent = stage.proxying();
         let server = tokio::spawn(async move {
             let mut connection = peer::accept(&listener).await;
             let (_, mut slow) = connection.accept().await.unwrap().unwrap();

@@ -170,7 +170,7 @@ fn resets_keep_their_codes() {
     let Some(stage) = Stage::new() else { return };
     run(async {
         let listeners = [peer::listen(&stage.app), peer::listen(&stage.preview)];
-        let _agent = stage.agent();
+        let _agent = stage.proxying();
         let (told, mut tell) = tokio::sync::mpsc::unbounded_channel();
         for listener in listeners {
             let told = told.clone();
