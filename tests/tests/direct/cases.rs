@@ -259,6 +259,31 @@ fn behind_fragments_all_is_the_apps_at_once_and_that_is_counted() {
 }
 
 #[test]
+fn behind_a_masquerade_the_client_is_whoever_the_pod_sees() {
+    let Some(case) = case() else { return };
+    let (node, far) = (case.stage.net.node(), FarClient::new(&case.stage.net, Duration::ZERO, 0).unwrap());
+    for rule in [
+        "add table inet hidden",
+        "add chain inet hidden post { type nat hook postrouting priority 100; }",
+        "add rule inet hidden post tcp dport 8080 masquerade",
+    ] {
+        assert!(node.command("nft").arg(rule).status().unwrap().success(), "{rule}");
+    }
+    let to = case.stage.addresses()[0];
+    let clients: Vec<_> =
+        (0..20).map(|_| Http::new(far.netns().run(move || TcpStream::connect(to)).unwrap())).collect();
+    for mut http in clients {
+        let own = http.stream().local_addr().unwrap().ip().to_string();
+        for key in [&[][..], &KEYED, &[], &KEYED] {
+            let answer = http.get("/", key).unwrap().text();
+            assert_eq!(name(&answer), if key.is_empty() { "STABLE" } else { "PREVIEW" });
+            assert!(!answer.contains(&own), "it is hidden: {answer}");
+        }
+    }
+    assert_eq!(counter(&case.stage, "directTaken"), 20, "{}", Agent::debug_routes());
+}
+
+#[test]
 fn without_the_right_to_send_packets_or_to_repair_they_go_through_the_agent() {
     if needs_root() {
         return;

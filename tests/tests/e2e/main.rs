@@ -79,6 +79,8 @@ fn status(team: &Team) {
     let listed: serde_json::Value = serde_json::from_str(&team.preview(&["list", "-o", "json"])).unwrap();
     assert!(listed.to_string().contains("key-my-feature"), "{listed}");
     team.preview(&["explain", "-k", "key-my-feature"]);
+    let said = team.describe();
+    assert!(said.contains("go straight to the app until a request is keyed"), "{said}");
 }
 
 /// Of each thing that it looks at and that this installation has for sure.
