@@ -41,8 +41,9 @@ const SHARE: u32 = 20;
 /// What is known of one target's.
 #[derive(Default)]
 pub(super) struct Old {
-    /// By the inodes of the sockets.
+    /// By the inodes of the sockets. The direct ones are not among them: there may be many, and the map of them knows.
     sockets: HashMap<u32, Socket>,
+    has_direct: bool,
     /// What has been asked for: anything else is looked at anew.
     ports: Vec<u16>,
     looks: usize,
@@ -57,8 +58,6 @@ pub(super) struct Old {
 enum Socket {
     /// An agent's, or the app's end of an agent's.
     Served,
-    /// The app's, and followed.
-    Direct,
     /// Nobody's that is known. It may be an agent's that ended while it was looked for.
     SeenOnce,
     /// With the kernel's count of its bytes when the observer's began.
@@ -88,7 +87,8 @@ impl Old {
             tracing::warn!(target = target.name, "connections that were open before the route: {error}");
         }
         self.looks += 1;
-        let longest = self.sockets.values().map(Socket::pause).min().unwrap_or(NONE);
+        let longest = if self.has_direct { DIRECT } else { NONE };
+        let longest = self.sockets.values().map(Socket::pause).fold(longest, Duration::min);
         let pause = SETTLING.get(self.looks).map_or(longest, |pause| longest.min(*pause));
         self.next = Some(now + pause.max(now.elapsed() * SHARE));
     }
@@ -121,12 +121,11 @@ impl Old {
             stays
         });
         // Once it is known where a head begins, an old connection is as good as a new one.
-        for socket in self.sockets.values_mut() {
-            if let Some(key) = socket.old().filter(|key| tables.is_followed(key)) {
-                forget(tables, observer, key);
-                *socket = Socket::Direct;
-            }
-        }
+        self.sockets.retain(|_, socket| {
+            let followed = socket.old().filter(|key| tables.is_followed(key));
+            followed.inspect(|key| forget(tables, observer, key)).is_none()
+        });
+        self.has_direct = false;
         let new: Vec<&Established> = found.iter().filter(|it| !self.is_settled(it.inode)).collect();
         if !new.is_empty() {
             self.judge(attacher, observer, target, &new)?;
@@ -161,7 +160,8 @@ impl Old {
             if own.contains(&inode) || tables.is_dial(&key) {
                 self.sockets.insert(inode, Socket::Served);
             } else if tables.is_followed(&key) {
-                self.sockets.insert(inode, Socket::Direct);
+                self.sockets.remove(&inode);
+                self.has_direct = true;
             } else {
                 unknown.push((it, key));
             }
@@ -175,7 +175,7 @@ impl Old {
             let socket = match self.sockets.get(&it.inode) {
                 _ if of_others.contains(&it.inode) => Socket::Served,
                 _ if is_followed(&key) => Socket::SeenOnce,
-                None | Some(Socket::Direct) => Socket::SeenOnce,
+                None => Socket::SeenOnce,
                 Some(_) => {
                     if let Err(error) = tables.add_old(&key, target.slot.index()) {
                         tracing::debug!(%error, "a connection is counted, but not observed");
@@ -255,7 +255,7 @@ impl Socket {
     fn old(&self) -> Option<&DialKey> {
         match self {
             Self::Old(key, _) => Some(key),
-            Self::Served | Self::Direct | Self::SeenOnce => None,
+            Self::Served | Self::SeenOnce => None,
         }
     }
 
@@ -263,7 +263,6 @@ impl Socket {
     fn pause(&self) -> Duration {
         match self {
             Self::Served => NONE,
-            Self::Direct => DIRECT,
             Self::SeenOnce | Self::Old(..) => SOME,
         }
     }

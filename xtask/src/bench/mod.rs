@@ -61,7 +61,7 @@ struct Datapath {
     /// Only rows whose name contains this
     #[arg(long, default_value = "", value_name = "FILTER")]
     rows: String,
-    /// How many idle connections go straight to the app in the row of memory: up to 120,000
+    /// How many idle connections go straight to the app in the row of memory: up to 120,000, and to the limit of open files
     #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=120_000), value_name = "N")]
     connections: u32,
     /// Also two minutes of a connection per request, per way of closing
