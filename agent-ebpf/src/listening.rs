@@ -144,6 +144,10 @@ unsafe fn follow(ctx: &BtfTracePointContext, begins: bool) -> Option<()> {
         }
         match read(&raw const (*conn).state) {
             state::TAKEN => {} // the app's socket, which was told that the client has ended
+            // ... before the connection is taken over.
+            state::HELD if read(&raw const (*conn).flags) & flag::ENDED != 0 => {
+                (*conn).flags = read(&raw const (*conn).flags) & !flag::ALIVE;
+            }
             state::CLONE => {
                 let of = DialKey { local_port: read(&raw const (*conn).port), ..key };
                 let conn = CONNS.get_ptr_mut(of)?;

@@ -140,6 +140,13 @@ impl Held {
         self.frames.push(frame);
     }
 
+    /// How the app's socket stands. One that was ended may be gone by now, and how it stood before is what a clone needs.
+    pub(super) fn see(&mut self, socket: Socket) {
+        if socket.found == 1 || !self.ended {
+            self.socket = socket;
+        }
+    }
+
     pub(super) fn next(&mut self, direct: &Direct, key: &DialKey) -> Next {
         // Of one that was open before one head was seen, and that may have been none: nothing waits for long then.
         let is_tentative = self.conn.flags & flag::JOINED != 0 && self.conn.requests == 1;
@@ -231,7 +238,11 @@ impl Held {
 
     /// Whether it waits for the app, and is to look how that stands.
     pub(super) fn asks(&self) -> bool {
-        (self.wanted || self.is_ahead) && self.asked.is_none_or(|at| at.elapsed() >= AGAIN)
+        (self.wanted || self.is_ahead) && self.may_ask()
+    }
+
+    fn may_ask(&self) -> bool {
+        self.asked.is_none_or(|at| at.elapsed() >= AGAIN)
     }
 
     pub(super) fn ask(&mut self) {
@@ -245,6 +256,9 @@ impl Held {
     /// (`TCP_DEFER_ACCEPT`) only the client's end does.
     pub(super) fn nudge(&mut self, direct: &Direct, key: &DialKey) {
         let Some(first) = self.frames.first() else { return };
+        if !self.may_ask() {
+            return; // many packets may have come at once, and what came of the last one is not known yet
+        }
         self.nudges += 1;
         if self.nudges <= NUDGES {
             self.send(first, &first.acknowledgement(), MARK_APP);

@@ -107,7 +107,7 @@ impl Taker {
                     held.spoke = Instant::now();
                 }
                 held.conn = event.conn;
-                held.socket = event.socket;
+                held.see(event.socket);
             }
             Event::APP_ENDED => {
                 if let Some(held) = self.held.remove(&event.key) {
