@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use byway_tests::{Agent, App, FarClient, Http, Raw, Stage, eventually, needs_root};
+use byway_tests::{Agent, App, FarClient, Http, Raw, Running, Stage, eventually, needs_root};
 
 use super::{KEYED, agent, counter, name, steered, told};
 
@@ -256,6 +256,35 @@ fn behind_fragments_all_is_the_apps_at_once_and_that_is_counted() {
     assert_eq!(name(&http.get("/", &KEYED).unwrap().text()), "STABLE");
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     assert_eq!(told(&case.stage, "steered", "Gap"), 1, "{}", Agent::debug_routes());
+}
+
+/// Nothing that the client has sent completes its handshake but what is held; the app is told that the client has ended,
+/// and may be gone before the connection is taken over.
+#[test]
+fn an_app_that_hears_of_clients_with_their_first_bytes() {
+    if needs_root() {
+        return;
+    }
+    let stage = Stage::new().unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/apps/deferred.py");
+    let mut command = stage.app.command("python3");
+    let mut app = Running::spawn("deferred", command.arg(script).arg(Stage::PORT.to_string())).unwrap();
+    app.wait_listening(Stage::PORT).unwrap();
+    let agent = agent(&stage);
+    for n in 0..100_usize {
+        let mut http = Http::new(stage.client.connect(stage.addresses()[n % 2]).unwrap());
+        let first = if n % 4 == 3 { &[][..] } else { &KEYED };
+        for key in [first, &[], &KEYED] {
+            let body = vec![b'a'; if n % 2 == 0 { 40_000 } else { 0 }];
+            let answer = http
+                .request("POST", "/", key, &body)
+                .unwrap_or_else(|e| panic!("{n}: {e:#}\n{}", agent.log()));
+            let from = answer.header("x-byway-preview").map_or("STABLE", |_| "PREVIEW");
+            assert_eq!(from, if key.is_empty() { "STABLE" } else { "PREVIEW" }, "{n}");
+        }
+    }
+    assert_eq!(counter(&stage, "directMissed"), 0, "{}\n{}", agent.log(), Agent::debug_routes());
+    assert!(counter(&stage, "directTaken") > 90, "{}", Agent::debug_routes());
 }
 
 #[test]
