@@ -4,6 +4,8 @@
 //! becomes its own, and what comes is dropped from here on; the app is told that the client has ended, which is the
 //! point of no return; the clone goes on; what was held comes in anew, and reaches it.
 
+mod inject;
+
 use std::{
     io,
     net::SocketAddr,
@@ -19,8 +21,8 @@ use byway_http::Doubt;
 
 use super::{
     Direct, DirectTarget, Hooks, Step, Taken,
-    clone::{Clone, window, with_scope},
-    frame::{Frame, Said},
+    clone::{Clone, with_scope},
+    frame::Frame,
     idle::{Owes, is_quiet, owed},
     judge::{Judgement, judge, previews_of},
 };
@@ -30,6 +32,7 @@ use crate::{
     tables::route_counter,
     target::{Counter, Target},
 };
+pub(super) use inject::inject;
 
 /// As `forward::exchange`: a head that takes longer goes to the app as it is, and what the app owes by then is missed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -218,24 +221,6 @@ impl Held {
         self.socket.snd_nxt == self.conn.app_end || self.conn.is_hushed()
     }
 
-    /// Gives the app what lies before the head in packets that are held, as far as it has room for it. When the client
-    /// sends them again they are held again.
-    fn fill_up(&mut self) {
-        const PAUSE: Duration = Duration::from_millis(20);
-        if self.filled.is_some_and(|at| at.elapsed() < PAUSE) {
-            return;
-        }
-        self.filled = Some(Instant::now());
-        for frame in &self.frames {
-            let within = |seq: u32| seq.wrapping_sub(frame.seq).cast_signed().max(0) as usize;
-            let (has, before) = (within(self.socket.rcv_nxt), within(self.conn.next));
-            if has < before {
-                self.inject(frame, has, before, MARK_APP);
-            }
-        }
-        self.ask();
-    }
-
     /// Whether it waits for the app, and is to look how that stands.
     pub(super) fn asks(&self) -> bool {
         (self.wanted || self.is_ahead) && self.may_ask()
@@ -373,48 +358,6 @@ impl Held {
             _target: self.at.target.clone(),
             gone: None,
         }))
-    }
-
-    /// What was held goes on: to the clone from the head on, what lies before is the app's.
-    pub(super) fn give_back(&self, mark: u32) {
-        for frame in &self.frames {
-            let before = self.conn.next.wrapping_sub(frame.seq).cast_signed().max(0) as usize;
-            self.inject(frame, if mark == MARK_CLONE { before } else { 0 }, usize::MAX, mark);
-        }
-    }
-
-    fn inject(&self, frame: &Frame, from: usize, to: usize, mark: u32) {
-        let most = match self.socket.mss_clamp as usize {
-            0 => MOST,
-            mss => MOST.min(mss.saturating_sub(40).max(64)),
-        };
-        inject(&self.at.hooks, &frame.pieces(from, to, most, self.said(frame)), frame, mark);
-    }
-
-    /// What the client says by now. An acknowledgement that is older than what was sent before is taken for a forgery by a
-    /// socket that has not seen the ones between, as a clone has not (RFC 5961, 5.2).
-    fn said(&self, frame: &Frame) -> Said {
-        let ack = self.conn.acked;
-        let is_older = ack.wrapping_sub(frame.said.ack).cast_signed() > 0;
-        if is_older { Said { ack, window: window(&self.socket, self.bits) } } else { frame.said }
-    }
-
-    fn send(&self, like: &Frame, bytes: &[u8], mark: u32) {
-        send(&self.at.hooks, like, bytes, mark);
-    }
-}
-
-/// Packets in the likeness of a frame.
-pub(super) fn inject(hooks: &Hooks, pieces: &[Vec<u8>], like: &Frame, mark: u32) {
-    for piece in pieces {
-        send(hooks, like, piece, mark);
-    }
-}
-
-fn send(hooks: &Hooks, like: &Frame, bytes: &[u8], mark: u32) {
-    if let Err(error) = hooks.inject(bytes, like.interface, like.protocol(), mark) {
-        // The client sends it again.
-        tracing::debug!(%error, "cannot inject a packet");
     }
 }
 

@@ -108,8 +108,10 @@ impl Tables {
         const HALF_OPEN_NS: u64 = 64_000_000_000;
         let now = monotonic_ns();
         self.forget_conns(|_, conn| {
-            let is_half_open = conn.state == state::DIRECT && conn.flags & flag::ALIVE == 0;
-            is_half_open && now.saturating_sub(conn.at) > HALF_OPEN_NS
+            // The app's, and its socket never stood, or has ended while the connection was held.
+            let has_none =
+                matches!(conn.state, state::DIRECT | state::OPAQUE) && conn.flags & flag::ALIVE == 0;
+            has_none && now.saturating_sub(conn.at) > HALF_OPEN_NS
         })
     }
 
