@@ -230,6 +230,11 @@ pub struct Incoming {
     #[schemars(schema_with = "schema::ports")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub ports: Vec<u16>,
+    /// Of these the ports that are not steered: requests to them stay with the target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::ports")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub ignore_ports: Vec<u16>,
     /// What a request must look like. Left out: the key in the header x-byway-key, a baggage member or a cookie byway-key.
     #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
     pub match_: Option<Match>,
@@ -250,6 +255,7 @@ impl Default for Incoming {
         Self {
             mode: Mode::default(),
             ports: Vec::new(),
+            ignore_ports: Vec::new(),
             match_: None,
             on_unreachable: OnUnreachable::default(),
             existing_connections: ExistingConnections::default(),

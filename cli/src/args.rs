@@ -103,6 +103,9 @@ pub struct What {
     /// A port to steer, of the container; can be given several times. Left out: all that the target serves
     #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub ports: Vec<u16>,
+    /// A port that is not to be steered: requests to it stay with the target; can be given several times
+    #[arg(long = "ignore-port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub ignore_ports: Vec<u16>,
     /// The header whose whole value is the key, in place of the default carriers
     #[arg(long, value_name = "NAME")]
     pub header: Option<String>,

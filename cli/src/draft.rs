@@ -189,6 +189,9 @@ impl Draft {
         if !what.ports.is_empty() {
             flags.insert("ports".into(), json!(what.ports));
         }
+        if !what.ignore_ports.is_empty() {
+            flags.insert("ignorePorts".into(), json!(what.ignore_ports));
+        }
         if let Some(name) = &what.header {
             flags.insert("match".into(), json!({ "header": { "name": name, "exact": "{{ key }}" } }));
         }

@@ -67,6 +67,7 @@ fn flags_go_before_the_file() {
         env: vec![EnvVarArg { name: "A".into(), value: "flag".into() }],
         unset_env: vec!["C*".into(), "D".into()],
         ports: vec![9090],
+        ignore_ports: vec![9091],
         ..image("checkout:2")
     };
     let draft = of(FILE, &what).unwrap();
@@ -78,7 +79,7 @@ fn flags_go_before_the_file() {
         draft.spec["env"],
         json!([{ "name": "B", "value": "file" }, { "name": "A", "value": "flag" }])
     );
-    assert_eq!(draft.spec["incoming"], json!({ "mode": "off", "ports": [9090] }));
+    assert_eq!(draft.spec["incoming"], json!({ "mode": "off", "ports": [9090], "ignorePorts": [9091] }));
     let metadata = json!({ "name": "n", "namespace": "s", "labels": { "team": "a" } });
     assert_eq!(draft.object("s", "n")["metadata"], metadata, "labels are kept, what the server sets is not");
 }

@@ -29,6 +29,10 @@ pub(super) fn read(
             _ => mode(reader, section).unwrap_or_default(),
         };
         incoming.ports = ports(reader, section);
+        let ignored: BTreeSet<u16> =
+            section.get("ignore_ports").map(|it| list(reader, &it)).unwrap_or_default().into_iter().collect();
+        bounded(reader, section, "ignore_ports", ignored.len());
+        incoming.ignore_ports = ignored.into_iter().collect();
         incoming.match_ = filter::read(reader, section);
     }
     if targetless && incoming.ports.is_empty() && overrides.ports.is_empty() {
@@ -80,13 +84,15 @@ fn ports(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<u16> {
         ));
     }
     let all: BTreeSet<u16> = own.into_iter().chain(filters).collect();
-    if all.len() > MOST_PORTS {
-        reader.said.problem(
-            format!("{}.ports", section.path),
-            format!("there are {} ports, at most {MOST_PORTS} can be steered", all.len()),
-        );
-    }
+    bounded(reader, section, "ports", all.len());
     all.into_iter().collect()
+}
+
+fn bounded(reader: &mut Reader<'_>, section: &Section<'_>, name: &str, count: usize) {
+    if count > MOST_PORTS {
+        let path = format!("{}.{name}", section.path);
+        reader.said.problem(path, format!("there are {count} ports, at most {MOST_PORTS} can be named"));
+    }
 }
 
 /// A list, or one alone.

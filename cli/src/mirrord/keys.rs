@@ -146,11 +146,7 @@ pub const KEYS: &[Known] = &[
         "`spec.incoming.mode`: `steal`, which is the default here, or `off`. `mirror` is refused: copies of requests are not available yet",
     ),
     honoured("feature.network.incoming.ports", "`spec.incoming.ports`; left out: all that the target serves"),
-    refused(
-        "feature.network.incoming.ignore_ports",
-        "ports are named one by one",
-        "list the ports that are meant in `ports`",
-    ),
+    honoured("feature.network.incoming.ignore_ports", "`spec.incoming.ignorePorts`"),
     refused(
         "feature.network.incoming.port_mapping",
         "a request reaches the preview at the port that it was sent to",

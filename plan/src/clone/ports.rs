@@ -13,7 +13,8 @@ use crate::selectors::{exactly, may_match};
 #[cfg(test)]
 mod tests;
 
-/// The ports that the Preview names, else the TCP ports of the chosen container and those that Services send to.
+/// The ports that the Preview names, else the TCP ports of the chosen container and those that Services send to; but those
+/// that it ignores.
 pub(super) fn steered(
     preview: &Preview,
     source: &Source,
@@ -38,6 +39,10 @@ pub(super) fn steered(
             target: target_text(source.kind, &source.name),
             container: chosen.to_owned(),
         });
+    }
+    ports.retain(|port| !incoming.ignore_ports.contains(port));
+    if ports.is_empty() {
+        return Err(Refusal::AllPortsIgnored);
     }
     if ports.len() > MOST {
         return Err(Refusal::TooManyPorts { count: ports.len(), most: MOST });

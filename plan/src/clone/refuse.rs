@@ -141,6 +141,11 @@ pub enum Refusal {
         /// The container.
         container: String,
     },
+    /// Ports, and none of them is to be steered.
+    #[error(
+        "incoming.ignorePorts names all ports that there are: leave one out, or set incoming.mode to off"
+    )]
+    AllPortsIgnored,
     /// A Preview without a target that names no ports.
     #[error("a preview without a target needs incoming.ports: name the ports that its image serves")]
     TargetlessWithoutPorts,
@@ -175,7 +180,7 @@ impl Refusal {
             Self::BlockDevice { .. } => "BlockDevice",
             Self::AmbiguousContainer { .. } => "AmbiguousContainer",
             Self::NoSuchContainer { .. } => "NoSuchContainer",
-            Self::NoPorts { .. } | Self::TargetlessWithoutPorts => "NoPorts",
+            Self::NoPorts { .. } | Self::AllPortsIgnored | Self::TargetlessWithoutPorts => "NoPorts",
             Self::TooManyPorts { .. } => "TooManyPorts",
         }
     }

@@ -29,11 +29,16 @@ const PROBE_PERIOD: i32 = 2;
 ///
 /// When it names no ports, or too many.
 pub fn targetless(preview: &Preview, key: &Key) -> Result<Children, Refusal> {
-    let mut served = preview.spec.incoming.ports.clone();
+    let incoming = &preview.spec.incoming;
+    let mut served = incoming.ports.clone();
     served.sort_unstable();
     served.dedup();
     if served.is_empty() {
         return Err(Refusal::TargetlessWithoutPorts);
+    }
+    served.retain(|port| !incoming.ignore_ports.contains(port));
+    if served.is_empty() {
+        return Err(Refusal::AllPortsIgnored);
     }
     if served.len() > MOST {
         return Err(Refusal::TooManyPorts { count: served.len(), most: MOST });

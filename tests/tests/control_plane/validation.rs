@@ -48,6 +48,8 @@ fn keys_and_images() {
         refused(&space, json!({ "env": [{ "name": "A" }, { "name": name, "value": "x" }] }), &[ours]);
     }
     taken(&space, json!({ "env": [{ "name": "BYWAY_KEYS", "value": "x".repeat(4096) }] }));
+    taken(&space, json!({ "incoming": { "ports": [80, 81], "ignorePorts": [81] } }));
+    refused(&space, json!({ "incoming": { "ignorePorts": [0] } }), &["spec.incoming.ignorePorts[0]"]);
     taken(&space, json!({ "unsetEnv": ["AWS_*", "?", "x".repeat(512)] }));
     refused(&space, json!({ "unsetEnv": [""] }), &["spec.unsetEnv[0]"]);
     refused(

@@ -19,6 +19,16 @@ fn given_ports_are_taken_as_they_are() {
 }
 
 #[test]
+fn ports_that_are_ignored_stay_with_the_target() {
+    let services = [("{app: my-app}", "[{port: 80, targetPort: 8080}, {port: 9090}]")];
+    assert_eq!(steered(&plain("{}"), "{incoming: {ignorePorts: [9090, 1]}}", &services).unwrap(), [8080]);
+    let spec = "{incoming: {ports: [80, 81], ignorePorts: [81]}}";
+    assert_eq!(steered(&plain("{}"), spec, &[]).unwrap(), [80]);
+    let spec = "{incoming: {ports: [80], ignorePorts: [80]}}";
+    assert!(matches!(steered(&plain("{}"), spec, &[]), Err(Refusal::AllPortsIgnored)));
+}
+
+#[test]
 fn ports_of_the_container_and_of_services_are_found() {
     let target = source(
         TargetKind::Deployment,
