@@ -121,6 +121,15 @@ pub(crate) fn set_tcp<T: Copy>(socket: impl AsFd, option: libc::c_int, value: &[
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Whether sockets may be put into repair mode, in the calling thread's namespace (`TCP_REPAIR`, CAP_NET_ADMIN).
+pub(crate) fn may_repair() -> io::Result<()> {
+    set_tcp(
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?,
+        libc::TCP_REPAIR,
+        &[1_i32],
+    )
+}
+
 /// The same file under one more descriptor, which is not below `lowest`.
 pub(crate) fn duplicate_above(file: impl AsFd, lowest: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: plain numbers; the descriptor that comes back is ours alone.

@@ -125,11 +125,6 @@ impl Clone {
     }
 }
 
-/// Whether the agent may make clones, in the calling thread's namespace.
-pub(super) fn check() -> io::Result<()> {
-    set_tcp(&Socket::new(Domain::IPV4, Type::STREAM, None)?, libc::TCP_REPAIR, &[1_i32])
-}
-
 fn set_seq(socket: &Socket, queue: i32, seq: u32) -> io::Result<()> {
     set_tcp(socket, libc::TCP_REPAIR_QUEUE, &[queue])?;
     set_tcp(socket, libc::TCP_QUEUE_SEQ, &[seq])

@@ -5,7 +5,6 @@ use std::{
     os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
 };
 
-use super::clone;
 use crate::{
     kernel::{self, FollowError, Steps, Template},
     sys,
@@ -29,7 +28,7 @@ impl Hooks {
         slot: u32,
     ) -> Result<Self, FollowError> {
         let made = netns.run(|| {
-            clone::check()?;
+            sys::may_repair()?;
             let links = kernel::follow_all(template, steps, ns, slot);
             Ok(links.and_then(|links| Ok((links, sys::packet_socket()?))))
         })?;
