@@ -178,12 +178,14 @@ pub enum Why {
     Http2 = 5,
     /// Rules of netfilter in the pod: what they know of a connection are its ports, and a clone has another one.
     Netfilter = 6,
+    /// ... which drop what the agent sends to the app. Not even through the agent, therefore: connections stay with the app.
+    Blocked = 7,
 }
 
 impl Why {
     /// All, in the order of their values.
-    pub const ALL: [Self; 6] =
-        [Self::Told, Self::Kernel, Self::NoApp, Self::Keyless, Self::Http2, Self::Netfilter];
+    pub const ALL: [Self; 7] =
+        [Self::Told, Self::Kernel, Self::NoApp, Self::Keyless, Self::Http2, Self::Netfilter, Self::Blocked];
 
     /// The stable code, as in `debug routes`.
     #[must_use]
@@ -195,6 +197,7 @@ impl Why {
             Self::Keyless => "Keyless",
             Self::Http2 => "Http2",
             Self::Netfilter => "Netfilter",
+            Self::Blocked => "Blocked",
         }
     }
 

@@ -2,6 +2,7 @@
 //! listeners, what listens already, ports, the workers' accepting, and only then the link.
 
 mod detach;
+mod netfilter;
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +10,7 @@ use std::{
     net::TcpListener,
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use byway_abi::{TargetRecord, Text, maps};
@@ -23,16 +24,15 @@ use crate::{
     inspect,
     kernel::{Hook, SteerConstants, Template, TemplateError, sys::netns_cookie},
     sock_diag::listening,
+    sys::duplicate_above,
     tables::{Slot, Tables},
     target::{Netns, NetnsError, NetnsId, Processes, Target, listener},
     worker::Workers,
 };
+use netfilter::Netfilter;
 
 /// Most ports of one target, as many as its record holds.
 pub(crate) const MAX_PORTS: usize = 32;
-
-/// How long what was seen of a pod's netfilter is taken for what is.
-const FILTERED_FOR: Duration = Duration::from_secs(1);
 
 /// Why a target could not be attached.
 #[derive(Debug, thiserror::Error)]
@@ -103,8 +103,7 @@ pub(crate) struct Attachment {
     link: Option<OwnedFd>,
     /// Who takes over connections that go straight to the app; why none do.
     direct: Result<Arc<Direct>, Why>,
-    /// Whether the pod has rules of netfilter, and when that was looked at.
-    filtered: Option<(Instant, bool)>,
+    netfilter: Netfilter,
     modes: BTreeMap<u16, Mode>,
 }
 
@@ -125,7 +124,11 @@ impl Attachment {
             let ports = self.modes.iter().filter(|(_, mode)| **mode == Mode::Direct);
             ports.map(|(port, _)| *port).try_for_each(|port| direct.adopt(&self.target, port))?;
         }
-        self.link = Some(Template::attach(program, &self.target.netns)?);
+        let link = Template::attach(program, &self.target.netns)?;
+        // Of a dying process the kernel closes the highest descriptor first: so nobody is handed to its listeners once the
+        // programs at the interfaces have gone, by which connections go straight.
+        let above = self.direct.as_ref().ok().and_then(|direct| direct.above(&self.target));
+        self.link = Some(above.map_or(Ok(link.try_clone()?), |above| duplicate_above(&link, above))?);
         self.program = None;
         Ok(true)
     }
@@ -134,12 +137,7 @@ impl Attachment {
     pub(crate) fn choose_modes(&mut self) -> io::Result<()> {
         let (target, routes) = (&self.target, self.target.routes.load());
         let possible = match &self.direct {
-            Ok(direct) => {
-                let known = self.filtered.filter(|(at, _)| at.elapsed() < FILTERED_FOR);
-                let known = known.unwrap_or_else(|| (Instant::now(), direct.is_filtered(&target.netns)));
-                self.filtered = Some(known);
-                if known.1 { Err(Why::Netfilter) } else { Ok(()) }
-            }
+            Ok(direct) => self.netfilter.look(direct, target, &self.ports),
             Err(why) => Err(*why),
         };
         let choose = |port: &u16| (*port, mode::choose(possible, &routes, *port, target.speaks_http2(*port)));
@@ -148,7 +146,11 @@ impl Attachment {
             if self.modes.get(port) != Some(mode) {
                 tracing::info!(target = target.name, port, %mode, "how connections reach the app");
                 let tables = &target.tables;
-                tables.set_mode(target.slot.index(), target.ns, *port, mode.bits())?;
+                if *mode == Mode::Proxy(Why::Blocked) {
+                    tables.change_ports(target.slot.index(), target.ns, &[], &[*port])?;
+                } else {
+                    tables.set_mode(target.slot.index(), target.ns, *port, mode.bits())?;
+                }
             }
         }
         self.modes = modes;
@@ -268,7 +270,7 @@ impl Attacher {
             program: Some(program),
             link: None,
             direct,
-            filtered: None,
+            netfilter: Netfilter::default(),
             modes: BTreeMap::new(),
         })
     }

@@ -24,7 +24,7 @@ use std::{
     collections::HashMap,
     io,
     net::{SocketAddr, TcpStream},
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, OwnedFd, RawFd},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -169,6 +169,11 @@ impl Direct {
     pub(crate) fn is_filtered(&self, netns: &Netns) -> bool {
         let ask = || self.order(Order { what: Order::IS_FILTERED, ..held::order(&DialKey::default()) });
         netns.visit(ask).unwrap_or(true)
+    }
+
+    /// The first descriptor behind those of the target's programs.
+    pub(crate) fn above(&self, target: &Target) -> Option<RawFd> {
+        Some(self.target(target.ns)?.hooks.above())
     }
 
     fn target(&self, ns: u64) -> Option<Arc<DirectTarget>> {

@@ -19,7 +19,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-pub(crate) use netns::{Netns, NetnsError, NetnsId};
+pub(crate) use netns::{Netns, NetnsError, NetnsId, addresses};
 use patience::Patience;
 pub(crate) use processes::Processes;
 

@@ -129,6 +129,19 @@ impl Taker {
     fn look_again(&mut self, direct: &Direct) {
         let keys: Vec<DialKey> = self.held.keys().copied().collect();
         for key in keys {
+            let Some(held) = self.held.get(&key) else { continue };
+            match direct.tables.conn(&key) {
+                Ok(Some(conn)) if conn.state == state::HELD && conn.at == held.conn.at => {}
+                // The client has gone, or nobody waits for the agent any more.
+                Ok(now) => {
+                    if now.is_some() {
+                        held.give_back(MARK_APP);
+                    }
+                    self.held.remove(&key);
+                    continue;
+                }
+                Err(error) => tracing::warn!(%error, "cannot look at a connection that is held"),
+            }
             self.consider(direct, &key);
             if let Some(held) = self.held.get_mut(&key).filter(|held| held.asks()) {
                 // The answer comes as an event.

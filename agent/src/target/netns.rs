@@ -205,7 +205,7 @@ impl AsFd for Netns {
 }
 
 /// Addresses of the calling thread's namespace.
-fn addresses() -> io::Result<Vec<IpAddr>> {
+pub(crate) fn addresses() -> io::Result<Vec<IpAddr>> {
     let interfaces = nix::ifaddrs::getifaddrs()?;
     Ok(interfaces
         .filter_map(|i| {

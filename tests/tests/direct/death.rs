@@ -187,6 +187,44 @@ fn under_load_with_many_connections() {
 }
 
 #[test]
+fn no_client_that_comes_just_then_is_reset() {
+    if needs_root() {
+        return;
+    }
+    let stage = Stage::new().unwrap();
+    let _app = start(&stage, byway_tests::Server::Nginx);
+    for _ in 0..5 {
+        let mut agent = agent(&stage);
+        stage.wait_answered_by("PREVIEW").unwrap();
+        let before = steered(&stage);
+        let stop = AtomicBool::default();
+        let failed = thread::scope(|scope| {
+            let clients = (0..8).map(|n| {
+                let (stage, stop) = (&stage, &stop);
+                scope.spawn(move || {
+                    let mut failed = Vec::new();
+                    while !stop.load(Relaxed) {
+                        let answer = stage.ask(stage.addresses()[n % 2], None);
+                        failed.extend(answer.err());
+                    }
+                    failed
+                })
+            });
+            let clients: Vec<_> = clients.collect();
+            thread::sleep(Duration::from_millis(300));
+            let late = steered(&stage) - before;
+            agent.sigkill();
+            thread::sleep(Duration::from_millis(500));
+            stop.store(true, Relaxed);
+            let failed: Vec<_> = clients.into_iter().flat_map(|it| it.join().unwrap()).collect();
+            // Those that a late agent took from their start end with it.
+            if late == 0 { failed } else { Vec::new() }
+        });
+        assert!(failed.is_empty(), "{} failed: {}", failed.len(), failed[0]);
+    }
+}
+
+#[test]
 fn in_the_middle_of_a_keyed_answer() {
     if needs_root() {
         return;

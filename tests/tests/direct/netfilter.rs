@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use byway_tests::{Agent, App, Http, Stage, eventually, needs_root};
+use byway_tests::{Agent, App, Http, Server, Stage, eventually, needs_root};
 
-use super::{KEYED, counter, name, steered};
+use super::{KEYED, counter, name, start, steered};
 
 /// Lets in what goes to the app's port, and what belongs to it; of all else nothing gets through.
 const STRICT: [&str; 3] = [
@@ -15,6 +15,8 @@ const STRICT: [&str; 3] = [
     "-A INPUT -i lo -j ACCEPT",
     "-A INPUT -p tcp -j DROP",
 ];
+/// The same without loopback, which an app alone does not need.
+const STRICTER: [&str; 2] = ["-A INPUT -i eth0 -p tcp --dport 8080 -j ACCEPT", "-A INPUT -p tcp -j DROP"];
 /// As a mesh does, but for the port of its own proxy.
 const REDIRECTED: [&str; 1] = ["-t nat -A PREROUTING -p tcp --dport 8080 -j REDIRECT --to-ports 9090"];
 
@@ -82,6 +84,35 @@ fn rules_that_come_later_leave_a_straight_connection_to_the_app() {
         assert_eq!(counter(&stage, "directMissed"), 1, "{}", Agent::debug_routes());
         let steered = || (name(&stage.ask(to, Some(Stage::KEY)).ok()?.text()) == "PREVIEW").then_some(());
         assert!(eventually(Duration::from_secs(5), steered).is_some(), "{}", agent.log());
+    }
+}
+
+/// No connection can be served: so it is said, and nobody is kept from the app.
+#[test]
+fn where_the_agent_does_not_reach_the_app_connections_stay_with_it() {
+    if needs_root() {
+        return;
+    }
+    for is_first in [true, false] {
+        let stage = Stage::new().unwrap();
+        let _app = start(&stage, Server::Nginx);
+        if is_first {
+            load(&stage, &STRICTER);
+        }
+        let agent = stage.agent().args(["--mode", "auto"]).start(&stage.routes()).unwrap();
+        if !is_first {
+            stage.wait_answered_by("PREVIEW").unwrap();
+            load(&stage, &STRICTER);
+        }
+        for n in 0..60 {
+            let begun = Instant::now();
+            let key = if n % 2 == 0 { None } else { Some(Stage::KEY) };
+            let answer = stage.ask(stage.addresses()[n / 2 % 2], key).unwrap();
+            assert_eq!(name(&answer.text()), "STABLE", "{n}: {}", Agent::debug_routes());
+            assert!(begun.elapsed() < Duration::from_secs(1), "{n}: {:?}", begun.elapsed());
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(ways(&agent), r#"{"Blocked":[8080]}"#, "{}", Agent::debug_routes());
     }
 }
 
