@@ -234,6 +234,9 @@ fn a_client_that_resets_while_it_is_held_is_gone() {
         assert_eq!(name(&case.connect().get("/", &KEYED).unwrap().text()), "PREVIEW");
         thread::sleep(Duration::from_millis(50));
     }
+    // Nobody missed anything, and nobody is asked after a connection that has gone.
+    assert_eq!(counter(&case.stage, "directMissed"), 0, "{}", Agent::debug_routes());
+    assert!(steered(&case.stage) < 20, "{}", Agent::debug_routes());
 }
 
 /// Nobody looks through fragments, so behind some it is not known where heads begin.
