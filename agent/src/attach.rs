@@ -34,6 +34,8 @@ use netfilter::Netfilter;
 /// Most ports of one target, as many as its record holds.
 pub(crate) const MAX_PORTS: usize = 32;
 
+const BLOCKED: Mode = Mode::Proxy(Why::Blocked);
+
 /// Why a target could not be attached.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttachError {
@@ -146,7 +148,7 @@ impl Attachment {
             if self.modes.get(port) != Some(mode) {
                 tracing::info!(target = target.name, port, %mode, "how connections reach the app");
                 let tables = &target.tables;
-                if *mode == Mode::Proxy(Why::Blocked) {
+                if *mode == BLOCKED {
                     tables.change_ports(target.slot.index(), target.ns, &[], &[*port])?;
                 } else {
                     tables.set_mode(target.slot.index(), target.ns, *port, mode.bits())?;
@@ -157,11 +159,16 @@ impl Attachment {
         Ok(())
     }
 
-    /// The ports by how their connections reach the app. Empty where the agent was told to take all.
+    /// Whether nobody is steered, since no connection of the agent's would reach the app.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.modes.values().any(|mode| *mode == BLOCKED)
+    }
+
+    /// The ports by how their connections reach the app. Empty where the agent was told to take all, or takes none.
     pub(crate) fn ways(&self) -> BTreeMap<String, Vec<u16>> {
         let mut ways: BTreeMap<String, Vec<u16>> = BTreeMap::new();
         for (port, mode) in &self.modes {
-            if *mode != Mode::Proxy(Why::Told) {
+            if ![Mode::Proxy(Why::Told), BLOCKED].contains(mode) {
                 ways.entry(mode.code().to_owned()).or_default().push(*port);
             }
         }

@@ -7,9 +7,6 @@ use crate::TargetTraffic;
 /// The code of connections that go straight to the app until a request on them is keyed.
 pub const DIRECT: &str = "Direct";
 
-/// The code of connections that nobody takes.
-const BLOCKED: &str = "Blocked";
-
 /// Why connections go through the agent from their first byte on, by the code of it.
 #[must_use]
 pub fn way(code: &str) -> Option<&'static str> {
@@ -19,9 +16,6 @@ pub fn way(code: &str) -> Option<&'static str> {
         "Keyless" => "a preview is matched without a key, so every request has to be read",
         "Http2" => "HTTP/2 is spoken there",
         "Netfilter" => "the pod has rules of netfilter (iptables, nftables) of its own",
-        BLOCKED => {
-            "rules of netfilter in the pod drop what the agent sends to the app: let in what comes from lo"
-        }
         _ => return None,
     })
 }
@@ -36,11 +30,10 @@ pub fn ways<'a>(seen: impl Iterator<Item = &'a TargetTraffic>) -> Vec<String> {
     let said = by_code.into_iter().map(|(code, ports)| {
         let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
         let to = format!("connections to port {}", ports.join(", "));
-        let why = way(code).unwrap_or(code);
-        match code {
-            DIRECT => format!("{to} go straight to the app until a request is keyed"),
-            BLOCKED => format!("{to} stay with the app, whatever key they carry, since {why}"),
-            _ => format!("{to} go through the agent, since {why}"),
+        if code == DIRECT {
+            format!("{to} go straight to the app until a request is keyed")
+        } else {
+            format!("{to} go through the agent, since {}", way(code).unwrap_or(code))
         }
     });
     said.collect()

@@ -162,6 +162,7 @@ const TABLE: &[(&[&str], &str)] = &[
     // What agents say of a preview or target
     (&["TooNew"], "upgrade the agents: the controller is newer"),
     (&["AttachFailed"], "read the agent's log on that node; it tries again"),
+    (&["Blocked"], "have the rules of iptables or nftables in the pod let in what comes from lo"),
 ];
 
 /// Reasons for which there is a fix.

@@ -66,6 +66,10 @@ impl Control {
             return failure("Loop", why.to_owned());
         }
         let attached = self.attached.get(target)?;
+        if attached.attachment.is_blocked() {
+            let why = "rules of netfilter in the pod drop what the agent sends to the app: have them let in what comes from lo";
+            return failure("Blocked", why.to_owned());
+        }
         if attached.refused.contains(name) {
             let most = byway_abi::MAX_ROUTES;
             return failure(
