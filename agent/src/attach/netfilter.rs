@@ -52,7 +52,8 @@ impl Netfilter {
 /// Whether nothing comes of a connection from the pod to itself, as the agent makes one for each that it serves.
 fn is_blocked(target: &Target, ports: &[u16]) -> io::Result<bool> {
     target.netns.run(|| {
-        let own = addresses()?;
+        // A dial goes where the client's connection went.
+        let own: Vec<_> = addresses()?.into_iter().filter(|ip| !ip.is_loopback()).collect();
         let mut to = own.iter().flat_map(|ip| ports.iter().map(|port| SocketAddr::new(*ip, *port)));
         Ok(to.any(|to| {
             let tried = TcpStream::connect_timeout(&to, PATIENCE);
