@@ -16,7 +16,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{kernel::sys::monotonic_ns, tables::Tables};
+use crate::{asleep::Sleepers, kernel::sys::monotonic_ns, tables::Tables};
 pub(crate) use memory::{Memory, resident_bytes};
 
 /// How long the agent takes no more connections when the kernel had no descriptor or memory left for one.
@@ -43,6 +43,8 @@ pub(crate) struct Admission {
     over_memory: AtomicBool,
     /// Requests without a key to a preview that has no target.
     refused: AtomicU64,
+    /// Requests that wait for previews that sleep.
+    pub(crate) sleepers: Sleepers,
 }
 
 /// A connection that is counted until this is dropped.
@@ -71,6 +73,7 @@ impl Admission {
             drain_began: watch::Sender::new(false),
             over_memory: AtomicBool::new(false),
             refused: AtomicU64::new(0),
+            sleepers: Sleepers::default(),
         })
     }
 

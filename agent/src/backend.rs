@@ -24,16 +24,18 @@ const PROBES: u32 = 3;
 /// Backends tried for one request.
 const TRIES: usize = 4;
 
-/// Connects to the next backend that takes the connection, at the port that the client wanted.
+/// Connects to the next backend that takes the connection, at the port that the client wanted, or where the preview listens
+/// for it.
 pub(crate) async fn connect(preview: Arc<Preview>, local: SocketAddr) -> io::Result<(Stream, SocketAddr)> {
     let backends = &preview.route.backends;
+    let port = preview.route.preview_ports.get(&local.port()).copied().unwrap_or(local.port());
     let first = preview.turn.fetch_add(1, Relaxed);
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the preview has no ready pod");
     for n in 0..backends.len().min(TRIES) {
         let Some(ip) = backends.get((first + n) % backends.len()).and_then(|b| address(&b.ips, local)) else {
             continue;
         };
-        let address = SocketAddr::new(ip, local.port());
+        let address = SocketAddr::new(ip, port);
         match timeout(PATIENCE, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 stream.set_nodelay(true)?;

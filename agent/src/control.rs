@@ -191,7 +191,8 @@ impl Control {
         });
         let now = Instant::now();
         let unmatched = self.traffic.observe(now, seen);
-        let previews = self.snapshot.previews.iter().map(|preview| preview.route.name.as_str());
+        let previews =
+            self.snapshot.previews.iter().map(|preview| (preview.route.name.as_str(), preview.sleeps()));
         let routes = self.attached.values().flat_map(|attached| &attached.routes);
         let routes = routes.map(|(name, (_, leg))| (name.as_str(), Counted::of(tables, leg)));
         self.requests.observe(now, previews, routes) || unmatched
@@ -271,7 +272,7 @@ impl Control {
             .collect();
         for name in stale {
             if let Some(mut attached) = self.attached.remove(&name) {
-                attached.attachment.target.routes.store(Arc::default());
+                attached.attachment.target.set_routes(Arc::default());
                 self.forget_routes(&attached);
                 if !self.stops {
                     tracing::info!(target = name, "detaching");

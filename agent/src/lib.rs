@@ -12,6 +12,7 @@ mod address;
 mod admin;
 mod admission;
 pub mod args;
+mod asleep;
 mod attach;
 mod backend;
 #[cfg(feature = "kubernetes")]

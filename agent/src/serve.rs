@@ -155,6 +155,11 @@ async fn follow(steering: &mut Steering, routes: &mut Routes, signals: &mut Sign
         }
         tokio::select! {
             next = routes.source.changed() => change = Some(next),
+            () = admission.sleepers.called() => {
+                if control.observe() {
+                    routes.say(control.status(), control.attached());
+                }
+            }
             _ = tick.tick() => {
                 admission.watch_memory();
                 ticks = ticks.wrapping_add(1);

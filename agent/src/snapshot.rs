@@ -44,6 +44,8 @@ pub(crate) struct Preview {
     pub(crate) header_value: Option<HeaderValue>,
     /// Backends take turns.
     pub(crate) turn: AtomicUsize,
+    /// When it was told last that somebody waits for it to wake, in milliseconds.
+    pub(crate) called: AtomicU64,
 }
 
 impl Preview {
@@ -52,11 +54,23 @@ impl Preview {
         let header_line =
             if route.response_header { format!("x-byway-preview: {name}\r\n") } else { String::new() };
         let header_value = HeaderValue::from_str(name).ok().filter(|_| route.response_header);
-        Self { header_line: header_line.into_bytes(), header_value, turn: AtomicUsize::new(0), entry, route }
+        Self {
+            header_line: header_line.into_bytes(),
+            header_value,
+            turn: AtomicUsize::new(0),
+            called: AtomicU64::new(0),
+            entry,
+            route,
+        }
     }
 
     pub(crate) fn falls_back(&self) -> bool {
         self.route.on_unreachable == OnUnreachable::Stable
+    }
+
+    /// Whether requests wait for it to have a pod.
+    pub(crate) fn sleeps(&self) -> bool {
+        self.route.wake_timeout.is_some() && self.route.backends.is_empty()
     }
 
     /// Whether a connection to `address` is still one to this preview.

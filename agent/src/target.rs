@@ -17,7 +17,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
+use tokio::sync::{Notify, futures::Notified, watch};
 
 pub(crate) use netns::{Netns, NetnsError, NetnsId, addresses};
 use patience::Patience;
@@ -44,6 +44,8 @@ pub(crate) struct Target {
     patience: ArcSwap<HashMap<u16, Patience>>,
     /// Ports on which HTTP/2 was heard.
     http2: Mutex<BTreeSet<u16>>,
+    /// For those who wait for other routes.
+    routes_changed: Notify,
 }
 
 /// How far a target has come. It only goes forward.
@@ -69,7 +71,19 @@ impl Target {
     ) -> Self {
         let phase = watch::Sender::new(Phase::Accepting);
         let (routes, patience, http2) = (ArcSwap::default(), ArcSwap::default(), Mutex::default());
-        Self { name, slot, netns, ns, dial_port, routes, tables, phase, patience, http2 }
+        let routes_changed = Notify::new();
+        Self { name, slot, netns, ns, dial_port, routes, tables, phase, patience, http2, routes_changed }
+    }
+
+    /// Has other routes be in force.
+    pub(crate) fn set_routes(&self, routes: Arc<Routes>) {
+        self.routes.store(routes);
+        self.routes_changed.notify_waiters();
+    }
+
+    /// Ready when routes are set after this call.
+    pub(crate) fn routes_change(&self) -> Notified<'_> {
+        self.routes_changed.notified()
     }
 
     pub(crate) fn phase(&self) -> watch::Receiver<Phase> {

@@ -37,6 +37,8 @@ pub mod reason {
     pub const UPDATING: &str = "Updating";
     /// `replicas` is 0.
     pub const SCALED_TO_ZERO: &str = "ScaledToZero";
+    /// It sleeps while nobody uses it.
+    pub const ASLEEP: &str = "Asleep";
     /// The image cannot be pulled.
     pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
     /// A container ends again and again.

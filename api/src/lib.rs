@@ -45,8 +45,9 @@ pub use node_table::{
 };
 #[cfg(feature = "kubernetes")]
 pub use preview::{
-    ClaimTemplates, Incoming, Mode, Phase, Preview, PreviewPod, PreviewSpec, PreviewStatus, PreviewTarget,
-    Problem, PullPolicy, RouteCounts, TargetKind,
+    ClaimTemplates, Contents, EntryRef, EnvMapping, File, Idle, Incoming, Labels, Mode, Phase, PortMapping,
+    Preview, PreviewPod, PreviewSpec, PreviewStatus, PreviewTarget, Problem, PullPolicy, RouteCounts,
+    TargetKind,
 };
 pub use route::{CompiledRoute, RouteError};
 pub use ttl::{Ttl, TtlError, time_left};

@@ -19,6 +19,8 @@ pub const KEY_LABEL: &str = "byway.dev/key";
 pub const REVISION_LABEL: &str = "byway.dev/revision";
 /// Annotation on a clone: the hash of what was applied.
 pub const APPLIED_ANNOTATION: &str = "byway.dev/applied";
+/// Annotation on a clone: the ConfigMap with the files that stand in its Preview.
+pub const FILES_ANNOTATION: &str = "byway.dev/files";
 /// Annotation of a workload, its pod template or a namespace: `true` has its pods steered ahead of any preview.
 pub const ARMED_ANNOTATION: &str = "byway.dev/armed";
 /// Label of the agents' pods.
@@ -54,6 +56,15 @@ pub fn own_name(name: &str, uid: &str, most: usize) -> String {
     // A cut may leave a `-` or `.` at the end, and dots are not allowed in the name of a Service.
     let cut = cut.replace('.', "-");
     format!("byway-{}-{hash}", cut.trim_end_matches('-'))
+}
+
+/// The entry of a ConfigMap or Secret for the `n`th file: what may stand in a name, with the end of the file's path for who
+/// looks.
+#[must_use]
+pub fn file_entry(n: usize, path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let allowed = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(100);
+    format!("{n}-{}", allowed.collect::<String>())
 }
 
 /// The key of a Preview that names none. A function of the object: whoever asks, and however often, gets the same.

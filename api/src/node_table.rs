@@ -95,6 +95,13 @@ pub struct PreviewRoute {
     /// The ports whose requests it gets, of those that its targets steer; none: all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<u16>,
+    /// Where the preview listens for requests to a port, if it does not at the same one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub preview_ports: BTreeMap<u16, u16>,
+    /// How long a request waits while there is no backend, in seconds: the preview sleeps, and wakes for it. Left out: not
+    /// at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake_timeout_seconds: Option<u32>,
     /// Who answers when no backend can be reached.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_unreachable: OnUnreachable,
@@ -235,6 +242,8 @@ impl PreviewRoute {
             key: key.into(),
             match_: None,
             ports: Vec::new(),
+            preview_ports: BTreeMap::new(),
+            wake_timeout_seconds: None,
             on_unreachable: OnUnreachable::Error,
             existing_connections: ExistingConnections::Leave,
             expires_at: None,

@@ -11,15 +11,25 @@ use k8s_openapi::api::core::v1::EnvVar;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::absent::{is_default, yes};
+use crate::absent::is_default;
 use crate::derives::{CustomResource, JsonSchema, KubeSchema};
-use crate::{ExistingConnections, Match, OnUnreachable, RequestCounts, Ttl};
+use crate::{RequestCounts, Ttl};
 
+mod env;
+mod files;
+mod idle;
+mod incoming;
+mod labels;
 mod problems;
 mod schema;
 #[cfg(test)]
 mod tests;
 
+pub use env::EnvMapping;
+pub use files::{Contents, EntryRef, File};
+pub use idle::Idle;
+pub use incoming::{Incoming, Mode, PortMapping};
+pub use labels::Labels;
 pub use problems::Problem;
 
 /// A work-in-progress image beside the stable version of a workload.
@@ -58,6 +68,10 @@ pub use problems::Problem;
     validation = Rule::new("has(self.target) == has(oldSelf.target)").message("target is immutable: make another Preview for another target"),
     validation = Rule::new("has(self.target) || (has(self.incoming) && has(self.incoming.ports) && size(self.incoming.ports) > 0)")
         .message("a preview without a target needs incoming.ports: name the ports that its image serves"),
+    validation = Rule::new("!has(self.idle) || (has(self.target) && (!has(self.incoming) || self.incoming.mode == 'steal'))")
+        .message("idle needs a target and incoming.mode steal: what comes to the target wakes the preview"),
+    validation = Rule::new("has(self.target) || !has(self.incoming) || !has(self.incoming.portMapping)")
+        .message("portMapping needs a target: a preview without one is called at its own ports"),
 )]
 pub struct PreviewSpec {
     /// What a request must carry to reach the preview. Immutable. Left out: generated, see status.key.
@@ -91,6 +105,9 @@ pub struct PreviewSpec {
     #[x_kube(validation = Rule::new("self.matches('^([0-9]+(h|m|s))+$') && duration(self) >= duration('5m') && duration(self) <= duration('720h')")
         .message("idleTtl must be a duration between 5m and 720h such as 30m or 2h; leave it out for none"))]
     pub idle_ttl: Option<Ttl>,
+    /// Lets it sleep while nobody uses it: it has no pods then, and a request with its key wakes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Idle>,
     /// From when the ttl counts. Set anew, it revives an expired preview and pulls a mutable tag again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewed_at: Option<Time>,
@@ -118,6 +135,19 @@ pub struct PreviewSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(min = 1, max = 512)))]
     pub unset_env: Vec<String>,
+    /// Gives variables of the target another value, by their names: of those that fit a name, the first one holds. What env
+    /// sets, and what unsetEnv takes out, goes before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub env_mapping: Vec<EnvMapping>,
+    /// Files in the container, beside those of its image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
+    pub files: Vec<File>,
+    /// The labels of its pods, beside what Byway does to keep others from selecting them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Labels>,
     /// Leaves out the target's init containers, e.g. migrations. Native sidecars stay.
     #[serde(default, skip_serializing_if = "is_default")]
     pub skip_init_containers: bool,
@@ -216,67 +246,6 @@ pub enum ClaimTemplates {
     EmptyDir,
 }
 
-/// Which requests reach the preview, and how.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new(schema::EVERY_WAY_HAS_THE_KEY).message(schema::KEYLESS))]
-pub struct Incoming {
-    /// How requests come to the preview.
-    #[serde(default)]
-    #[x_kube(validation = Rule::new("self != 'mirror'").message("incoming.mode mirror is not available yet: use steal, or off"))]
-    pub mode: Mode,
-    /// The ports to steer. Left out: the container's ports and what Services send to the target.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::ports")]
-    #[x_kube(merge_strategy = ListMerge::Set)]
-    pub ports: Vec<u16>,
-    /// Of these the ports that are not steered: requests to them stay with the target.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "schema::ports")]
-    #[x_kube(merge_strategy = ListMerge::Set)]
-    pub ignore_ports: Vec<u16>,
-    /// What a request must look like. Left out: the key in the header x-byway-key, a baggage member or a cookie byway-key.
-    #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
-    pub match_: Option<Match>,
-    /// Who answers when no pod of the preview can be reached.
-    #[serde(default)]
-    pub on_unreachable: OnUnreachable,
-    /// What happens to connections that were open before the route.
-    #[serde(default)]
-    pub existing_connections: ExistingConnections,
-    /// Whether answers of the preview get the header x-byway-preview.
-    #[serde(default = "yes")]
-    #[schemars(schema_with = "schema::response_header")]
-    pub response_header: bool,
-}
-
-impl Default for Incoming {
-    fn default() -> Self {
-        Self {
-            mode: Mode::default(),
-            ports: Vec::new(),
-            ignore_ports: Vec::new(),
-            match_: None,
-            on_unreachable: OnUnreachable::default(),
-            existing_connections: ExistingConnections::default(),
-            response_header: true,
-        }
-    }
-}
-
-/// How requests come to the preview.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Mode {
-    /// Keyed requests go to the preview instead of the app.
-    #[default]
-    Steal,
-    /// Copies of keyed requests. Not available yet.
-    Mirror,
-    /// None: the preview only runs.
-    Off,
-}
-
 /// What became of a Preview.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -333,6 +302,8 @@ pub enum Phase {
     Pending,
     /// Keyed requests reach it through every ready pod of the target.
     Ready,
+    /// It has no pods while nobody uses it. A request with its key wakes it.
+    Asleep,
     /// Keyed requests reach it through some pods of the target, or through none for now.
     Degraded,
     /// It has ended; the object stays for a while and says so.
@@ -348,6 +319,7 @@ impl Phase {
         match self {
             Self::Pending => "Pending",
             Self::Ready => "Ready",
+            Self::Asleep => "Asleep",
             Self::Degraded => "Degraded",
             Self::Expired => "Expired",
             Self::Failed => "Failed",

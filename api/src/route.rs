@@ -2,6 +2,9 @@
 //!
 //! A route that does not compile is refused alone, with a stable code and a sentence, and acknowledged so.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -24,6 +27,10 @@ pub struct CompiledRoute {
     pub matcher: Option<CompiledMatch>,
     /// The ports whose requests it gets; none: all that its targets steer.
     pub ports: Vec<u16>,
+    /// Where the preview listens for requests to a port, if it does not at the same one.
+    pub preview_ports: BTreeMap<u16, u16>,
+    /// How long a request waits for a preview that sleeps; `None`: it does not.
+    pub wake_timeout: Option<Duration>,
     /// Who answers when no backend can be reached.
     pub on_unreachable: OnUnreachable,
     /// What happens to connections that were open before.
@@ -92,6 +99,8 @@ impl PreviewRoute {
             key,
             matcher,
             ports: self.ports.clone(),
+            preview_ports: self.preview_ports.clone(),
+            wake_timeout: self.wake_timeout_seconds.map(|it| Duration::from_secs(it.into())),
             on_unreachable: self.on_unreachable,
             existing_connections: self.existing_connections,
             expires_at: self.expires_at,

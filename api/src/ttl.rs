@@ -38,6 +38,26 @@ impl Ttl {
     }
 }
 
+/// A duration as the CRD takes it, such as `90m` or `1h30m`.
+pub(crate) fn seconds_of(text: &str) -> Option<SignedDuration> {
+    let mut total = SignedDuration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, tail) = rest.split_at(digits);
+        let unit = match tail.chars().next()? {
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return None,
+        };
+        let seconds = number.parse::<i64>().ok()?.checked_mul(unit)?;
+        total = total.checked_add(SignedDuration::from_secs(seconds))?;
+        rest = &tail[1..];
+    }
+    Some(total)
+}
+
 /// `left` in coarse steps, rounded down, and how long this text stays true.
 ///
 /// Days from two on, hours from two on, ten minutes from twenty on, five from five on, then minutes: each step is a write,
@@ -74,21 +94,7 @@ impl FromStr for Ttl {
         if text == "never" {
             return Ok(Self::Never);
         }
-        let mut total = SignedDuration::ZERO;
-        let mut rest = text;
-        while !rest.is_empty() {
-            let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-            let (number, tail) = rest.split_at(digits);
-            let unit = match tail.chars().next() {
-                Some('h') => 3600,
-                Some('m') => 60,
-                Some('s') => 1,
-                _ => return Err(TtlError),
-            };
-            let seconds = number.parse::<i64>().ok().and_then(|n| n.checked_mul(unit)).ok_or(TtlError)?;
-            total = total.checked_add(SignedDuration::from_secs(seconds)).ok_or(TtlError)?;
-            rest = &tail[1..];
-        }
+        let total = seconds_of(text).ok_or(TtlError)?;
         if (LEAST..=MOST).contains(&total) { Ok(Self::For(total)) } else { Err(TtlError) }
     }
 }

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use byway_api::{ExistingConnections, OnUnreachable, PreviewTarget, PullPolicy, Ttl};
+use byway_api::{ExistingConnections, OnUnreachable, PortMapping, PreviewTarget, PullPolicy, Ttl};
 use clap::{Arg, ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 mod names;
 mod values;
 
 pub(crate) use names::{container, image, namespace, object_name, target as named};
-pub use values::EnvVarArg;
+pub use values::{EnvVarArg, FileArg};
 pub(crate) use values::{kind, target};
 
 /// Preview environments in a shared Kubernetes cluster.
@@ -106,6 +106,9 @@ pub struct What {
     /// A port that is not to be steered: requests to it stay with the target; can be given several times
     #[arg(long = "ignore-port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub ignore_ports: Vec<u16>,
+    /// Where the preview listens for a steered port, if elsewhere: PORT:PREVIEW_PORT; can be given several times
+    #[arg(long, value_name = "PORT:PORT", value_parser = values::port_mapping)]
+    pub port_mapping: Vec<PortMapping>,
     /// The header whose whole value is the key, in place of the default carriers
     #[arg(long, value_name = "NAME")]
     pub header: Option<String>,
@@ -115,6 +118,24 @@ pub struct What {
     /// Variables of the target that the preview is not to have: `AWS_*`; can be given several times
     #[arg(long, value_name = "NAMES", value_parser = values::not_empty)]
     pub unset_env: Vec<String>,
+    /// A file of this machine that the preview has at PATH; who may read the Preview may read it; can be given several times
+    #[arg(long = "mount-file", value_name = "PATH=FILE", value_parser = values::file)]
+    pub files: Vec<FileArg>,
+    /// The same, kept in a Secret that goes with the Preview
+    #[arg(long = "mount-secret", value_name = "PATH=FILE", value_parser = values::file)]
+    pub secret_files: Vec<FileArg>,
+    /// A label of the preview's pods; can be given several times
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = values::env)]
+    pub labels: Vec<EnvVarArg>,
+    /// Let it sleep, without pods, once no request with its key has come for so long, e.g. 30m; the next one wakes it
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub sleep_after: Option<Duration>,
+    /// Let it sleep from the start
+    #[arg(long)]
+    pub start_asleep: bool,
+    /// How long a request waits for it to wake [default: 90s, where it may sleep]
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    pub wake_timeout: Option<Duration>,
     /// Who answers while the preview cannot be reached: error (a 502 that names it) or stable (the app)
     #[arg(long, value_name = "WHO", value_parser = values::on_unreachable)]
     pub on_unreachable: Option<OnUnreachable>,

@@ -16,6 +16,7 @@ mod list;
 mod logs;
 mod marked;
 mod run;
+mod secrets;
 mod start;
 mod status;
 mod stop;

@@ -11,8 +11,10 @@ use serde_json::{Map, Value, json};
 
 use crate::args::{self, Global, What};
 use crate::exit::Failure;
+use crate::files::{Files, Secrets};
+use crate::mirrord::Outside;
 use crate::unique::Unique;
-use crate::{fields, mirrord};
+use crate::{fields, files, mirrord};
 
 /// A Preview that is asked for. Its key and name may be missing still.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub struct Draft {
     pub metadata: Map<String, Value>,
     /// What will be sent.
     pub spec: Map<String, Value>,
+    /// What is to be kept in a Secret.
+    pub secrets: Secrets,
     /// How long to wait.
     pub timeout: Option<Duration>,
     /// To be told.
@@ -63,6 +67,7 @@ impl Draft {
             namespace: None,
             metadata: Map::new(),
             spec: Map::new(),
+            secrets: Secrets::default(),
             timeout: None,
             warnings: Vec::new(),
             source: source.into(),
@@ -153,6 +158,9 @@ impl Draft {
         self.set_env(what)?;
         self.unset_env(what)?;
         self.set_incoming(what)?;
+        self.set_idle(what)?;
+        self.set_labels(what)?;
+        self.set_files(what, &Outside::real())?;
         self.timeout = what.timeout.or(self.timeout);
         Ok(())
     }
@@ -184,6 +192,66 @@ impl Draft {
         list.as_array_mut().ok_or_else(|| Failure::invalid(format!("spec.{name}: it must be a list")))
     }
 
+    /// A file of a flag replaces that of the file at its path.
+    fn set_files(&mut self, what: &What, outside: &Outside) -> Result<(), Failure> {
+        if what.files.is_empty() && what.secret_files.is_empty() {
+            return Ok(());
+        }
+        let mut all = Files { secrets: std::mem::take(&mut self.secrets), ..Files::default() };
+        let list = self.list("files")?;
+        // Numbered on from those that are there, so that entries of the Secret have names of their own.
+        let there = list.len();
+        let of_flags =
+            what.files.iter().map(|it| (it, false)).chain(what.secret_files.iter().map(|it| (it, true)));
+        for (file, is_secret) in of_flags {
+            files::path(&file.path)
+                .map_err(|message| Failure::invalid(format!("{}: {message}", file.path)))?;
+            let bytes = outside.bytes(&file.local).map_err(|error| {
+                Failure::invalid(format!("cannot read {}: {error}", file.local.display()))
+            })?;
+            list.retain(|it| it["path"] != json!(file.path));
+            all.add(there, file.path.clone(), bytes, is_secret);
+        }
+        list.extend(all.list.iter().map(|it| json!(it)));
+        self.secrets = all.secrets;
+        Ok(())
+    }
+
+    fn set_idle(&mut self, what: &What) -> Result<(), Failure> {
+        let mut flags = Map::new();
+        if let Some(time) = what.sleep_after {
+            flags.insert("sleepAfter".into(), json!(seconds(time)));
+        }
+        if let Some(time) = what.wake_timeout {
+            flags.insert("wakeTimeout".into(), json!(seconds(time)));
+        }
+        if what.start_asleep {
+            flags.insert("startAsleep".into(), json!(true));
+        }
+        if !flags.is_empty() {
+            self.object_in("idle")?.extend(flags);
+        }
+        Ok(())
+    }
+
+    fn set_labels(&mut self, what: &What) -> Result<(), Failure> {
+        if what.labels.is_empty() {
+            return Ok(());
+        }
+        let labels = self.object_in("labels")?;
+        let set = labels.entry("set").or_insert_with(|| json!({}));
+        let set =
+            set.as_object_mut().ok_or_else(|| Failure::invalid("spec.labels.set: it must be an object"))?;
+        set.extend(what.labels.iter().map(|it| (it.name.clone(), json!(it.value))));
+        Ok(())
+    }
+
+    /// One of the spec, made where it is not there.
+    fn object_in(&mut self, name: &str) -> Result<&mut Map<String, Value>, Failure> {
+        let object = self.spec.entry(name).or_insert_with(|| json!({}));
+        object.as_object_mut().ok_or_else(|| Failure::invalid(format!("spec.{name}: it must be an object")))
+    }
+
     fn set_incoming(&mut self, what: &What) -> Result<(), Failure> {
         let mut flags = Map::new();
         if !what.ports.is_empty() {
@@ -191,6 +259,9 @@ impl Draft {
         }
         if !what.ignore_ports.is_empty() {
             flags.insert("ignorePorts".into(), json!(what.ignore_ports));
+        }
+        if !what.port_mapping.is_empty() {
+            flags.insert("portMapping".into(), json!(what.port_mapping));
         }
         if let Some(name) = &what.header {
             flags.insert("match".into(), json!({ "header": { "name": name, "exact": "{{ key }}" } }));
@@ -202,11 +273,7 @@ impl Draft {
             flags.insert("existingConnections".into(), json!(what));
         }
         if !flags.is_empty() {
-            let incoming = self.spec.entry("incoming").or_insert_with(|| json!({}));
-            let incoming = incoming
-                .as_object_mut()
-                .ok_or_else(|| Failure::invalid("spec.incoming: it must be an object"))?;
-            incoming.extend(flags);
+            self.object_in("incoming")?.extend(flags);
         }
         Ok(())
     }
@@ -236,6 +303,10 @@ impl Draft {
         self.time("idleTtl")?;
         Ok(())
     }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{}s", time.as_secs())
 }
 
 fn hint() -> String {
@@ -277,6 +348,7 @@ fn read(file: &File<'_>, what: &What, global: &Global) -> Result<Draft, Failure>
         name: started.name,
         namespace: started.namespace,
         spec,
+        secrets: started.secrets,
         timeout: started.timeout,
         warnings: started.warnings,
         ..Draft::empty(format!("{place} (mirrord)"))

@@ -36,7 +36,7 @@ const WITHOUT_TARGET: &[(&str, &str)] = &[
     ),
     (
         "AdmissionRefused",
-        "except pods with the label byway.dev/preview from the policy that the message names, or give the preview a target, whose labels its pods then have: a Preview cannot name labels of its own",
+        "set the labels that the policy demands in spec.labels.set, or with --label; or except pods with the label byway.dev/preview from it",
     ),
 ];
 
@@ -57,6 +57,9 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["CloneRejected"], "correct what the API server names, in the target or in the Preview"),
     (&["ApiError"], "wait, it is tried again; if it lasts, read the log of Byway's controller"),
     (&["BadMatch"], "correct incoming.match as the message says"),
+    (&["FilesTooLarge"], "put the longest files into a ConfigMap or Secret, and refer to it in spec.files"),
+    (&["BadEnvMapping"], "correct the regular expression in spec.envMapping"),
+    (&["BadLabel"], "correct the label in spec.labels.set"),
     (&["Keyless"], "name {{ key }} in a header matcher on every way through incoming.match"),
     (&["TargetUnreadable"], "correct the target: a part of it is not what its kind promises"),
     (&["NoTemplate"], "name the workload that runs the pods as the target"),
@@ -105,7 +108,7 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["PodSecurity"], "change the target's securityContext, or the namespace's Pod Security level"),
     (
         &["AdmissionRefused"],
-        "meet the policy that the message names; where it demands a label's value that a Service selects by, except pods with the label byway.dev/preview from it",
+        "meet the policy that the message names, with spec.labels.set where it demands a label; where it demands a value that a Service selects by, except pods with the label byway.dev/preview from it",
     ),
     (&["PodCreateFailed"], "correct what the API server names"),
     // RoutesProgrammed
@@ -123,6 +126,8 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["BadDocument"], "find out who else writes NodeRoutes; if nobody does, report it"),
     // Warnings
     (&["InitContainers"], "set spec.skipInitContainers to true to leave them out"),
+    (&["LabelsTurned"], "give labels in spec.labels.set values that nobody selects by"),
+    (&["MappingUnused"], "add the port to spec.incoming.ports, or take it out of spec.incoming.portMapping"),
     (&["EnvFrom"], "name each variable that envFrom brings in spec.unsetEnv, or set it in spec.env"),
     (&["SchedulingGates"], "lift the scheduling gates of the pods"),
     (

@@ -19,6 +19,7 @@ pub mod events;
 pub mod exit;
 pub mod explain;
 pub mod fields;
+pub mod files;
 pub mod fix;
 pub mod help;
 pub mod keys;

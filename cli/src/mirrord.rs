@@ -13,10 +13,13 @@ use std::time::Duration;
 use byway_api::{Key, PreviewSpec, PreviewTarget, Ttl};
 use serde_json::{Value, json};
 
+use crate::files::Secrets;
+
 mod env;
 mod filter;
 mod incoming;
 pub mod keys;
+mod mounts;
 mod outside;
 mod parse;
 mod preview;
@@ -62,6 +65,8 @@ pub struct Started {
     pub namespace: Option<String>,
     /// Of the Preview, if it follows from the file. mirrord's files name none.
     pub name: Option<String>,
+    /// What is to be kept in a Secret.
+    pub secrets: Secrets,
     /// How long to wait for it.
     pub timeout: Option<Duration>,
     /// What the file asks for and a preview here does not do, each with what happens instead.
@@ -139,12 +144,16 @@ fn started(reader: &mut Reader<'_>, file: &Section<'_>, overrides: &Overrides) -
     preview::read(reader, file, overrides, &mut spec);
     spec.env = env::read(reader, file);
     spec.unset_env = env::unset(reader, file);
+    spec.env_mapping = env::mapping(reader, file);
+    let files = mounts::read(reader, file);
+    spec.files = files.list;
     spec.incoming = incoming::read(reader, file, overrides, matches!(target, Some(None)));
     let timeout = overrides.timeout.or_else(|| preview::timeout(reader, file));
     (image.is_some() && target.is_some()).then(|| Started {
         spec,
         namespace,
         name: None,
+        secrets: files.secrets.clone(),
         timeout,
         warnings: Vec::new(),
     })

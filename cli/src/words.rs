@@ -51,6 +51,7 @@ pub fn state(preview: &Preview, now: Timestamp) -> String {
     };
     match preview.status.as_ref().and_then(|it| it.phase) {
         Some(Phase::Ready) => format!("running ({left})"),
+        Some(Phase::Asleep) => format!("asleep ({left})"),
         Some(Phase::Degraded) => format!("degraded ({left})"),
         Some(Phase::Failed) => "failed".to_owned(),
         Some(Phase::Expired) => "expired".to_owned(),

@@ -358,7 +358,7 @@ impl Reconciler {
             let late = self.late.get(&standing.uid).copied();
             let judged = judge(&self.world, plan, standing, own, &acks, late, now);
             soonest.extend(judged.until);
-            soonest.extend(standing.end().filter(|at| *at > now));
+            soonest.extend(standing.end().into_iter().chain(standing.sleeps_at).filter(|at| *at > now));
             if let Is::Expired(at) | Is::Idle(at) = standing.is {
                 soonest.extend(removal::want(&mut self.removals, standing, at, &self.settings, now));
             }
@@ -379,7 +379,9 @@ impl Reconciler {
             }
         }
         self.next = soonest.into_iter().min();
-        for phase in [Phase::Pending, Phase::Ready, Phase::Degraded, Phase::Expired, Phase::Failed] {
+        const ALL: [Phase; 6] =
+            [Phase::Pending, Phase::Ready, Phase::Asleep, Phase::Degraded, Phase::Expired, Phase::Failed];
+        for phase in ALL {
             self.metrics.set_previews(phase, phases.get(&phase).copied().unwrap_or_default());
         }
     }

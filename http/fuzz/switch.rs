@@ -128,7 +128,7 @@ fn mixed(mut input: &[u8]) {
 
 fn fail(switch: &mut Switch, id: u32, open: &mut bool, falls_back: bool) {
     if std::mem::take(open) {
-        switch.line_failed(id, &Failure { code: "unreachable", why: "it is gone", falls_back });
+        switch.line_failed(id, &Failure { status: 502, code: "unreachable", why: "it is gone", falls_back });
         assert_eq!(switch.on_line(id), 0);
     }
 }

@@ -140,6 +140,10 @@ fn route(standing: &Standing, ports: &[u16], backends: &[&PreviewPodRow], rules:
     route.existing_connections = incoming.existing_connections;
     route.expires_at = standing.expires_at;
     route.response_header = incoming.response_header;
+    let mapped = incoming.port_mapping.iter().filter(|it| it.port != it.preview_port);
+    route.preview_ports = mapped.map(|it| (it.port, it.preview_port)).collect();
+    let idle = standing.preview.spec.idle.as_ref().filter(|_| standing.preview.spec.replicas > 0);
+    route.wake_timeout_seconds = idle.and_then(|idle| u32::try_from(idle.wakes_within().as_secs()).ok());
     route.allow_keyless = rules.allow_keyless;
     route.backends = backends.iter().map(|it| Backend { name: None, ips: it.pod.ips.clone() }).collect();
     // Values that cannot fail to serialise; without a revision nobody could acknowledge it.

@@ -29,6 +29,10 @@ pub struct Standing {
     pub expires_at: Option<Timestamp>,
     /// When it ends if no request comes.
     pub idle_at: Option<Timestamp>,
+    /// When it falls asleep if no request comes; in the past while it sleeps.
+    pub sleeps_at: Option<Timestamp>,
+    /// Whether it is to have no pods until a request comes.
+    pub is_asleep: bool,
     /// What came to it.
     pub traffic: Traffic,
     /// Whether it may have routes.
@@ -37,6 +41,9 @@ pub struct Standing {
 
 /// How far the clock of who renews a Preview may be ahead.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// Agents tell mere numbers once a minute, so a request may have come that is not known yet.
+const TOLD: SignedDuration = SignedDuration::from_secs(90);
 
 /// Whether a Preview may have routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +101,7 @@ fn standing(preview: &Arc<Preview>, traffic: Traffic, now: Timestamp) -> Option<
         (_, Some(at)) if at <= now => Is::Idle(at),
         _ => Is::Live,
     };
+    let sleeps_at = sleeps_at(preview, &traffic, now);
     // The CRD lets no key pass that is none.
     let key = key_of(preview)?;
     Some(Standing {
@@ -102,6 +110,8 @@ fn standing(preview: &Arc<Preview>, traffic: Traffic, now: Timestamp) -> Option<
         key,
         expires_at,
         idle_at,
+        sleeps_at,
+        is_asleep: is == Is::Live && sleeps_at.is_some_and(|at| at <= now),
         traffic,
         is,
         preview: preview.clone(),
@@ -119,6 +129,15 @@ pub fn expires_at(preview: &Preview, now: Timestamp) -> Option<Timestamp> {
 fn idle_at(preview: &Preview, traffic: &Traffic, now: Timestamp) -> Option<Timestamp> {
     let begun = begun(preview, now);
     end(preview.spec.idle_ttl?, traffic.last.map_or(begun, |last| last.max(begun)))
+}
+
+/// When a Preview falls asleep. One that starts asleep is woken by a request alone.
+fn sleeps_at(preview: &Preview, traffic: &Traffic, now: Timestamp) -> Option<Timestamp> {
+    let idle = preview.spec.idle.as_ref().filter(|_| preview.spec.replicas > 0)?;
+    let begun = (!idle.start_asleep).then(|| begun(preview, now));
+    let Some(used) = begun.into_iter().chain(traffic.last).max() else { return Some(Timestamp::UNIX_EPOCH) };
+    let at = used.saturating_add(idle.sleeps_after()).and_then(|at| at.saturating_add(TOLD));
+    Some(at.unwrap_or(Timestamp::MAX))
 }
 
 /// When it was renewed, or made.

@@ -190,6 +190,7 @@ fn ready_verdict(standing: &Standing, target: &Verdict, pods: &Verdict, routes: 
             None if standing.preview.spec.incoming.mode == Mode::Off => {
                 Verdict::yes(reason::READY, "it runs; incoming.mode is off, so no request is steered to it")
             }
+            None if standing.is_asleep => Verdict::yes(reason::ASLEEP, pods.message.clone()),
             None => Verdict::yes(reason::READY, "requests with the key reach the preview"),
         },
     }
@@ -200,6 +201,7 @@ fn phase(standing: &Standing, verdicts: [&Verdict; 3], ready: bool, serves: bool
         Is::Expired(_) | Is::Idle(_) => Phase::Expired,
         Is::InConflict(_) => Phase::Failed,
         Is::Leaving => Phase::Pending,
+        Is::Live if ready && standing.is_asleep => Phase::Asleep,
         Is::Live if ready => Phase::Ready,
         Is::Live if serves => Phase::Degraded,
         Is::Live if verdicts.into_iter().any(|it| it.is_final) => Phase::Failed,

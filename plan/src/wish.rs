@@ -28,6 +28,10 @@ pub struct Wish {
     pub key: Key,
     /// Whether there should be one.
     pub present: bool,
+    /// Whether it is to have no pods for now.
+    pub is_asleep: bool,
+    /// The ConfigMap with files of the Preview that is there.
+    pub files: Option<Name>,
     /// The administrator's word.
     pub allow_keyless: bool,
     /// Where the agents run.
@@ -69,12 +73,14 @@ impl Wish {
         let preview = &standing.preview;
         let child_name =
             Ref::new(standing.name.namespace.clone(), names::child_name(&standing.name.name, &standing.uid));
-        let child = world.children.get(&child_name).map(|row| (row.uid.clone(), row.generation));
+        let row = world.children.get(&child_name);
+        let child = row.map(|row| (row.uid.clone(), row.generation));
+        let files = row.and_then(|row| row.files.clone());
         let network_policy = world.own_policies.get(&child_name).copied();
         let present = standing.is_live();
         let mut hasher = DefaultHasher::new();
         let settled = (rules.allow_keyless, &child, network_policy);
-        (&standing.uid, preview.metadata.generation, present, settled).hash(&mut hasher);
+        (&standing.uid, preview.metadata.generation, present, standing.is_asleep, settled).hash(&mut hasher);
         let in_consul = present && is_in_consul(world, standing);
         if present {
             (target_version(world, standing), in_consul).hash(&mut hasher);
@@ -85,6 +91,8 @@ impl Wish {
             preview: preview.clone(),
             key: standing.key.clone(),
             present,
+            is_asleep: standing.is_asleep,
+            files,
             allow_keyless: rules.allow_keyless,
             agents_namespace: rules.agents_namespace.clone(),
             network_policy,

@@ -18,6 +18,9 @@ use crate::{
 
 /// Mere numbers are told no more often.
 const NUMBERS: Duration = Duration::from_secs(60);
+/// A request that waits for a preview is told, unless one was that is no older: the controller puts no preview to sleep that
+/// was used so lately.
+const CALLED: Duration = Duration::from_secs(10);
 /// From one acknowledgement to the next while there is news that did not fit: the controller ends previews that nobody
 /// has used for five minutes, and must have heard of all by then.
 const MORE: Duration = Duration::from_secs(10);
@@ -81,16 +84,22 @@ impl Requests {
         self.retired.entry(preview.to_owned()).or_default().add(counted);
     }
 
-    /// Takes in the counters of all routes, and which previews there are. Whether there is something to tell.
+    /// Takes in the counters of all routes, and which previews there are and sleep. Whether there is something to tell.
     pub(super) fn observe<'a>(
         &mut self,
         now: Instant,
-        previews: impl Iterator<Item = &'a str>,
+        previews: impl Iterator<Item = (&'a str, bool)>,
         routes: impl Iterator<Item = (&'a str, Counted)>,
     ) -> bool {
         // Asked for twice a second, of ten thousand routes perhaps: names are copied only when there is something to tell.
         let kept = |preview: &str| self.retired.get(preview).cloned().unwrap_or_default();
-        let mut seen: BTreeMap<&str, Counted> = previews.map(|preview| (preview, kept(preview))).collect();
+        let mut asleep = Vec::new();
+        let mut seen: BTreeMap<&str, Counted> = previews
+            .map(|(preview, sleeps)| {
+                asleep.extend(sleeps.then_some(preview));
+                (preview, kept(preview))
+            })
+            .collect();
         self.retired.retain(|preview, _| seen.contains_key(preview.as_str()));
         for (preview, counted) in routes {
             if let Some(sum) = seen.get_mut(preview) {
@@ -108,9 +117,14 @@ impl Requests {
             before.counts.missed == 0 && now.counts.missed > 0
                 || before.counts.lost.len() < now.counts.lost.len()
         });
+        // A request that waits for a preview to wake.
+        let wakes = asleep.iter().any(|preview| {
+            let last = |of: Option<&Counted>| of.map_or(0, |counted| counted.last_request_ms);
+            last(seen.get(preview)) > last(self.told.get(*preview)) + CALLED.as_millis() as u64
+        });
         let pause = if self.word.leaves_news() { MORE } else { NUMBERS };
         let is_due = self.told_at.is_none_or(|told| now.duration_since(told) >= pause);
-        let tells = begins_or_ends || (is_due && (self.has_more() || differs(PartialEq::ne)));
+        let tells = begins_or_ends || wakes || (is_due && (self.has_more() || differs(PartialEq::ne)));
         if tells {
             self.told = seen.into_iter().map(|(preview, counted)| (preview.to_owned(), counted)).collect();
             self.told_at = Some(now);
@@ -157,7 +171,7 @@ mod tests {
         let mut at = |seconds: u64, a: u64, b: u64| {
             let now = start + Duration::from_secs(seconds);
             let routes = [("a", counted(a)), ("b", counted(b)), ("a", counted(a))];
-            let news = requests.observe(now, ["a", "b"].into_iter(), routes.into_iter());
+            let news = requests.observe(now, [("a", false), ("b", false)].into_iter(), routes.into_iter());
             (news, told(&requests).into_iter().map(|(_, n)| n).collect::<Vec<_>>())
         };
         assert_eq!(at(0, 0, 0), (false, vec![]));
@@ -170,6 +184,21 @@ mod tests {
     }
 
     #[test]
+    fn who_wakes_a_preview_is_told_at_once() {
+        let (mut requests, start) = (Requests::default(), Instant::now());
+        let mut at = |seconds: u64, last: u64, sleeps: bool| {
+            let counted = Counted { counts: RequestCounts::default(), last_request_ms: last * 1000 };
+            let now = start + Duration::from_secs(seconds);
+            requests.observe(now, [("a", sleeps)].into_iter(), [("a", counted)].into_iter())
+        };
+        assert!(at(0, 100, false));
+        assert!(!at(1, 105, false), "it serves");
+        assert!(!at(2, 108, true), "the controller knows that it is used");
+        assert!(at(3, 111, true), "somebody waits");
+        assert!(!at(4, 112, true), "that is known");
+    }
+
+    #[test]
     fn the_first_that_is_lost_for_a_reason_is_told_at_once() {
         let (mut requests, start) = (Requests::default(), Instant::now());
         let mut at = |seconds: u64, lost: &[(&str, u64)]| {
@@ -177,7 +206,7 @@ mod tests {
             let counts = RequestCounts { requests: 1, lost, ..RequestCounts::default() };
             let counted = Counted { counts, last_request_ms: 0 };
             let now = start + Duration::from_secs(seconds);
-            let news = requests.observe(now, ["a"].into_iter(), [("a", counted)].into_iter());
+            let news = requests.observe(now, [("a", false)].into_iter(), [("a", counted)].into_iter());
             (news, requests.told()[0].counts.lost.values().sum::<u64>())
         };
         assert_eq!(at(0, &[]), (true, 0));
@@ -193,9 +222,10 @@ mod tests {
         let (mut requests, start) = (Requests::default(), Instant::now());
         let names: Vec<String> = (0..5000).map(|n| format!("{}/preview-{n}", "team".repeat(15))).collect();
         let names = || names.iter().map(String::as_str);
+        let previews = || names().map(|name| (name, false));
         let mut at = |seconds: u64| {
             let now = start + Duration::from_secs(seconds);
-            let news = requests.observe(now, names(), names().map(|name| (name, counted(1))));
+            let news = requests.observe(now, previews(), names().map(|name| (name, counted(1))));
             news.then(|| told(&requests).into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>())
         };
         let first = at(0).unwrap();
@@ -212,12 +242,12 @@ mod tests {
         let (mut requests, now) = (Requests::default(), Instant::now());
         requests.retire("a", &counted(3));
         requests.retire("a", &counted(4));
-        assert!(requests.observe(now, ["a"].into_iter(), [("a", counted(5))].into_iter()));
+        assert!(requests.observe(now, [("a", false)].into_iter(), [("a", counted(5))].into_iter()));
         assert_eq!(told(&requests), [("a".to_owned(), 12)]);
         assert_eq!(requests.told()[0].last_request_time, Timestamp::from_second(7).ok());
         assert!(requests.observe(now, std::iter::empty(), std::iter::empty()), "it has gone");
         assert!(
-            !requests.observe(now, ["a"].into_iter(), std::iter::empty()),
+            !requests.observe(now, [("a", false)].into_iter(), std::iter::empty()),
             "and a new one begins at nothing"
         );
         assert!(requests.told().is_empty());

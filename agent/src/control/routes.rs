@@ -63,7 +63,7 @@ impl Attached {
         let before = std::mem::replace(&mut self.routes, live);
         let routes = Routes::new(legs, origins.clone(), self.wanted.unkeyed, self.wanted.ports.clone());
         self.losers = routes.losers();
-        target.routes.store(Arc::new(routes));
+        target.set_routes(Arc::new(routes));
         let gone = before.iter().filter(|(name, _)| !self.routes.contains_key(*name));
         gone.map(|(name, (_, leg))| (name, leg)).try_for_each(|(name, leg)| {
             requests.retire(name, &Counted::of(tables, leg));

@@ -106,7 +106,12 @@ impl Connection {
                 .await
                 .map(Server::App),
             Place::Preview(leg) => {
-                let (stream, pod) = backend::connect(leg.preview.clone(), self.local).await?;
+                if leg.preview.sleeps() {
+                    self.calls(leg);
+                }
+                let sleepers = &self.admission.sleepers;
+                let preview = sleepers.awake(&self.target, self.local.port(), leg).await?;
+                let (stream, pod) = backend::connect(preview, self.local).await?;
                 Ok(Server::Preview(stream, pod, Pulse::default()))
             }
         }

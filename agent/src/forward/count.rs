@@ -71,6 +71,11 @@ impl Connection {
         }
     }
 
+    /// Somebody waits for a preview that sleeps: this is what wakes it.
+    pub(super) fn calls(&self, leg: &Leg) {
+        self.route_counter(leg.index, counter::LAST_REQUEST).store(unix_ms(), Relaxed);
+    }
+
     pub(super) fn count_unreachable(&self, route: u32) {
         self.route_counter(route, counter::UNREACHABLE).fetch_add(1, Relaxed);
     }

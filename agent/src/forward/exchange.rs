@@ -113,6 +113,8 @@ pub(super) struct Exchange<'a> {
     pub(super) home_broken: bool,
     /// Nothing may follow the response under way.
     pub(super) last: bool,
+    /// Home has been asked to close: what follows is no request (RFC 9112, 9.6), and goes home as it comes.
+    pub(super) closes: bool,
     /// The last response is complete.
     pub(super) finished: bool,
     pub(super) slow_head: Option<Pin<Box<Sleep>>>,
@@ -146,6 +148,7 @@ impl<'a> Exchange<'a> {
             home_ended: Ended::No,
             home_broken: false,
             last: false,
+            closes: false,
             finished: false,
             slow_head: None,
             lost: None,
@@ -228,7 +231,9 @@ impl<'a> Exchange<'a> {
 
     /// A side that has half-closed may reset later, or turn out to have closed when something is sent to it.
     fn poll_late_resets(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.client_ended != Ended::No && self.client_reset.poll(cx, &self.client).is_ready() {
+        // Nor is it read while somebody is dialled, who may sleep.
+        let unread = self.client_ended != Ended::No || self.away.is_dialling();
+        if unread && self.client_reset.poll(cx, &self.client).is_ready() {
             return Poll::Ready(());
         }
         if self.home_ended == Ended::No || self.away.is_active() {

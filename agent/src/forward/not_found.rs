@@ -29,6 +29,6 @@ impl Exchange<'_> {
         }
         let Refused { kind, last, reason, why, .. } = *refused;
         self.waiting.push_back(Asked { kind, own: None, h2c: None });
-        self.answer(cx, "404 Not Found", reason.code(), why, last)
+        self.answer(cx, "404 Not Found", "", reason.code(), why, last)
     }
 }

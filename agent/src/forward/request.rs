@@ -136,7 +136,7 @@ impl Exchange<'_> {
         if self.away.is_active() {
             match self.away.poll_dial(cx) {
                 Poll::Pending => return Ok(false),
-                Poll::Ready(Err(error)) => self.unreachable(cx, &Failure::Unreachable(&error))?,
+                Poll::Ready(Err(error)) => self.unreachable(cx, &Failure::of_dial(&error))?,
                 Poll::Ready(Ok(())) => self.send_errand(cx),
             }
         }
@@ -183,6 +183,7 @@ impl Exchange<'_> {
                     Detected::Http2 => self.up = Up::Http2,
                     Detected::Opaque(doubt) => self.turn_opaque(doubt),
                 },
+                Up::Head if self.closes => self.up = Up::Raw,
                 Up::Head => match self.up_scan.end(rest) {
                     Ok(None) => break,
                     Ok(Some(len)) => {
@@ -282,6 +283,7 @@ impl Exchange<'_> {
         let scan = BodyScan::new(head.body);
         let done = scan.done();
         self.up = Up::Body(scan);
+        self.closes = !away && !head.keep_alive;
         if away {
             self.away.set_out(place, plain.as_deref().unwrap_or(bytes), &head);
         }

@@ -2,7 +2,7 @@
 
 use std::{fmt, io, task::Context};
 
-use byway_http::{Doubt, RequestKind};
+use byway_http::{Doubt, RequestKind, http2::switch::RETRY_AFTER};
 
 use super::{
     connection::Place,
@@ -10,9 +10,12 @@ use super::{
     exchange::{Asked, Down, Exchange, Up},
     outbox::Outbox,
 };
+use crate::asleep::Asleep;
 
 /// Why there is no answer. Its `Display` goes on behind the name of who should have given it.
 pub(super) enum Failure<'a> {
+    /// It sleeps, and has not woken.
+    Asleep(&'a Asleep),
     /// No connection could be made.
     Unreachable(&'a io::Error),
     /// It speaks HTTP/2, and only that.
@@ -23,10 +26,24 @@ pub(super) enum Failure<'a> {
     Ended(&'a io::Error),
 }
 
-impl Failure<'_> {
+impl<'a> Failure<'a> {
+    /// What a dial ended with.
+    pub(super) fn of_dial(error: &'a io::Error) -> Self {
+        Asleep::of(error).map_or(Self::Unreachable(error), Self::Asleep)
+    }
+
+    /// The status, and what else is in the head.
+    fn head(&self) -> (&'static str, String) {
+        match self {
+            Self::Asleep(_) => ("503 Service Unavailable", format!("retry-after: {RETRY_AFTER}\r\n")),
+            _ => ("502 Bad Gateway", String::new()),
+        }
+    }
+
     /// The stable code, as in `x-byway-error`.
     const fn code(&self) -> &'static str {
         match self {
+            Self::Asleep(_) => "asleep",
             Self::Unreachable(_) => "unreachable",
             Self::OnlyHttp2 | Self::NotHttp(_) => "not-http1",
             Self::Ended(_) => "no-answer",
@@ -37,6 +54,7 @@ impl Failure<'_> {
 impl fmt::Display for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Asleep(asleep) => asleep.fmt(f),
             Self::Unreachable(error) => write!(f, "could not be reached: {error}"),
             Self::OnlyHttp2 => f.write_str("speaks HTTP/2 only, and the request is HTTP/1"),
             Self::NotHttp([TLS_ALERT, 3, ..]) => {
@@ -95,7 +113,8 @@ impl Exchange<'_> {
         };
         // Part of a body may have come, and where the next request begins is not worth finding out.
         let last = errand.has_body || !errand.keep_alive;
-        self.answer(cx, "502 Bad Gateway", failure.code(), &format!("{who} {failure}"), last)
+        let (status, more) = failure.head();
+        self.answer(cx, status, &more, failure.code(), &format!("{who} {failure}"), last)
     }
 
     fn count_unanswered(&self, place: &Place) {
@@ -110,14 +129,15 @@ impl Exchange<'_> {
         if self.lingers() || !matches!(self.down, Down::Head) || self.away.give_up().is_none() {
             return Err(io::Error::other(doubt.explain())); // the answer has begun: it cannot be taken back
         }
-        self.answer(cx, "400 Bad Request", doubt.code(), doubt.explain(), true)
+        self.answer(cx, "400 Bad Request", "", doubt.code(), doubt.explain(), true)
     }
 
-    /// Answers in the place of the server that was asked.
+    /// Answers in the place of the server that was asked. `more`: further lines of the head.
     pub(super) fn answer(
         &mut self,
         cx: &mut Context<'_>,
         status: &str,
+        more: &str,
         code: &str,
         why: &str,
         last: bool,
@@ -126,7 +146,7 @@ impl Exchange<'_> {
         let text = format!("byway: {why}\n");
         let head = format!(
             "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
-             x-byway-error: {code}\r\n{}\r\n",
+             x-byway-error: {code}\r\n{more}{}\r\n",
             text.len(),
             if self.last { "connection: close\r\n" } else { "" },
         );

@@ -1,6 +1,6 @@
 //! What is wrong with a Preview that the CRD's rules cannot tell.
 
-use super::{PreviewSpec, schema};
+use super::{File, Labels, PreviewSpec, schema};
 use crate::{Key, MatchError};
 
 /// Why a Preview cannot work until it is changed.
@@ -12,7 +12,32 @@ pub enum Problem {
     /// No way through it may be without the key.
     #[error("incoming.match: {}", schema::KEYLESS)]
     Keyless,
+    /// Not all that is long may be in one object.
+    #[error(
+        "files: text and binary have {0} bytes together, at most {MOST_BYTES} are allowed: name a ConfigMap or Secret that has the longest ones (configMapKeyRef, secretKeyRef)"
+    )]
+    FilesTooLarge(usize),
+    /// What is no regular expression.
+    #[error("envMapping: {names:?} is no regular expression: {why}")]
+    BadEnvMapping {
+        /// As it is written.
+        names: String,
+        /// What the parser says.
+        why: String,
+    },
+    /// What no label can be.
+    #[error("labels.set: {name}: {why}")]
+    BadLabel {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        why: &'static str,
+    },
 }
+
+/// Most bytes of files that stand in a Preview: etcd takes objects of 1.5 MiB, and the API server keeps two more copies in its
+/// notes of who set which field.
+const MOST_BYTES: usize = 512 << 10;
 
 impl Problem {
     /// A stable code.
@@ -21,6 +46,9 @@ impl Problem {
         match self {
             Self::Match(_) => "BadMatch",
             Self::Keyless => "Keyless",
+            Self::FilesTooLarge(_) => "FilesTooLarge",
+            Self::BadEnvMapping { .. } => "BadEnvMapping",
+            Self::BadLabel { .. } => "BadLabel",
         }
     }
 }
@@ -32,6 +60,19 @@ impl PreviewSpec {
     ///
     /// With what to write instead.
     pub fn check(&self, key: &Key, allow_keyless: bool) -> Result<(), Problem> {
+        let size = self.files.iter().map(File::size).sum();
+        if size > MOST_BYTES {
+            return Err(Problem::FilesTooLarge(size));
+        }
+        for mapping in &self.env_mapping {
+            if let Err(why) = mapping.regex() {
+                let why = last_line(&why.to_string());
+                return Err(Problem::BadEnvMapping { names: mapping.names.clone(), why });
+            }
+        }
+        if let Some((name, why)) = self.labels.as_ref().and_then(Labels::wrong) {
+            return Err(Problem::BadLabel { name: name.to_owned(), why });
+        }
         let Some(match_) = &self.incoming.match_ else { return Ok(()) };
         match match_.compile(key, allow_keyless) {
             Ok(_) => Ok(()),
@@ -39,4 +80,9 @@ impl PreviewSpec {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What a parser says after it has drawn where.
+fn last_line(said: &str) -> String {
+    said.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }

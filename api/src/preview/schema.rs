@@ -90,9 +90,32 @@ pub(super) fn replicas(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "format": "int32", "minimum": 0, "maximum": 20, "default": 1 })
 }
 
-pub(super) fn ports(_: &mut SchemaGenerator) -> Schema {
-    let port = json_schema!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 65535 });
-    json_schema!({ "type": "array", "maxItems": 32, "items": port })
+pub(super) fn sleep_after(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 32, "default": "30m" })
+}
+
+pub(super) fn wake_timeout(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 32, "default": "90s" })
+}
+
+pub(super) fn binary(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "byte", "maxLength": 349_528 })
+}
+
+pub(super) fn labels(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 50,
+        "additionalProperties": { "type": "string", "maxLength": 63 },
+    })
+}
+
+pub(super) fn port(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 65535 })
+}
+
+pub(super) fn ports(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "maxItems": 32, "items": port(generator) })
 }
 
 pub(super) fn response_header(_: &mut SchemaGenerator) -> Schema {

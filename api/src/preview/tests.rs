@@ -36,6 +36,35 @@ fn a_match_is_judged_as_the_agent_would() {
 }
 
 #[test]
+fn what_a_rule_of_the_schema_cannot_tell_is_said() {
+    let key: Key = "pr-1".parse().unwrap();
+    let problem = |field: &str, value: serde_json::Value| {
+        let spec = spec(serde_json::json!({ "image": "app:2", field: value }));
+        spec.check(&key, false).err().map(|e| (e.code(), e.to_string()))
+    };
+    let file =
+        |text: &str| serde_json::json!([{ "path": "/a", "text": text }, { "path": "/b", "binary": "aGk=" }]);
+    assert_eq!(problem("files", file("b")), None);
+    assert_eq!(problem("files", file(&"b".repeat(512 << 10))).unwrap().0, "FilesTooLarge");
+    let mapping = |names: &str| serde_json::json!([{ "names": names, "value": "" }]);
+    assert_eq!(problem("envMapping", mapping(".+_TIMEOUT$")), None);
+    let (code, message) = problem("envMapping", mapping("(a")).unwrap();
+    assert_eq!(
+        (code, message.as_str()),
+        ("BadEnvMapping", "envMapping: \"(a\" is no regular expression: unclosed group")
+    );
+    let labels = |name: &str, value: &str| serde_json::json!({ "set": { name: value } });
+    for (name, value) in [("tier", "web"), ("example.com/tier", ""), ("A_b.c", "x-y")] {
+        assert_eq!(problem("labels", labels(name, value)), None, "{name}");
+    }
+    for (name, value) in
+        [("byway.dev/key", "a"), ("", "a"), ("-a", "a"), ("a/b/c", "a"), ("a", "b c"), ("A.B/c", "a")]
+    {
+        assert_eq!(problem("labels", labels(name, value)).unwrap().0, "BadLabel", "{name}: {value}");
+    }
+}
+
+#[test]
 fn the_schema_is_one_that_a_cluster_takes() {
     for (name, crd) in crds() {
         let schema = serde_json::to_string(&crd).unwrap();

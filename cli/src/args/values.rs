@@ -1,8 +1,9 @@
 //! Values of flags.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use byway_api::{ExistingConnections, OnUnreachable, PreviewTarget, PullPolicy, TargetKind};
+use byway_api::{ExistingConnections, OnUnreachable, PortMapping, PreviewTarget, PullPolicy, TargetKind};
 
 use super::names;
 
@@ -13,6 +14,15 @@ pub struct EnvVarArg {
     pub name: String,
     /// Behind it.
     pub value: String,
+}
+
+/// `PATH=FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileArg {
+    /// In the container.
+    pub path: String,
+    /// On this machine.
+    pub local: PathBuf,
 }
 
 /// Kinds as people write them, as for kubectl.
@@ -60,6 +70,23 @@ pub(super) fn env(text: &str) -> Result<EnvVarArg, String> {
         }
         _ => Err("write NAME=VALUE".to_owned()),
     }
+}
+
+pub(super) fn file(text: &str) -> Result<FileArg, String> {
+    match text.split_once('=') {
+        Some((path, local)) if path.starts_with('/') && !local.is_empty() => {
+            Ok(FileArg { path: path.to_owned(), local: local.into() })
+        }
+        _ => Err("write PATH=FILE, the path in the container first, e.g. /etc/app/config.yaml=config.yaml"
+            .to_owned()),
+    }
+}
+
+pub(super) fn port_mapping(text: &str) -> Result<PortMapping, String> {
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
+    let pair = text.split_once(':').and_then(|(port_of, preview)| Some((port(port_of)?, port(preview)?)));
+    pair.map(|(port, preview_port)| PortMapping { port, preview_port })
+        .ok_or_else(|| "write PORT:PREVIEW_PORT, e.g. 8080:9090".to_owned())
 }
 
 pub(super) fn pull_policy(text: &str) -> Result<PullPolicy, String> {

@@ -123,6 +123,7 @@ impl Run {
             .map_err(|error| Failure::invalid(format!("it makes no Preview: {error}")))?;
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let preview = self.ready.api.create(&params, &object).await.map_err(|error| failure(&error))?;
+        self.ready.keep_secrets(&preview).await?;
         let message = format!("preview {} created: key {}", words::full_name(&preview), self.ready.place.key);
         progress.tell(&Event::new(Step::Created, message).of(&preview));
         Ok(preview)

@@ -10,6 +10,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
+use super::secrets::SecretApi;
 use super::{Done, print_end};
 use crate::args::{Global, StartArgs, What};
 use crate::client::{Cluster, FIELD_MANAGER, failure};
@@ -103,6 +104,7 @@ impl Ready {
             spec.insert("target".into(), json!(target));
         }
         spec.insert("ttl".into(), json!(ttl));
+        self.draft.secrets.name_in(spec, &place.name);
         if place.before.is_some() {
             spec.insert("renewedAt".into(), json!(seconds(Timestamp::now())));
         }
@@ -125,7 +127,17 @@ impl Ready {
     pub(super) async fn try_out(&self) -> Result<(), Failure> {
         let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict().dry_run();
         let done = self.api.patch(&self.place.name, &params, &Patch::Apply(self.object())).await;
-        done.map(drop).map_err(|error| failure(&error))
+        done.map_err(|error| failure(&error))?;
+        self.secrets().try_out(&self.draft.secrets, &self.place.name).await
+    }
+
+    /// Makes what the Preview refers to, once it is there.
+    pub(super) async fn keep_secrets(&self, preview: &Preview) -> Result<(), Failure> {
+        self.secrets().keep(&self.draft.secrets, preview, self.place.before.as_ref()).await
+    }
+
+    fn secrets(&self) -> SecretApi {
+        SecretApi::new(self.cluster.client.clone(), &self.namespace)
     }
 
     async fn apply(&self, progress: &mut Progress) -> Result<Preview, Failure> {
@@ -133,6 +145,7 @@ impl Ready {
         let params = PatchParams::apply(FIELD_MANAGER).force().validation_strict();
         let done = self.api.patch(&self.place.name, &params, &Patch::Apply(self.object())).await;
         let preview = done.map_err(|error| failure(&error))?;
+        self.keep_secrets(&preview).await?;
         let full = words::full_name(&preview);
         let event = match &self.place.before {
             Some(_) => Event::new(Step::Updated, format!("preview {full} updated: key {}", self.place.key)),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use byway_api::EnvMapping;
 use byway_api::names::{KEY_ENV, PREVIEW_ENV};
 use k8s_openapi::api::core::v1::EnvVar;
 use serde_json::Value;
@@ -57,6 +58,31 @@ pub(super) fn unset(reader: &mut Reader<'_>, file: &Section<'_>) -> Vec<String> 
             &section.path,
             format!("names {} variables to leave out, at most {MOST} are allowed", all.len()),
         );
+    }
+    all
+}
+
+/// Other values for variables of the target.
+pub(super) fn mapping(reader: &mut Reader<'_>, file: &Section<'_>) -> Vec<EnvMapping> {
+    let Some(section) = file.at(&["feature", "env", "mapping"]) else { return Vec::new() };
+    if !section.value.is_object() {
+        let message = format!("is {}: write an object of regular expressions and texts", section.what());
+        reader.said.problem(&section.path, message);
+    }
+    let mut all = Vec::new();
+    for (names, member) in section.members() {
+        let Some(value) = reader.text(&member) else { continue };
+        let mapping = EnvMapping { names: names.to_owned(), value: literal(&value) };
+        if let Err(error) = mapping.regex() {
+            let said = error.to_string();
+            let why = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            reader.said.problem(&member.path, format!("its name is no regular expression: {why}"));
+        }
+        all.push(mapping);
+    }
+    if all.len() > MOST {
+        let message = format!("has {} entries, at most {MOST} are allowed", all.len());
+        reader.said.problem(&section.path, message);
     }
     all
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use byway_api::{Incoming, Mode};
+use byway_api::{Incoming, Mode, PortMapping};
 use serde_json::Value;
 
 use super::{Overrides, Reader, Section, filter};
@@ -33,6 +33,7 @@ pub(super) fn read(
             section.get("ignore_ports").map(|it| list(reader, &it)).unwrap_or_default().into_iter().collect();
         bounded(reader, section, "ignore_ports", ignored.len());
         incoming.ignore_ports = ignored.into_iter().collect();
+        incoming.port_mapping = port_mapping(reader, section);
         incoming.match_ = filter::read(reader, section);
     }
     if targetless && incoming.ports.is_empty() && overrides.ports.is_empty() {
@@ -88,6 +89,33 @@ fn ports(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<u16> {
     all.into_iter().collect()
 }
 
+/// Pairs of the port where the preview listens and the one that is steered.
+fn port_mapping(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<PortMapping> {
+    let Some(pairs) = section.get("port_mapping") else { return Vec::new() };
+    if !pairs.value.is_array() {
+        reader.said.problem(&pairs.path, format!("is {}: write a list of pairs", pairs.what()));
+    }
+    let mut all: Vec<PortMapping> = Vec::new();
+    for pair in pairs.items() {
+        let items: Vec<Section<'_>> = pair.items().collect();
+        let [local, remote] = items.as_slice() else {
+            let message = "is no pair: write [port of the preview, port of the target], e.g. [9090, 8080]";
+            reader.said.problem(&pair.path, message);
+            continue;
+        };
+        let (Some(preview_port), Some(port)) = (port(reader, local), port(reader, remote)) else { continue };
+        if all.iter().any(|it| it.port == port) {
+            reader
+                .said
+                .problem(&pair.path, format!("port {port} of the target is there twice: leave one out"));
+            continue;
+        }
+        all.push(PortMapping { port, preview_port });
+    }
+    bounded(reader, section, "port_mapping", all.len());
+    all
+}
+
 fn bounded(reader: &mut Reader<'_>, section: &Section<'_>, name: &str, count: usize) {
     if count > MOST_PORTS {
         let path = format!("{}.{name}", section.path);
@@ -101,15 +129,13 @@ fn list(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<u16> {
         Value::Array(_) => section.items().collect(),
         _ => vec![section.clone()],
     };
-    let port = |item: &Section<'_>| {
-        item.value.as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
-    };
-    let mut ports = Vec::new();
-    for item in items {
-        match port(&item) {
-            Some(port) => ports.push(port),
-            None => reader.said.problem(&item.path, "is no port: write a number from 1 to 65535"),
-        }
+    items.iter().filter_map(|item| port(reader, item)).collect()
+}
+
+fn port(reader: &mut Reader<'_>, item: &Section<'_>) -> Option<u16> {
+    let port = item.value.as_u64().and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+    if port.is_none() {
+        reader.said.problem(&item.path, "is no port: write a number from 1 to 65535");
     }
-    ports
+    port
 }

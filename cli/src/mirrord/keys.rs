@@ -57,14 +57,10 @@ const fn ignored(path: &'static str, why: &'static str) -> Known {
 const LOCAL: &str = "it is about a local process, and a preview has none";
 /// mirrord's parts.
 const PARTS: &str = "it is about mirrord's own parts, which are not used";
-const MOUNTS: &str = "a Preview has no files of its own";
-const MOUNTS_INSTEAD: &str =
-    "put the file into the image, or into a ConfigMap or Secret that the target's template mounts";
 const TLS: &str = "TLS is not read: it passes through to the app";
 const TLS_INSTEAD: &str = "end TLS before the target, or rely on the origin of calls within an environment";
 const KEYLESS: &str = "it lets requests through without the key";
 const KEYLESS_INSTEAD: &str = "use it in `all_of`, beside a `header` that names `{{ key }}`";
-const VALUES: &str = "the values of the target's variables are not known here";
 
 const WORKLOAD: &str = "`spec.target`, as in `target.path`";
 const UNSERVED: &str = "it serves no requests that could be steered";
@@ -113,18 +109,44 @@ pub const KEYS: &[Known] = &[
     honoured("feature.preview.ttl_secs", "the same in seconds"),
     honoured("feature.preview.creation_timeout_secs", "how long `start` waits"),
     honoured("feature.preview.replicas", "`spec.replicas`, at most 20"),
-    refused(
+    honoured(
         "feature.preview.labels",
-        "which labels a clone keeps follows from what selects the target (`include` and `exclude` cannot change it)",
-        "leave it out; what was changed is seen in the Deployment of the preview",
+        "`spec.labels`. Whatever is asked for, labels by which somebody selects the target have a value of the preview's own",
     ),
-    refused(
-        "feature.preview.idle",
-        "a preview does not sleep (`start_idle`, `sleep_after_secs`, `wake_timeout_secs`)",
-        "give --idle-ttl 30m, which ends a preview that nobody uses, or `replicas: 0` while nobody needs it",
+    honoured(
+        "feature.preview.labels.include",
+        "`spec.labels.keep`: labels that are left out by default stay",
     ),
-    refused("feature.preview.config_mounts", MOUNTS, MOUNTS_INSTEAD),
-    refused("feature.preview.secret_mounts", MOUNTS, MOUNTS_INSTEAD),
+    honoured("feature.preview.labels.exclude", "`spec.labels.drop`"),
+    honoured("feature.preview.idle", "`spec.idle`. Needs a target and the mode `steal`"),
+    honoured("feature.preview.idle.start_idle", "`startAsleep`"),
+    honoured(
+        "feature.preview.idle.sleep_after_secs",
+        "`sleepAfter`; left out: `30m`. It sleeps up to two minutes later, since agents tell once a minute what was used",
+    ),
+    honoured("feature.preview.idle.wake_timeout_secs", "`wakeTimeout`; left out: `90s`"),
+    honoured(
+        "feature.preview.config_mounts",
+        "`spec.files`, which stand in the Preview: together at most 512 KiB. Each is mounted read-only",
+    ),
+    honoured("feature.preview.config_mounts[].mount_at", "`path`"),
+    honoured("feature.preview.config_mounts[].type", "`text` or `binary` (base64), beside `payload`"),
+    honoured("feature.preview.config_mounts[].payload", "`text` or `binary`"),
+    honoured(
+        "feature.preview.config_mounts[].from_file",
+        "`text` or `binary`, as what is in the file; the path is from where the command runs",
+    ),
+    honoured(
+        "feature.preview.secret_mounts",
+        "`spec.files` with a `secretKeyRef` each: the command makes a Secret of them, with your rights, that goes with the Preview",
+    ),
+    honoured("feature.preview.secret_mounts[].mount_at", "`path`"),
+    honoured("feature.preview.secret_mounts[].type", "`text` or `binary` (base64), beside `payload`"),
+    honoured("feature.preview.secret_mounts[].payload", "what is in the Secret"),
+    honoured(
+        "feature.preview.secret_mounts[].from_file",
+        "what is in the Secret; the path is from where the command runs",
+    ),
     honoured("feature.env", "the keys below; `true` is the default, `false` is `exclude: \"*\"`"),
     honoured(
         "feature.env.include",
@@ -136,7 +158,10 @@ pub const KEYS: &[Known] = &[
         "feature.env.env_file",
         "`spec.env`; what `override` names goes before it. The path is from where the command runs",
     ),
-    refused("feature.env.mapping", VALUES, "name the variables and their values in `feature.env.override`"),
+    honoured(
+        "feature.env.mapping",
+        "`spec.envMapping`, in the order of the names: a regular expression in linear time, and the value of each variable whose name it is found in. What `envFrom` brings in is not known, which a warning of the Preview says",
+    ),
     honoured("feature.env.unset", "as `exclude`"),
     ignored("feature.env.load_from_process", LOCAL),
     honoured("feature.network", "the keys below; `true` is the default, `false` is as `incoming: false`"),
@@ -147,10 +172,9 @@ pub const KEYS: &[Known] = &[
     ),
     honoured("feature.network.incoming.ports", "`spec.incoming.ports`; left out: all that the target serves"),
     honoured("feature.network.incoming.ignore_ports", "`spec.incoming.ignorePorts`"),
-    refused(
+    honoured(
         "feature.network.incoming.port_mapping",
-        "a request reaches the preview at the port that it was sent to",
-        "have the image listen there, e.g. by a variable in `feature.env.override`",
+        "`spec.incoming.portMapping`: pairs of the port where the preview listens and the one that is steered",
     ),
     refused("feature.network.incoming.listen_ports", LOCAL, "leave it out"),
     refused(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::text;
 
 type Var = dyn Fn(&str) -> Option<String> + Send + Sync;
-type File = dyn Fn(&Path) -> std::io::Result<String> + Send + Sync;
+type File = dyn Fn(&Path) -> std::io::Result<Vec<u8>> + Send + Sync;
 type Branch = dyn Fn() -> Option<String> + Send + Sync;
 type Place = dyn Fn(&Path) -> PathBuf + Send + Sync;
 
@@ -25,14 +25,14 @@ impl Outside {
     /// This process's own.
     #[must_use]
     pub fn real() -> Self {
-        let own = Self::new(|name| std::env::var(name).ok(), text::read, git_branch);
+        let own = Self::new(|name| std::env::var(name).ok(), |path: &Path| std::fs::read(path), git_branch);
         Self { place: Arc::new(real_place), ..own }
     }
 
     /// Another one: variables, files, and the branch that is checked out.
     pub fn new(
         var: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
-        file: impl Fn(&Path) -> std::io::Result<String> + Send + Sync + 'static,
+        file: impl Fn(&Path) -> std::io::Result<Vec<u8>> + Send + Sync + 'static,
         branch: impl Fn() -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         let place = Arc::new(|path: &Path| path.to_owned());
@@ -44,7 +44,13 @@ impl Outside {
         (self.var)(name).filter(|value| !value.is_empty())
     }
 
+    /// A file as text.
     pub(super) fn file(&self, path: &Path) -> std::io::Result<String> {
+        text::decode(&self.bytes(path)?)
+    }
+
+    /// A file as it is.
+    pub(crate) fn bytes(&self, path: &Path) -> std::io::Result<Vec<u8>> {
         (self.file)(path)
     }
 

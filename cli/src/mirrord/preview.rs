@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use byway_api::{PreviewSpec, Ttl};
-use serde_json::Value;
+use byway_api::{Idle, Labels, PreviewSpec, Ttl};
+use serde_json::{Value, json};
 
+use super::walk::asks_for_nothing;
 use super::{Overrides, Reader, Section};
 use crate::args;
 
 /// As in the CRD.
 const MOST_REPLICAS: i64 = 20;
+const MOST_GLOBS: usize = 50;
 
 pub(super) fn image(reader: &mut Reader<'_>, file: &Section<'_>, overrides: &Overrides) -> Option<String> {
     if let Some(image) = &overrides.image {
@@ -24,7 +26,7 @@ pub(super) fn image(reader: &mut Reader<'_>, file: &Section<'_>, overrides: &Ove
     args::image(&image).map_err(|message| reader.said.problem(PATH, message)).ok()
 }
 
-/// Time to live and number of pods.
+/// Time to live, number of pods, sleep, and labels.
 pub(super) fn read(
     reader: &mut Reader<'_>,
     file: &Section<'_>,
@@ -45,12 +47,61 @@ pub(super) fn read(
     let minutes = minutes.and_then(|section| ttl(reader, &section, 60));
     let seconds = seconds.and_then(|section| ttl(reader, &section, 1));
     spec.ttl = overrides.ttl.or(minutes).or(seconds).unwrap_or(spec.ttl);
+    spec.idle = preview.get("idle").filter(|it| !asks_for_nothing(it.value)).and_then(|it| idle(reader, &it));
+    spec.labels =
+        preview.get("labels").filter(|it| !asks_for_nothing(it.value)).map(|it| labels(reader, &it));
     if let Some(section) = preview.get("replicas") {
         match section.value.as_i64().filter(|replicas| (0..=MOST_REPLICAS).contains(replicas)) {
             Some(replicas) => spec.replicas = i32::try_from(replicas).unwrap_or(1),
             None => reader.said.problem(&section.path, format!("is no number from 0 to {MOST_REPLICAS}")),
         }
     }
+}
+
+/// When it sleeps. Not while nothing of it is asked for.
+fn idle(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Idle> {
+    if !section.value.is_object() {
+        reader.said.problem(&section.path, format!("is {}: write an object", section.what()));
+        return None;
+    }
+    let start_asleep = section.get("start_idle").is_some_and(|it| {
+        it.value.as_bool().unwrap_or_else(|| {
+            reader.said.problem(&it.path, "is neither true nor false");
+            false
+        })
+    });
+    let mut seconds = |name: &str, least: u64, most: u64, what: &str| {
+        let it = section.get(name)?;
+        let found = it.value.as_u64().filter(|seconds| (least..=most).contains(seconds));
+        if found.is_none() {
+            reader
+                .said
+                .problem(&it.path, format!("is no number of seconds between {least} and {most}, {what}"));
+        }
+        found.map(|seconds| format!("{seconds}s"))
+    };
+    let sleep_after = seconds("sleep_after_secs", 30, 720 * 3600, "half a minute and 30 days");
+    let wake_timeout = seconds("wake_timeout_secs", 1, 600, "at most 10 minutes");
+    let mut idle = json!({ "startAsleep": start_asleep });
+    for (name, value) in [("sleepAfter", sleep_after), ("wakeTimeout", wake_timeout)] {
+        if let Some(value) = value {
+            idle[name] = value.into();
+        }
+    }
+    serde_json::from_value(idle).ok()
+}
+
+/// Which of the target's labels its pods have.
+fn labels(reader: &mut Reader<'_>, section: &Section<'_>) -> Labels {
+    let mut list = |name: &str| {
+        let globs = section.get(name).map(|it| reader.texts(&it)).unwrap_or_default();
+        if globs.len() > MOST_GLOBS {
+            let message = format!("has {} entries, at most {MOST_GLOBS} are allowed", globs.len());
+            reader.said.problem(format!("{}.{name}", section.path), message);
+        }
+        globs
+    };
+    Labels { keep: list("include"), drop: list("exclude"), ..Labels::default() }
 }
 
 /// How long to wait, if the file says.

@@ -24,7 +24,9 @@ fn outside() -> Outside {
         _ => None,
     };
     let file = |path: &Path| match path.to_str() {
-        Some("preview.env") => Ok("# of the preview\nREGION=us\nexport QUOTED=\"a b\"\n".to_owned()),
+        Some("preview.env") => Ok(b"# of the preview\nREGION=us\nexport QUOTED=\"a b\"\n".to_vec()),
+        Some("build/logo.png") => Ok(vec![0x89, b'P', b'N', b'G']),
+        Some("appsettings.ci.json") => Ok(b"{}".to_vec()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
     };
     Outside::new(var, file, || Some("my-branch".to_owned()))
@@ -36,11 +38,12 @@ fn read(text: &str, path: &str, overrides: &Overrides) -> Result<Started, Proble
 
 fn shown(result: Result<Started, Problems>) -> String {
     let value = match result {
-        Ok(Started { spec, namespace, name, timeout, warnings }) => json!({
+        Ok(Started { spec, namespace, name, timeout, warnings, secrets }) => json!({
             "spec": spec,
             "namespace": namespace,
             "name": name,
             "timeout": timeout.map(|it| it.as_secs()),
+            "secrets": secrets.0,
             "warnings": warnings,
         }),
         Err(problems) => {

@@ -10,7 +10,7 @@ use byway_plan::refused::{advice, create_failure};
 use byway_plan::rows::TemplateOf;
 use byway_plan::wish::Wish;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, PodTemplate, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, PodTemplate, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::DynamicObject;
 use kube::core::ApiResource;
@@ -57,6 +57,7 @@ async fn present(client: &Client, wish: &Wish) -> Result<CloneOutcome, Stop> {
         return Err(Stop::No(problem.code().to_owned(), problem.to_string()));
     }
     let children = build(client, wish).await?;
+    let children = if wish.is_asleep { children.asleep() } else { children };
     let revision = children.deployment.spec.as_ref().and_then(|spec| {
         spec.template.metadata.as_ref()?.labels.as_ref()?.get(names::REVISION_LABEL).cloned()
     });
@@ -73,7 +74,16 @@ async fn present(client: &Client, wish: &Wish) -> Result<CloneOutcome, Stop> {
         }
         None => {}
     }
+    if let Some(files) = &children.files {
+        // It never changes: one of this name is as it should be.
+        apply(client, wish, files, |_| true).await?;
+    }
     let settled = apply(client, wish, &children.deployment, |there| wish.trusts(there.meta())).await?;
+    let files = children.files.as_ref().map(ResourceExt::name_any);
+    if let Some(before) = wish.files.as_deref().filter(|before| Some(*before) != files.as_deref()) {
+        // Pods that have it mounted keep it.
+        delete::<ConfigMap>(client, &wish.name.namespace, before, preview).await?;
+    }
     if let Some(service) = &children.service {
         let is_untouched = |it: &Service| child::is_another(it, service) || child::serve_alike(it, service);
         apply(client, wish, service, is_untouched).await?;
@@ -167,6 +177,9 @@ async fn absent(client: &Client, wish: &Wish) -> Result<CloneOutcome, Stop> {
     delete::<NetworkPolicy>(client, &wish.name.namespace, &name, &wish.preview).await?;
     // The Service first: while the Deployment is there, the rest is looked for.
     delete::<Service>(client, &wish.name.namespace, &name, &wish.preview).await?;
+    if let Some(files) = &wish.files {
+        delete::<ConfigMap>(client, &wish.name.namespace, files, &wish.preview).await?;
+    }
     delete::<Deployment>(client, &wish.name.namespace, &name, &wish.preview).await?;
     Ok(CloneOutcome::Absent { version: wish.version })
 }

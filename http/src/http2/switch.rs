@@ -33,7 +33,7 @@ mod tests;
 
 use std::collections::{HashMap, VecDeque};
 
-pub use answer::{Answer, GrpcStatus};
+pub use answer::{Answer, GrpcStatus, RETRY_AFTER};
 pub use ends::{Failure, Unanswered};
 pub use out::{Input, MOST_PARTS, Out};
 

@@ -8,7 +8,8 @@ use super::labels::{self, Selecting};
 use super::pod::containers_mut;
 use super::{
     Children, Refusal, Source, Surroundings, annotations, check, chosen, container, deployment, devices,
-    downward, duplicates, injected, mesh, ordinal, policies, ports, sidecars, spread, unset, volumes, warn,
+    downward, duplicates, files, injected, mapping, mesh, ordinal, policies, ports, sidecars, spread, unset,
+    volumes, warn,
 };
 use crate::rows::ServiceRow;
 use crate::selectors::{self, Labels};
@@ -32,6 +33,8 @@ pub fn of_target(
     let namespace = preview.namespace().unwrap_or_default();
     let chosen = container::choose(preview, source, around)?;
     let ports = ports::steered(preview, source, &chosen, around)?;
+    // Where the preview listens for them.
+    let served = ports::served(&preview.spec.incoming, &ports);
 
     let mut spec = source.spec.clone();
     let mut meta = source.meta.clone();
@@ -43,15 +46,18 @@ pub fn of_target(
     warnings.extend(devices::shared(&spec));
     warnings.extend(volumes::share(&mut spec, source, preview.spec.claim_templates, around)?);
     warnings.extend(ports::not_steered(preview, source, &chosen, around));
+    warnings.extend(ports::unused_mapping(&preview.spec.incoming, &ports));
 
     let template = source.meta.labels.clone().unwrap_or_default();
     let selecting = selecting(source, around, &spec, &namespace);
     let own = labels::own(&name, key);
     let own_value = names::child_name(&name, &preview.uid().unwrap_or_default());
-    let turned = labels::turned(&template, &own, &selecting, &own_value);
+    let wished = preview.spec.labels.clone().unwrap_or_default();
+    let turned = labels::turned(&template, &wished, &own, &selecting, &own_value);
+    warnings.extend(labels::turned_in_vain(&wished, &turned));
     let labels: Labels = turned.clone().into_iter().chain(own).collect();
     warnings.extend(labels::inescapable(&labels, &selecting));
-    let judged = policies::judge(around.network_policies, &template, &labels, &ports, &spec.containers);
+    let judged = policies::judge(around.network_policies, &template, &labels, &served, &spec.containers);
     let network_policy = policies::for_agents(preview, key, &judged.shut, around.agents_namespace);
     warnings.extend(judged.warnings);
     warnings.extend(downward::changed_files(&spec, &template, &labels));
@@ -63,9 +69,12 @@ pub fn of_target(
         downward::keep_values(container, &template, &labels);
     }
     for container in spec.containers.iter_mut().filter(|container| container.name == chosen) {
+        warnings.extend(mapping::map(container, &preview.spec));
         warnings.extend(unset::unset(container, &preview.spec));
         chosen::change(container, preview);
+        ports::listen(container, &preview.spec.incoming);
     }
+    let files = files::mount(&mut spec, &chosen, preview, key);
     chosen::introduce(&mut spec, preview, key);
     chosen::linger(&mut spec, preview);
     let consul = mesh::Consul {
@@ -73,10 +82,11 @@ pub fn of_target(
         has_proxy: around.in_consul || source.injected.iter().any(|name| name == sidecars::CONSUL_PROXY),
     };
     let mut annotations = meta.annotations.unwrap_or_default();
-    warnings.extend(annotations::turn(&mut annotations, preview, &ports, consul));
-    let of_workload = labels::of_workload(&source.labels, &template, &turned);
-    let deployment = deployment::of_pods(preview, key, of_workload, turned, annotations, spec);
-    Ok(Children { deployment, service: None, network_policy, ports, warnings })
+    warnings.extend(annotations::turn(&mut annotations, preview, &served, consul));
+    let of_workload = labels::of_workload(&source.labels, &template, &wished, &turned);
+    let deployment =
+        deployment::of_pods(preview, key, of_workload, turned, annotations, spec, files.as_ref());
+    Ok(Children { deployment, service: None, network_policy, files, ports, warnings })
 }
 
 /// Whether the Service selects previews with these labels, on purpose.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use byway_api::{Key, Preview, names};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
-use k8s_openapi::api::core::v1::{PodReadinessGate, PodSpec, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{ConfigMap, PodReadinessGate, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube_core::{Resource, ResourceExt};
@@ -31,6 +31,7 @@ pub(super) fn of_pods(
     labels: Labels,
     mut annotations: BTreeMap<String, String>,
     mut spec: PodSpec,
+    files: Option<&ConfigMap>,
 ) -> Deployment {
     let name = preview.name_any();
     if chosen::is_mutable(&preview.spec.image)
@@ -52,6 +53,9 @@ pub(super) fn of_pods(
     };
     let mut metadata = metadata(preview, key);
     metadata.labels = Some(of_workload.into_iter().chain(metadata.labels.unwrap_or_default()).collect());
+    if let Some(name) = files.and_then(|it| it.metadata.name.clone()) {
+        metadata.annotations.get_or_insert_default().insert(names::FILES_ANNOTATION.to_owned(), name);
+    }
     let mut deployment = Deployment {
         metadata,
         spec: Some(DeploymentSpec {

@@ -89,7 +89,7 @@ fn with_reference_renamed(text: &str, name: &str, other: &str) -> String {
 }
 
 /// The first one of a port and protocol stays. Where another name is lost, what refers to it gets the number.
-fn merge_ports(container: &mut Container) {
+pub(super) fn merge_ports(container: &mut Container) {
     let Some(ports) = container.ports.take() else { return };
     let mut merged: Vec<ContainerPort> = Vec::new();
     let mut lost: Vec<(String, i32)> = Vec::new();
@@ -117,7 +117,7 @@ fn merge_ports(container: &mut Container) {
 }
 
 /// Where a container's probes and hooks name one of its ports.
-fn port_references(container: &mut Container) -> Vec<&mut IntOrString> {
+pub(super) fn port_references(container: &mut Container) -> Vec<&mut IntOrString> {
     let mut found = Vec::new();
     let probes =
         [&mut container.startup_probe, &mut container.readiness_probe, &mut container.liveness_probe];

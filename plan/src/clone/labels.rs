@@ -7,8 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use byway_api::{Key, names};
+use byway_api::{Key, Labels as Wished, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use wildmatch::WildMatch;
 
 use super::registries::{Fate, fate};
 use super::{Warning, warn};
@@ -70,12 +72,19 @@ impl Selecting {
 ///
 /// None of `selecting` selects a pod that has both, save those that ask for no label at all, see [`inescapable`], or for
 /// one of Byway's.
-pub(super) fn turned(template: &Labels, own: &Labels, selecting: &[Selecting], value: &str) -> Labels {
-    let mut labels = transferable(template);
+pub(super) fn turned(
+    template: &Labels,
+    wished: &Wished,
+    own: &Labels,
+    selecting: &[Selecting],
+    value: &str,
+) -> Labels {
+    let mut labels = transferable(template, wished);
     let as_target: Labels = template.clone().into_iter().chain(own.clone()).collect();
     for one in unaware(selecting).filter(|one| may_match(&one.selector, &as_target)) {
         one.change(&mut labels, value);
     }
+    labels.extend(wished.set.clone());
     escape(&mut labels, own, selecting, value);
     labels
 }
@@ -106,17 +115,27 @@ pub fn escaping(pod: &Labels, selecting: &[Selecting], value: &str) -> BTreeMap<
     changed.map(|(key, _)| (key.clone(), after.get(&key).cloned())).collect()
 }
 
-/// Those of a target's labels by which no tool would take its clone for it.
-pub(super) fn transferable(labels: &Labels) -> Labels {
+/// Those of a target's labels by which no tool would take its clone for it, and those that are wished for.
+fn transferable(labels: &Labels, wished: &Wished) -> Labels {
+    let fits = |globs: &[String], key: &str| globs.iter().any(|glob| WildMatch::new(glob).matches(key));
+    let stays = |key: &str| !fits(&wished.drop, key) && (fate(key) == Fate::Kept || fits(&wished.keep, key));
     let mut labels = labels.clone();
-    labels.retain(|key, _| fate(key) == Fate::Kept && !GENERATED.contains(&key.as_str()) && !is_own(key));
+    labels.retain(|key, _| stays(key) && !GENERATED.contains(&key.as_str()) && !is_own(key));
     labels
+}
+
+/// Names those that were set and have another value, since somebody selects by the given one.
+pub(super) fn turned_in_vain(wished: &Wished, turned: &Labels) -> Option<Warning> {
+    let others = wished.set.iter().filter(|(key, value)| turned.get(*key) != Some(value));
+    let names: Vec<&str> = others.map(|(key, _)| key.as_str()).collect();
+    (!names.is_empty()).then(|| warn::labels_turned(&names))
 }
 
 /// The labels of a clone's Deployment, beside its own: those of the target's, since a policy may ask for them; with another
 /// value where its pods have one.
-pub(super) fn of_workload(workload: &Labels, template: &Labels, turned: &Labels) -> Labels {
-    let mut labels = transferable(workload);
+pub(super) fn of_workload(workload: &Labels, template: &Labels, wished: &Wished, turned: &Labels) -> Labels {
+    let mut labels = transferable(workload, wished);
+    labels.extend(wished.set.clone());
     for (key, value) in &mut labels {
         if let Some(other) = turned.get(key).filter(|other| template.get(key) != Some(other)) {
             value.clone_from(other);

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use byway_api::{Mode, Preview};
+use byway_api::{Incoming, Mode, Preview};
 use k8s_openapi::api::core::v1::{Container, ServicePort};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::pod::is_native_sidecar;
-use super::{Refusal, Source, Surroundings, Warning, sidecars, source::target_text, warn};
+use super::{Refusal, Source, Surroundings, Warning, duplicates, sidecars, source::target_text, warn};
 use crate::ports::{self, MOST, is, is_apps, number, protocol, tcp};
 use crate::selectors::{exactly, may_match};
 
@@ -80,6 +81,41 @@ pub(super) fn not_steered(
         sent.filter_map(|port| Some(format!("{}/{}", sent_to(source, port)?, port.protocol.as_ref()?)));
     let all: BTreeSet<String> = own.chain(sent).collect();
     (!all.is_empty()).then(|| warn::not_steered(all))
+}
+
+/// Where a preview listens for requests to `steered` ports.
+pub(super) fn served(incoming: &Incoming, steered: &[u16]) -> Vec<u16> {
+    let served: BTreeSet<u16> = steered.iter().map(|port| incoming.preview_port(*port)).collect();
+    served.into_iter().collect()
+}
+
+/// Names what is said of ports that are not steered.
+pub(super) fn unused_mapping(incoming: &Incoming, steered: &[u16]) -> Option<Warning> {
+    let mapped = incoming.port_mapping.iter().map(|it| it.port);
+    let unused: Vec<u16> = mapped.filter(|port| !steered.contains(port)).collect();
+    (!unused.is_empty() && incoming.mode != Mode::Off).then(|| warn::mapping_unused(&unused))
+}
+
+/// Has the container's ports, probes and hooks be where the preview listens.
+pub(super) fn listen(container: &mut Container, incoming: &Incoming) {
+    if incoming.port_mapping.is_empty() {
+        return;
+    }
+    let moved = |port: i32| number(port).map_or(port, |port| i32::from(incoming.preview_port(port)));
+    for port in container.ports.iter_mut().flatten().filter(|port| protocol(port) == "TCP") {
+        port.container_port = moved(port.container_port);
+    }
+    for reference in duplicates::port_references(container) {
+        if let IntOrString::Int(port) = reference {
+            *port = moved(*port);
+        }
+    }
+    let probes =
+        [&mut container.startup_probe, &mut container.readiness_probe, &mut container.liveness_probe];
+    for grpc in probes.into_iter().flatten().filter_map(|probe| probe.grpc.as_mut()) {
+        grpc.port = moved(grpc.port);
+    }
+    duplicates::merge_ports(container); // the target may name that port, too
 }
 
 fn service_ports<'a>(source: &'a Source, around: &Surroundings<'a>) -> impl Iterator<Item = &'a ServicePort> {

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube_core::ResourceExt;
 
-use super::{Children, Refusal, chosen, deployment, labels};
+use super::{Children, Refusal, chosen, deployment, files, labels};
 use crate::ports::MOST;
 use crate::selectors::Labels;
 
@@ -59,11 +59,14 @@ pub fn targetless(preview: &Preview, key: &Key) -> Result<Children, Refusal> {
     chosen::linger(&mut spec, preview);
     // Its ports are not taken out of a mesh's hands, unlike a clone's: others call it through its Service, and where
     // they are in the mesh, they call its sidecar.
-    let deployment = deployment::of_pods(preview, key, Labels::new(), Labels::new(), BTreeMap::new(), spec);
+    let files = files::mount(&mut spec, CONTAINER, preview, key);
+    let set = preview.spec.labels.as_ref().map(|it| it.set.clone()).unwrap_or_default();
+    let deployment =
+        deployment::of_pods(preview, key, Labels::new(), set, BTreeMap::new(), spec, files.as_ref());
     let service = Some(service(preview, key, &served));
     let ports = if preview.spec.incoming.mode == Mode::Off { Vec::new() } else { served };
     // Its agents call it from within: no policy keeps them out.
-    Ok(Children { deployment, service, network_policy: None, ports, warnings: Vec::new() })
+    Ok(Children { deployment, service, network_policy: None, files, ports, warnings: Vec::new() })
 }
 
 fn container(preview: &Preview, served: &[u16]) -> Container {

@@ -95,6 +95,28 @@ pub(super) fn env_from(names: &[&String], patterns: &[&String]) -> Warning {
     Warning { reason: "EnvFrom", message }
 }
 
+pub(super) fn env_from_not_mapped() -> Warning {
+    let message = "of envMapping, what envFrom brings from ConfigMaps and Secrets is not known here and stays as it is: set what is to be different by its name in env";
+    Warning { reason: "EnvFrom", message: message.to_owned() }
+}
+
+pub(super) fn labels_turned(names: &[&str]) -> Warning {
+    let message = format!(
+        "of labels.set, {} have another value or are left out: a Service, a workload or a budget would select the preview by what was given, and unkeyed requests would reach it; give values that nobody selects by",
+        names.join(", ")
+    );
+    Warning { reason: "LabelsTurned", message }
+}
+
+pub(super) fn mapping_unused(ports: &[u16]) -> Warning {
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+    let message = format!(
+        "incoming.portMapping names port {}, which is not steered: add it to incoming.ports, or leave it out",
+        ports.join(", ")
+    );
+    Warning { reason: "MappingUnused", message }
+}
+
 pub(super) fn addresses(annotations: &[String]) -> Warning {
     let message = format!(
         "the fixed addresses of {} are left out, since a pod of the target has them: the preview's pods get any; what lets only those addresses in does not let in what the preview calls from",

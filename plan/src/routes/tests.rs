@@ -137,6 +137,20 @@ fn pods_of_a_target_that_was_deleted_are_steered_to_their_end() {
 }
 
 #[test]
+fn where_a_preview_listens_and_how_long_requests_wait_for_it_is_told() {
+    let mut world = one_target();
+    let incoming = serde_json::json!({ "portMapping": [
+        { "port": 8080, "previewPort": 9090 }, { "port": 81, "previewPort": 81 },
+    ] });
+    let spec = serde_json::json!({ "incoming": incoming, "idle": { "wakeTimeout": "2m" } });
+    let preview = preview(&mut world, "a", 0, spec);
+    cloned(&mut world, &preview, "r1");
+    let route = table_of(&plan_of(&world), "n1").previews.remove(0);
+    assert_eq!(route.preview_ports, [(8080, 9090)].into());
+    assert_eq!(route.wake_timeout_seconds, Some(120));
+}
+
+#[test]
 fn an_environment_has_all_pods_of_its_key() {
     let mut world = one_target();
     deployment(&mut world, "other");

@@ -181,3 +181,30 @@ fn a_key_that_nobody_names_follows_from_the_object() {
     assert_eq!(standings(&world, at(99))[0].key.to_string(), key);
     assert_eq!(&*standings(&world, at(1))[0].name.namespace, NAMESPACE);
 }
+
+#[test]
+fn it_sleeps_when_no_request_has_come_and_a_request_wakes_it() {
+    let mut world = world();
+    preview(&mut world, "pr", 0, json!({ "key": "a", "ttl": "never", "idle": { "sleepAfter": "10m" } }));
+    let sleeper = json!({ "key": "b", "ttl": "never", "idle": { "sleepAfter": "30s", "startAsleep": true } });
+    preview(&mut world, "sleeper", 0, sleeper);
+    preview(&mut world, "off", 0, json!({ "key": "c", "ttl": "never", "replicas": 0, "idle": {} }));
+    let asleep = |world: &World, of: &str, seconds: i64| {
+        standings(world, at(seconds)).into_iter().find(|it| it.name == name(of)).unwrap().is_asleep
+    };
+    // Of the last minute and a half nothing is known yet.
+    assert!(!asleep(&world, "pr", 689) && asleep(&world, "pr", 690));
+    assert!(asleep(&world, "sleeper", 0) && !asleep(&world, "off", 99_999));
+    let spec = NodeRoutesSpec { table: "{}".into(), ..NodeRoutesSpec::default() };
+    acknowledge(&mut world, "a", &spec, |status| {
+        status.requests = ["pr", "sleeper"]
+            .map(|of| PreviewRequests {
+                preview: format!("{NAMESPACE}/{of}"),
+                counts: RequestCounts { requests: 1, ..RequestCounts::default() },
+                last_request_time: Some(at(1000)),
+            })
+            .to_vec();
+    });
+    assert!(!asleep(&world, "pr", 1689) && asleep(&world, "pr", 1690));
+    assert!(!asleep(&world, "sleeper", 1119) && asleep(&world, "sleeper", 1120));
+}

@@ -19,6 +19,13 @@ pub(super) fn verdict(world: &World, standing: &Standing, own: &[&PreviewPodRow]
             "its pods are not looked after before the target can be cloned",
         );
     };
+    if let Some(idle) = standing.preview.spec.idle.as_ref().filter(|_| standing.is_asleep) {
+        let message = format!(
+            "it sleeps, since nobody uses it: a request with its key wakes it, and waits for it {} at most",
+            idle.wake_timeout
+        );
+        return Verdict::yes(reason::ASLEEP, message);
+    }
     let replicas = standing.preview.spec.replicas.max(0) as usize;
     if replicas == 0 {
         return Verdict::no(

@@ -90,6 +90,35 @@ fn phases() {
 }
 
 #[test]
+fn who_sleeps_is_ready_for_a_request() {
+    let (mut world, preview) = ready_world();
+    let mut sleeper = (*preview).clone();
+    sleeper.status = None;
+    sleeper.spec.idle = serde_json::from_value(serde_json::json!({ "startAsleep": true })).ok();
+    put(&mut world, sleeper);
+    backend(&mut world, "a", 1, "r1", |pod| pod.pod.terminating = true);
+    acknowledge_all(&mut world, at(300));
+    let of = |world: &World| judged(world, "a", None, at(300));
+    assert_eq!(of(&world).status.phase, Some(Phase::Asleep));
+    assert_eq!(
+        (says(&of(&world), "Ready"), says(&of(&world), "PodsReady")),
+        ("True Asleep".into(), "True Asleep".into())
+    );
+    assert!(message(&of(&world), "Ready").contains("waits for it 90s at most"));
+    // A request of now wakes it: what counts is its pods again.
+    let (_, plan) = planned(&world, at(300));
+    acknowledge(&mut world, "n1", &plan.nodes[&crate::rows::Name::from("n1")], |status| {
+        status.requests = vec![PreviewRequests {
+            preview: "demo/a".to_owned(),
+            last_request_time: Some(at(300)),
+            ..PreviewRequests::default()
+        }];
+    });
+    assert_eq!(of(&world).status.phase, Some(Phase::Pending));
+    assert_eq!(says(&of(&world), "PodsReady"), "False Updating");
+}
+
+#[test]
 fn a_pod_that_restarts_does_not_make_it_unready_at_once() {
     let (mut world, _) = ready_world();
     target(&mut world, 3, "n2", |_| {});

@@ -92,3 +92,18 @@ fn a_clone_knows_whether_consul_has_the_targets_pods() {
     assert_eq!((before.in_consul, after.in_consul), (false, true));
     assert_ne!(before.version, after.version);
 }
+
+#[test]
+fn a_clone_follows_the_sleep_of_its_preview() {
+    let mut world = world();
+    deployment(&mut world, "app");
+    preview(&mut world, "pr", 0, json!({ "ttl": "never", "idle": { "sleepAfter": "10m" } }));
+    let wish = |seconds: i64| {
+        let (around, hash) = Around::of(&world, &NAMESPACE.into());
+        Wish::of(&world, &standings(&world, at(seconds))[0], &around, hash, &Rules::default())
+    };
+    let (awake, still, asleep) = (wish(1), wish(600), wish(700));
+    assert!(!awake.is_asleep && asleep.is_asleep && asleep.present);
+    assert_eq!(awake.version, still.version);
+    assert_ne!(awake.version, asleep.version);
+}

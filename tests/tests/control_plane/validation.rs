@@ -26,6 +26,47 @@ const KEY: &str = "spec.key: Invalid value";
 const TTL: &str = "ttl must be a duration between 60s and 720h such as 90m or 1h30m, or never";
 const KEYLESS: &str = "every way through a match must name {{ key }} in a header matcher, e.g. { header: { name: x-traffic, exact: \"{{ key }}\" } }";
 
+/// Files, labels, other values and ports, and sleep.
+fn what_is_new(space: &Space<'_>) {
+    let files = |one: Value| json!({ "files": [one] });
+    let one = "a file needs exactly one of text, binary, configMapKeyRef and secretKeyRef";
+    refused(space, files(json!({ "path": "/a" })), &[one]);
+    refused(space, files(json!({ "path": "/a", "text": "a", "binary": "aGk=" })), &[one]);
+    refused(space, files(json!({ "path": "/a", "binary": "%" })), &["spec.files[0].binary"]);
+    for path in ["a", "/", "/a/", "/a//b", "/a/..", "/../a", "/a/./b", "/a:b"] {
+        refused(space, files(json!({ "path": path, "text": "a" })), &["spec.files[0].path"]);
+    }
+    let twice = json!({ "files": [{ "path": "/a", "text": "a" }, { "path": "/a", "text": "b" }] });
+    refused(space, twice, &["duplicate"]);
+    taken(space, files(json!({ "path": "/etc/.a/b c", "text": "" })));
+    taken(space, files(json!({ "path": "/a", "text": "b".repeat(262_144) })));
+    taken(space, files(json!({ "path": "/a", "secretKeyRef": { "name": "b", "key": "c" } })));
+    taken(space, files(json!({ "path": "/a", "configMapKeyRef": { "name": "b", "key": "c" } })));
+    taken(space, json!({ "labels": { "keep": ["a*"], "drop": ["b"], "set": { "c": "d" } } }));
+    refused(space, json!({ "labels": { "keep": [""] } }), &["spec.labels.keep[0]"]);
+    taken(space, json!({ "envMapping": [{ "names": ".+", "value": "" }] }));
+    refused(space, json!({ "envMapping": [{ "names": "", "value": "" }] }), &["spec.envMapping[0].names"]);
+    let mapping = |more: Value| json!({ "incoming": { "portMapping": [{ "port": 80, "previewPort": 81 }], "ports": more } });
+    taken(space, mapping(json!([])));
+    taken(space, mapping(json!([80, 90])));
+    refused(space, mapping(json!([90])), &["portMapping names a port that is not in incoming.ports"]);
+    let zero = json!({ "incoming": { "portMapping": [{ "port": 80, "previewPort": 0 }] } });
+    refused(space, zero, &["spec.incoming.portMapping[0].previewPort"]);
+    let targetless = json!({ "target": null, "incoming": { "ports": [80], "portMapping": [{ "port": 80, "previewPort": 81 }] } });
+    refused(space, targetless, &["portMapping needs a target"]);
+    let idle = |more: Value| json!({ "idle": more });
+    taken(space, idle(json!({})));
+    taken(space, idle(json!({ "sleepAfter": "30s", "startAsleep": true, "wakeTimeout": "10m" })));
+    for (field, values) in [("sleepAfter", ["29s", "721h", "never"]), ("wakeTimeout", ["0s", "601s", "1d"])] {
+        for value in values {
+            refused(space, idle(json!({ field: value })), &[&format!("{field} must be a duration between")]);
+        }
+    }
+    let needs = "idle needs a target and incoming.mode steal";
+    refused(space, json!({ "target": null, "idle": {}, "incoming": { "ports": [80] } }), &[needs]);
+    refused(space, json!({ "idle": {}, "incoming": { "mode": "off" } }), &[needs]);
+}
+
 #[test]
 fn keys_and_images() {
     let space = shared().space("keys");
@@ -50,6 +91,7 @@ fn keys_and_images() {
     taken(&space, json!({ "env": [{ "name": "BYWAY_KEYS", "value": "x".repeat(4096) }] }));
     taken(&space, json!({ "incoming": { "ports": [80, 81], "ignorePorts": [81] } }));
     refused(&space, json!({ "incoming": { "ignorePorts": [0] } }), &["spec.incoming.ignorePorts[0]"]);
+    what_is_new(&space);
     taken(&space, json!({ "unsetEnv": ["AWS_*", "?", "x".repeat(512)] }));
     refused(&space, json!({ "unsetEnv": [""] }), &["spec.unsetEnv[0]"]);
     refused(

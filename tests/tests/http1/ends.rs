@@ -116,3 +116,22 @@ fn an_answer_before_a_reset_of_the_app_is_not_lost() {
     assert!(received.bytes.ends_with(b"\r\n\r\nok"), "{received:?}");
     assert_eq!(received.end, End::Reset);
 }
+
+/// What comes behind a request that asks the app to close is no request, whatever it carries.
+#[test]
+fn nothing_is_asked_behind_a_request_that_closes() {
+    let Some(stage) = Stage::new() else { return };
+    let (app, preview) = (server::listen(&stage.app), server::listen(&stage.preview));
+    let _agent = stage.agent();
+    const CLOSES: &str = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let mut raw = stage.raw();
+    raw.send([CLOSES, GET_KEYED].concat()).unwrap();
+    let mut app = server::served(&app);
+    assert_eq!(until(&mut app, GET_KEYED), [CLOSES, GET_KEYED].concat());
+    app.send("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok").unwrap();
+    drop(app);
+    let received = raw.receive(SOON);
+    assert!(received.bytes.ends_with(b"\r\n\r\nok"), "{received:?}");
+    preview.set_nonblocking(true).unwrap();
+    assert!(preview.accept().is_err(), "the preview was asked");
+}

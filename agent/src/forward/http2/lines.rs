@@ -20,6 +20,7 @@ use super::{
     flush,
     greet::{PATIENCE, SILENCE},
 };
+use crate::asleep::Asleep;
 
 /// Most of what a server said that is shown.
 const SHOWN: usize = 64;
@@ -54,7 +55,7 @@ enum State<'a> {
 /// Why a line has ended.
 #[derive(Debug, thiserror::Error)]
 enum End {
-    #[error("could not be reached: {0}")]
+    #[error("{}", told(.0))]
     Unreachable(#[from] io::Error),
     #[error("does not speak HTTP/2 without TLS, as this request does; what it said first: \"{0}\"")]
     NotHttp2(String),
@@ -62,11 +63,16 @@ enum End {
 
 impl End {
     /// The stable code, as in `x-byway-error`.
-    const fn code(&self) -> &'static str {
+    fn code(&self) -> &'static str {
         match self {
+            Self::Unreachable(error) if Asleep::of(error).is_some() => "asleep",
             Self::Unreachable(_) => "unreachable",
             Self::NotHttp2(_) => "not-http2",
         }
+    }
+
+    fn status(&self) -> u16 {
+        if self.code() == "asleep" { 503 } else { 502 }
     }
 }
 
@@ -227,7 +233,8 @@ impl Line<'_> {
         let falls_back =
             app_is_home && !has_spoken && self.place.leg().is_some_and(|leg| leg.preview.falls_back());
         let why = format!("{name} {end}");
-        let left = switch.line_failed(self.id, &Failure { code: end.code(), why: &why, falls_back });
+        let left = switch
+            .line_failed(self.id, &Failure { status: end.status(), code: end.code(), why: &why, falls_back });
         if let Some(leg) = self.place.leg() {
             (0..left.streams).for_each(|_| connection.count_unreachable(leg.index));
         }
@@ -264,6 +271,11 @@ fn exchange(cx: &mut Context<'_>, switch: &mut Switch, id: u32, server: &mut Ser
         }
         moved = true;
     }
+}
+
+/// Why nobody could be asked.
+fn told(error: &io::Error) -> String {
+    Asleep::of(error).map_or_else(|| format!("could not be reached: {error}"), ToString::to_string)
 }
 
 /// What a server said, for people to read.

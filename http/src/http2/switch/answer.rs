@@ -28,6 +28,9 @@ pub struct Answer<'a> {
     pub why: &'a str,
 }
 
+/// After how many seconds a client may try again that was told 503 (RFC 9110, 10.2.3).
+pub const RETRY_AFTER: &str = "10";
+
 /// Of <https://grpc.github.io/grpc/core/md_doc_statuscodes.html>.
 #[derive(Clone, Copy, Debug)]
 pub enum GrpcStatus {
@@ -61,6 +64,9 @@ impl Asker {
         add(":status", &answer.status.to_string());
         add("content-type", "text/plain; charset=utf-8");
         add("x-byway-error", answer.code);
+        if answer.status == 503 {
+            add("retry-after", RETRY_AFTER);
+        }
         add("content-length", &text.len().to_string());
         (block, if self.is_head { Vec::new() } else { text.into_bytes() })
     }

@@ -12,6 +12,8 @@ use crate::http2::{
 /// Why a line has come to its end.
 #[derive(Clone, Copy, Debug)]
 pub struct Failure<'a> {
+    /// What a client is told that is none of gRPC.
+    pub status: u16,
     /// The stable code.
     pub code: &'a str,
     /// A sentence.
@@ -48,7 +50,7 @@ impl Switch {
                 if failure.falls_back && !away.has_begun() && !self.home_has_ended {
                     self.comes_home(stream);
                 } else {
-                    let (status, grpc) = (502, GrpcStatus::Unavailable);
+                    let (status, grpc) = (failure.status, GrpcStatus::Unavailable);
                     self.say(stream, &Answer { status, grpc, code: failure.code, why: failure.why });
                 }
             }

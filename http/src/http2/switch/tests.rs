@@ -70,7 +70,7 @@ const HEADERS_END: u8 = flag::END_HEADERS | flag::END_STREAM;
 
 #[test]
 fn a_stream_that_cannot_go_away_comes_home_if_it_still_can() {
-    let failure = Failure { code: "unreachable", why: "it cannot be reached", falls_back: true };
+    let failure = Failure { status: 502, code: "unreachable", why: "it cannot be reached", falls_back: true };
     let mut switch = Switch::new(false);
     play(&mut switch, &[ask(1, true), ask(3, false), data(3, 10, false)].concat(), &[3]);
     assert_eq!(frames(switch.to_home()), [(1, HEADERS_END, 1, 0)]);
@@ -95,7 +95,7 @@ fn a_line_that_fails_is_said_to_those_that_it_has_not_answered() {
     frame::block(&mut said, 1, 0, &[], &[0x88]);
     switch.line(LINE, &mut said.as_slice()).unwrap();
     assert_eq!(frames(switch.to_client()), [(1, flag::END_HEADERS, 1, 0)].map(|it| (it.0, it.1, it.2, 0)));
-    let failure = Failure { code: "unreachable", why: "gone", falls_back: false };
+    let failure = Failure { status: 502, code: "unreachable", why: "gone", falls_back: false };
     assert_eq!(switch.line_failed(LINE, &failure).streams, 1);
     let told = frames(switch.to_client());
     assert_eq!(told.iter().map(|it| (it.0, it.2)).collect::<Vec<_>>(), [(3, 1), (1, 3), (0, 3)]);

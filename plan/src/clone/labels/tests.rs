@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use proptest::prelude::*;
 
-use super::{Selecting, escaping, inescapable, of_workload, own, turned};
+use super::{Selecting, Wished, escaping, inescapable, of_workload, own, turned, turned_in_vain};
 use crate::clone::testing::{key, yaml};
 use crate::selectors::{Labels, matches, required};
 
@@ -15,7 +15,7 @@ fn selecting(selectors: &[&str]) -> Vec<Selecting> {
 }
 
 fn labels(template: &str, selectors: &[&str]) -> Labels {
-    turned(&yaml(template), &own("redesign", &key()), &selecting(selectors), OWN)
+    turned(&yaml(template), &Wished::default(), &own("redesign", &key()), &selecting(selectors), OWN)
 }
 
 #[test]
@@ -30,6 +30,34 @@ fn what_selects_the_target_finds_another_value_and_the_rest_stays() {
     );
     assert_eq!(labels(template, &[helm, elsewhere]), wanted);
     assert_eq!(labels(template, &[helm, helm, elsewhere]), wanted, "two of one selector");
+}
+
+#[test]
+fn what_is_wished_for_stays_goes_or_is_set_unless_somebody_selects_by_it() {
+    let template = "{app: web, tier: front, team: a, argocd.argoproj.io/instance: shop}";
+    let wished: Wished = serde_json::from_value(serde_json::json!({
+        "keep": ["argocd.*", "app"], "drop": ["te?m"], "set": { "tier": "back", "owner": "me" }
+    }))
+    .unwrap();
+    let turned = |selectors: &[&str]| {
+        turned(&yaml(template), &wished, &own("redesign", &key()), &selecting(selectors), OWN)
+    };
+    let service = "{matchLabels: {app: web}}";
+    let wanted: Labels =
+        yaml("{app: byway-redesign-1, tier: back, owner: me, argocd.argoproj.io/instance: shop}");
+    assert_eq!(turned(&[service]), wanted);
+    assert_eq!(turned_in_vain(&wished, &wanted), None);
+    let of_target = "{matchLabels: {tier: front}}";
+    assert_eq!(turned(&[service, of_target]), wanted, "by what is set nobody selects");
+    let of_clone = turned(&[service, "{matchLabels: {tier: back}}"]);
+    assert_eq!(of_clone["tier"], OWN);
+    let warning = turned_in_vain(&wished, &of_clone).unwrap();
+    assert!(
+        warning.reason == "LabelsTurned" && warning.message.contains("labels.set, tier have"),
+        "{warning:?}"
+    );
+    let workload = of_workload(&yaml("{team: a, app: web}"), &yaml(template), &wished, &wanted);
+    assert_eq!(workload, yaml("{app: byway-redesign-1, tier: back, owner: me}"));
 }
 
 #[test]
@@ -86,7 +114,8 @@ fn who_selects_everything_is_named() {
             .map(|text| Selecting::new(format!("PodDisruptionBudget {text}"), yaml(text)));
     let template: Labels = yaml("{tier: front}");
     let own = own("redesign", &key());
-    let labels: Labels = turned(&template, &own, &selecting, OWN).into_iter().chain(own).collect();
+    let labels: Labels =
+        turned(&template, &Wished::default(), &own, &selecting, OWN).into_iter().chain(own).collect();
     let warning = inescapable(&labels, &selecting).unwrap();
     assert_eq!(warning.reason, "StillSelected");
     assert!(
@@ -121,7 +150,10 @@ fn a_deployment_has_its_targets_labels_as_its_pods_have_them() {
     let template = yaml("{app: web, tier: front}");
     let turned = yaml("{app: byway-redesign-1, tier: front}");
     let workload = "{app: web, team: shop, argocd.argoproj.io/instance: shop, keel.sh/policy: all, olm.owner: x, byway.dev/x: y}";
-    assert_eq!(of_workload(&yaml(workload), &template, &turned), yaml("{app: byway-redesign-1, team: shop}"));
+    assert_eq!(
+        of_workload(&yaml(workload), &template, &Wished::default(), &turned),
+        yaml("{app: byway-redesign-1, team: shop}")
+    );
 }
 
 fn selector() -> impl Strategy<Value = LabelSelector> {
@@ -144,7 +176,7 @@ proptest! {
     ) {
         let selecting: Vec<_> = selectors.iter().map(|s| Selecting::new(String::new(), s.clone())).collect();
         let own = own("redesign", &key());
-        let turned = turned(&template, &own, &selecting, OWN);
+        let turned = turned(&template, &Wished::default(), &own, &selecting, OWN);
         let clone: Labels = turned.clone().into_iter().chain(own).collect();
         for selector in &selectors {
             prop_assert!(!matches(selector, &clone) || required(selector).next().is_none());
@@ -176,5 +208,5 @@ proptest! {
 /// The labels of a preview's pod, with nobody who selects.
 fn clone_of(template: &Labels) -> Labels {
     let own = own("redesign", &key());
-    turned(template, &own, &[], OWN).into_iter().chain(own).collect()
+    turned(template, &Wished::default(), &own, &[], OWN).into_iter().chain(own).collect()
 }

@@ -1,4 +1,4 @@
-use crate::clone::testing::{alone, key, plain, preview, reasons, service, source};
+use crate::clone::testing::{alone, key, plain, pods, preview, reasons, said, service, source};
 use crate::clone::{Refusal, Source, Surroundings, of_target};
 use byway_api::TargetKind;
 
@@ -99,4 +99,32 @@ fn a_proxys_own_ports_are_left_alone_where_it_is() {
     let services = [("{app: my-app}", "[{port: 15021}, {port: 80, targetPort: 8080}]")];
     assert_eq!(steered(&source(TargetKind::Deployment, with), "{}", &services).unwrap(), [8080]);
     assert_eq!(steered(&plain("{}"), "{}", &services).unwrap(), [8080, 15021]);
+}
+
+#[test]
+fn a_preview_may_listen_elsewhere() {
+    let target = plain(
+        "{containers: [{name: app, image: 'my-app:1', ports: [{containerPort: 8080, name: http}, {containerPort: 8080, protocol: UDP}, {containerPort: 9090, name: other}], readinessProbe: {httpGet: {port: 8080}}, livenessProbe: {tcpSocket: {port: http}}, startupProbe: {grpc: {port: 8080}}}]}",
+    );
+    let spec = "{incoming: {portMapping: [{port: 8080, previewPort: 9090}, {port: 81, previewPort: 82}]}}";
+    let clone = alone(spec, &target).unwrap();
+    assert_eq!(clone.ports, [8080, 9090], "what is steered is the target's");
+    let (pod, meta) = pods(&clone);
+    let container = &pod["containers"][0];
+    assert_eq!(
+        container["ports"],
+        serde_json::json!([
+            { "containerPort": 9090, "name": "http" },
+            { "containerPort": 8080, "protocol": "UDP" },
+        ])
+    );
+    assert_eq!(container["readinessProbe"]["httpGet"]["port"], 9090);
+    assert_eq!(container["livenessProbe"]["tcpSocket"]["port"], "http");
+    assert_eq!(container["startupProbe"]["grpc"]["port"], 9090);
+    assert_eq!(
+        meta["annotations"]["traffic.sidecar.istio.io/excludeInboundPorts"], "9090",
+        "agents call there"
+    );
+    let message = said(&clone, "MappingUnused");
+    assert!(message.contains("port 81,"), "{message}");
 }
