@@ -180,12 +180,22 @@ pub enum Why {
     Netfilter = 6,
     /// ... which drop what the agent sends to the app. Not even through the agent, therefore: connections stay with the app.
     Blocked = 7,
+    /// Previews are only shown what comes here: connections are the app's.
+    Shown = 8,
 }
 
 impl Why {
     /// All, in the order of their values.
-    pub const ALL: [Self; 7] =
-        [Self::Told, Self::Kernel, Self::NoApp, Self::Keyless, Self::Http2, Self::Netfilter, Self::Blocked];
+    pub const ALL: [Self; 8] = [
+        Self::Told,
+        Self::Kernel,
+        Self::NoApp,
+        Self::Keyless,
+        Self::Http2,
+        Self::Netfilter,
+        Self::Blocked,
+        Self::Shown,
+    ];
 
     /// The stable code, as in `debug routes`.
     #[must_use]
@@ -198,6 +208,7 @@ impl Why {
             Self::Http2 => "Http2",
             Self::Netfilter => "Netfilter",
             Self::Blocked => "Blocked",
+            Self::Shown => "Shown",
         }
     }
 

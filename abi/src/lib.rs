@@ -9,6 +9,7 @@
 
 pub mod direct;
 pub mod maps;
+pub mod mirror;
 
 /// Raised with every change of a layout or of the meaning of a field. Readers skip maps of another layout.
 pub const LAYOUT: u32 = 6;

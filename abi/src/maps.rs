@@ -46,5 +46,11 @@ pub const FILTER: &str = "FILTER";
 pub const EVENTS: &str = "EVENTS";
 /// Per-CPU scratch of the programs of direct connections.
 pub const SCRATCH: &str = "SCRATCH";
+/// Hash: [`PortKey`](crate::PortKey) -> [`Mirrored`](crate::mirror::Mirrored): whose requests are copied.
+pub const MIRRORED: &str = "MIRRORED";
+/// Ring buffer of [`Copy`](crate::mirror::Copy).
+pub const COPIES: &str = "COPIES";
+/// Per-CPU array of one [`Copy`](crate::mirror::Copy), where the next one is put together.
+pub const COPY: &str = "COPY";
 /// Socket storage: the app's accepted socket -> [`Origin`](crate::Origin).
 pub const ORIGIN: &str = "ORIGIN";

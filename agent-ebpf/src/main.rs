@@ -6,10 +6,11 @@
 //! - [`direct`]: follows connections that go straight to the app, and holds what is keyed (`classifier`, at both ways of
 //!   each interface);
 //! - [`observe`]: copies what comes on connections that were open before (`classifier`, per interface, while there
-//!   are such connections).
+//!   are such connections);
+//! - [`mirror`]: copies what comes to ports whose requests a preview is shown (the same, while there is such a preview).
 //!
 //! They share the maps of [`maps`]; their layouts are in `byway-abi`. The agent loads the object once, and the
-//! `steer` and `observe` programs anew for each target with constants of their own in `.rodata`.
+//! `steer`, `observe` and `mirror` programs anew for each target with constants of their own in `.rodata`.
 #![no_std]
 #![no_main]
 // core's atomics have no fetch_add on the BPF target: one line of assembly in `add`.
@@ -18,8 +19,10 @@
 mod direct;
 mod listening;
 mod maps;
+mod mirror;
 mod observe;
 mod origin;
+mod segment;
 mod steer;
 mod target;
 

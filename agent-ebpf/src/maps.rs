@@ -13,6 +13,7 @@ use byway_abi::{
     Addr, AgentInfo, DialKey, ListenKey, Listeners, MAX_DIALS, MAX_OLD, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS,
     Origin, Packet, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord,
     direct::{Answer, Conn, Filter, MAX_CONNS, MAX_KEYS, MAX_ORIGINS},
+    mirror::{Copy, Mirrored},
 };
 
 #[map]
@@ -66,5 +67,13 @@ pub(crate) static FILTER: Array<Filter> = Array::with_max_entries(1, BPF_F_MMAPA
 /// Some 200 full packets; what does not fit goes on to the app.
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
+#[map]
+pub(crate) static MIRRORED: HashMap<PortKey, Mirrored> =
+    HashMap::with_max_entries(MAX_TARGETS * 32, BPF_F_NO_PREALLOC);
+/// A page: the programs that fill it are given another one, which is made once it is needed.
+#[map]
+pub(crate) static COPIES: RingBuf = RingBuf::with_byte_size(4096, 0);
+#[map]
+pub(crate) static COPY: PerCpuArray<Copy> = PerCpuArray::with_max_entries(1, 0);
 #[btf_map]
 pub(crate) static ORIGIN: SkStorage<Origin> = SkStorage::new();

@@ -16,7 +16,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{asleep::Sleepers, kernel::sys::monotonic_ns, tables::Tables};
+use crate::{asleep::Sleepers, kernel::sys::monotonic_ns, snapshot::Copies, tables::Tables};
 pub(crate) use memory::{Memory, resident_bytes};
 
 /// How long the agent takes no more connections when the kernel had no descriptor or memory left for one.
@@ -45,6 +45,8 @@ pub(crate) struct Admission {
     refused: AtomicU64,
     /// Requests that wait for previews that sleep.
     pub(crate) sleepers: Sleepers,
+    /// Of requests to all targets.
+    pub(crate) copies: Arc<Copies>,
 }
 
 /// A connection that is counted until this is dropped.
@@ -74,6 +76,7 @@ impl Admission {
             over_memory: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             sleepers: Sleepers::default(),
+            copies: Arc::default(),
         })
     }
 

@@ -22,7 +22,8 @@ use crate::{
         mode::{self, Mode, Why},
     },
     inspect,
-    kernel::{Hook, SteerConstants, Template, TemplateError, sys::netns_cookie},
+    kernel::{Hook, HookError, SteerConstants, Template, TemplateError, sys::netns_cookie},
+    mirror::Mirror,
     sock_diag::listening,
     sys::duplicate_above,
     tables::{Slot, Tables},
@@ -35,6 +36,8 @@ use netfilter::Netfilter;
 pub(crate) const MAX_PORTS: usize = 32;
 
 const BLOCKED: Mode = Mode::Proxy(Why::Blocked);
+/// Ports that are not steered at all.
+const LEFT_ALONE: [Mode; 2] = [BLOCKED, Mode::Proxy(Why::Shown)];
 
 /// Why a target could not be attached.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +61,8 @@ pub(crate) enum AttachError {
         "SteeredByAnother: agent {pid} of node {node} steers this namespace: stop it, or start this one with its --node-name to take over"
     )]
     Foreign { pid: u32, node: String },
+    #[error("CopiesFailed: requests cannot be copied: {0}")]
+    Mirror(HookError),
     #[error("AttachFailed: {0:#}")]
     Inspect(#[from] anyhow::Error),
     #[error("AttachFailed: {0}")]
@@ -72,6 +77,7 @@ impl AttachError {
             Self::TooManyTargets => "TooManyTargets",
             Self::BadPorts => "BadPorts",
             Self::NoFreePort => "NoFreePort",
+            Self::Mirror(_) => "CopiesFailed",
             Self::Duplicate(_) => "DuplicateTarget",
             Self::Foreign { .. } => "SteeredByAnother",
             Self::Program(_) | Self::Io(_) | Self::Inspect(_) => "AttachFailed",
@@ -91,6 +97,8 @@ pub(crate) struct Attacher {
     pub(crate) clsact: bool,
     /// None where all connections go through the agent: because it was told so, or for want of something in the kernel.
     pub(crate) direct: Result<Arc<Direct>, Why>,
+    /// Previews that are shown copies.
+    pub(crate) mirror: Mirror,
     /// Whether a document may name a network namespace by its path: a local file may.
     pub(crate) takes_paths: bool,
 }
@@ -99,6 +107,8 @@ pub(crate) struct Attacher {
 pub(crate) struct Attachment {
     pub(crate) target: Arc<Target>,
     pub(crate) ports: Vec<u16>,
+    /// Steered ahead of any preview.
+    pub(crate) is_armed: bool,
     /// Loaded, and not attached yet.
     program: Option<OwnedFd>,
     /// Closing it detaches the program.
@@ -142,13 +152,17 @@ impl Attachment {
             Ok(direct) => self.netfilter.look(direct, target, &self.ports),
             Err(why) => Err(*why),
         };
-        let choose = |port: &u16| (*port, mode::choose(possible, &routes, *port, target.speaks_http2(*port)));
+        let choose = |port: &u16| {
+            let is_shown = !self.is_armed && routes.is_only_shown(*port);
+            let mode = mode::choose(possible, &routes, *port, target.speaks_http2(*port));
+            (*port, if is_shown { Mode::Proxy(Why::Shown) } else { mode })
+        };
         let modes: BTreeMap<u16, Mode> = self.ports.iter().map(choose).collect();
         for (port, mode) in &modes {
             if self.modes.get(port) != Some(mode) {
                 tracing::info!(target = target.name, port, %mode, "how connections reach the app");
                 let tables = &target.tables;
-                if *mode == BLOCKED {
+                if LEFT_ALONE.contains(mode) {
                     tables.change_ports(target.slot.index(), target.ns, &[], &[*port])?;
                 } else {
                     tables.set_mode(target.slot.index(), target.ns, *port, mode.bits())?;
@@ -168,7 +182,7 @@ impl Attachment {
     pub(crate) fn ways(&self) -> BTreeMap<String, Vec<u16>> {
         let mut ways: BTreeMap<String, Vec<u16>> = BTreeMap::new();
         for (port, mode) in &self.modes {
-            if ![Mode::Proxy(Why::Told), BLOCKED].contains(mode) {
+            if *mode != Mode::Proxy(Why::Told) && !LEFT_ALONE.contains(mode) {
                 ways.entry(mode.code().to_owned()).or_default().push(*port);
             }
         }
@@ -274,6 +288,7 @@ impl Attacher {
         Ok(Attachment {
             target,
             ports: wanted.ports.clone(),
+            is_armed: wanted.armed,
             program: Some(program),
             link: None,
             direct,

@@ -27,6 +27,12 @@ const TRIES: usize = 4;
 /// Connects to the next backend that takes the connection, at the port that the client wanted, or where the preview listens
 /// for it.
 pub(crate) async fn connect(preview: Arc<Preview>, local: SocketAddr) -> io::Result<(Stream, SocketAddr)> {
+    let (stream, address) = dial(&preview, local).await?;
+    Ok((Stream::dialled(stream)?, address))
+}
+
+/// The same, for what nobody waits for.
+pub(crate) async fn dial(preview: &Preview, local: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
     let backends = &preview.route.backends;
     let port = preview.route.preview_ports.get(&local.port()).copied().unwrap_or(local.port());
     let first = preview.turn.fetch_add(1, Relaxed);
@@ -44,7 +50,7 @@ pub(crate) async fn connect(preview: Arc<Preview>, local: SocketAddr) -> io::Res
                     .with_interval(KEEPALIVE / 3)
                     .with_retries(PROBES);
                 SockRef::from(&stream).set_tcp_keepalive(&probes)?;
-                return Ok((Stream::dialled(stream)?, address));
+                return Ok((stream, address));
             }
             Ok(Err(e)) => last = e,
             Err(_) => last = io::ErrorKind::TimedOut.into(),

@@ -29,6 +29,7 @@ use crate::{
     target::{Counter, Processes, Target},
 };
 pub(crate) use bounds::bounded;
+use crate::mirror::Mirrored;
 use old::Old;
 use patience::Looks;
 use requests::{Counted, Requests};
@@ -67,6 +68,7 @@ struct Attached {
     wanted: Wanted,
     old: Old,
     looks: Looks,
+    mirrored: Mirrored,
     /// Each preview's route, with its rank.
     routes: HashMap<String, (usize, Arc<Leg>)>,
     /// Previews that can never get a request here, and which one takes it.
@@ -220,6 +222,9 @@ impl Control {
             if let Some(mut attached) = self.attached.remove(name) {
                 tracing::info!(target = name, "the pod has gone");
                 self.end_old(&mut attached);
+                if let Err(error) = attached.mirrored.end(&self.attacher, &attached.attachment.target) {
+                    tracing::debug!(%error, target = name, "what was copied of the pod is not forgotten");
+                }
                 self.forget_routes(&attached);
                 attached.attachment.abandon();
             }
@@ -310,6 +315,9 @@ impl Control {
 
     fn detach(&mut self, attached: &mut Attached) {
         self.end_old(attached);
+        if let Err(error) = attached.mirrored.end(&self.attacher, &attached.attachment.target) {
+            tracing::warn!(%error, target = attached.wanted.name, "cannot stop to copy requests");
+        }
         self.departing.push(Arc::downgrade(&attached.attachment.target));
         self.detaching.spawn(attached.attachment.detach());
     }
@@ -323,6 +331,7 @@ impl Control {
         if let Some(attached) = self.attached.get_mut(&wanted.name) {
             self.attacher.change_ports(&mut attached.attachment, &wanted.ports)?;
             attached.attachment.target.take_for_http2(&wanted.http2);
+            attached.attachment.is_armed = wanted.armed;
             attached.wanted = wanted.clone();
         } else if self.stops {
             return Ok(());
@@ -337,6 +346,7 @@ impl Control {
                 wanted: wanted.clone(),
                 old: Old::default(),
                 looks: Looks::default(),
+                mirrored: Mirrored::default(),
                 routes: HashMap::new(),
                 losers: Vec::new(),
                 refused: Vec::new(),
@@ -351,6 +361,10 @@ impl Control {
             tables.set_origins(&self.snapshot.origins)?;
         }
         attached.set_routes(tables, requests, &previews, &self.snapshot.origins)?;
+        let Attached { mirrored, attachment, wanted: now, .. } = attached;
+        if let Err(error) = mirrored.follow(&self.attacher, &attachment.target, &now.ports) {
+            return Err(AttachError::Mirror(error));
+        }
         if attached.attachment.begin()? {
             let netns = attached.attachment.target.netns.id.ino;
             tracing::info!(target = wanted.name, ports = ?wanted.ports, netns, "attached");

@@ -25,6 +25,7 @@ pub mod foreign;
 mod forward;
 pub mod inspect;
 mod kernel;
+mod mirror;
 #[cfg(feature = "kubernetes")]
 mod node_routes;
 mod observer;

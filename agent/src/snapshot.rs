@@ -10,9 +10,9 @@ use std::{
 };
 
 use byway_api::{
-    Backend, CompiledRoute, Key, NodeTable, OnUnreachable, PreviewRoute, RouteError, Target, Unkeyed,
+    Backend, CompiledRoute, Key, Mirrored, NodeTable, OnUnreachable, PreviewRoute, RouteError, Target, Unkeyed,
 };
-use byway_http::{Doubt, Route, RouteTable};
+use byway_http::{Decision, Doubt, RequestHead, RequestKind, Route, RouteTable};
 use http::HeaderValue;
 use jiff::Timestamp;
 
@@ -89,8 +89,17 @@ pub(crate) struct Routes {
     pub(crate) unkeyed: Unkeyed,
     /// The ports that are steered.
     pub(crate) ports: Vec<u16>,
+    /// Previews that are shown copies, and never answer.
+    pub(crate) shown: Vec<Shown>,
     /// Of ports that not all of the previews are for.
     narrowed: HashMap<u16, Self>,
+}
+
+/// A preview that is shown copies of requests.
+pub(crate) struct Shown {
+    pub(crate) leg: Arc<Leg>,
+    /// Which ones; all, if there is none.
+    table: Option<RouteTable>,
 }
 
 /// A preview as a target's route.
@@ -100,6 +109,25 @@ pub(crate) struct Leg {
     /// Where its counters are.
     pub(crate) index: u32,
     pub(crate) losses: Arc<Losses>,
+    pub(crate) copies: Arc<Copies>,
+}
+
+/// What became of the requests of which a preview was to get copies.
+#[derive(Debug, Default)]
+pub(crate) struct Copies {
+    pub(crate) sent: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    pub(crate) status_differs: AtomicU64,
+}
+
+impl Copies {
+    pub(crate) fn counts(&self) -> Mirrored {
+        Mirrored {
+            sent: self.sent.load(Relaxed),
+            dropped: self.dropped.load(Relaxed),
+            status_differs: self.status_differs.load(Relaxed),
+        }
+    }
 }
 
 /// What was lost to a route by reason, of which its counters have the sum: there are thousands of routes, and few lose
@@ -119,7 +147,32 @@ impl Losses {
     }
 }
 
+impl Shown {
+    fn new(leg: Arc<Leg>) -> Self {
+        let route = &leg.preview.route;
+        let only = route.matcher.clone();
+        let table = only.map(|it| RouteTable::new(vec![Route { key: route.key.clone(), matcher: Some(it) }]));
+        Self { leg, table }
+    }
+
+    /// Whether the preview is shown this request.
+    pub(crate) fn takes(&self, head: &RequestHead<'_, '_>) -> bool {
+        let is_read = matches!(head.method, "GET" | "HEAD") || self.leg.preview.route.names_method;
+        let hits = |table: &RouteTable| matches!(table.decide(head, None).decision, Decision::Preview(..));
+        is_read && head.kind != RequestKind::Connect && self.table.as_ref().is_none_or(hits)
+    }
+
+    /// Of how many connections of a hundred.
+    pub(crate) fn percent(&self) -> u32 {
+        self.leg.preview.route.copies_percent.unwrap_or_default().into()
+    }
+}
+
 impl Leg {
+    pub(crate) fn is_shown(&self) -> bool {
+        self.preview.route.copies_percent.is_some()
+    }
+
     fn is_for(&self, port: u16) -> bool {
         let ports = &self.preview.route.ports;
         ports.is_empty() || ports.contains(&port)
@@ -134,11 +187,23 @@ impl Routes {
         unkeyed: Unkeyed,
         ports: Vec<u16>,
     ) -> Self {
+        let (shown, legs): (Vec<_>, Vec<_>) = legs.into_iter().partition(|leg| leg.is_shown());
+        let shown = shown.into_iter().map(Shown::new).collect();
         let of = |port: u16| legs.iter().filter(move |leg| leg.is_for(port)).cloned();
         let narrow = ports.iter().filter(|port| of(**port).count() < legs.len());
         let narrowed = narrow.map(|port| (*port, Self::all(of(*port).collect(), origins.clone(), unkeyed)));
         let narrowed = narrowed.collect();
-        Self { narrowed, ports, ..Self::all(legs, origins, unkeyed) }
+        Self { narrowed, ports, shown, ..Self::all(legs, origins, unkeyed) }
+    }
+
+    /// Whether nobody but the app answers here, and previews are shown what it gets.
+    pub(crate) fn is_only_shown(&self, port: u16) -> bool {
+        self.at(port).legs.is_empty() && !self.is_own() && self.shown(port).next().is_some()
+    }
+
+    /// The previews that are shown copies of what comes to this port.
+    pub(crate) fn shown(&self, port: u16) -> impl Iterator<Item = &Shown> {
+        self.shown.iter().filter(move |shown| shown.leg.is_for(port))
     }
 
     /// The routes of connections to this port.
@@ -166,7 +231,7 @@ impl Routes {
             Route { key: route.key.clone(), matcher: route.matcher.clone() }
         });
         let table = RouteTable::new(routes.collect());
-        Self { table, legs, origins, unkeyed, ports: Vec::new(), narrowed: HashMap::new() }
+        Self { table, legs, origins, unkeyed, ports: Vec::new(), shown: Vec::new(), narrowed: HashMap::new() }
     }
 
     /// Whether the pod is itself what its previews' requests are for: a preview without a target.

@@ -18,6 +18,7 @@ use crate::{
     },
     inspect,
     kernel::{Node, NodeError, Template},
+    mirror::Mirror,
     observer::Observer,
     tables::Tables,
     worker::Workers,
@@ -112,6 +113,7 @@ impl Steering {
             max_age: MAX_AGE,
             max_backlog: args.max_backlog,
             clsact: args.clsact,
+            mirror: Mirror::new(admission.copies.clone()),
             takes_paths: args.routes.is_some(),
         };
         let control = Control::new(attacher, Observer::start(programs.packets()?)?);

@@ -19,7 +19,9 @@ use byway_abi::{
     Addr, AgentInfo, CLOSED, DialKey, LAYOUT, ListenKey, Listeners, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS,
     Origin, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord, Text,
     direct::{Answer, Conn, Filter, state},
-    maps, slot_of,
+    maps,
+    mirror::Mirrored,
+    slot_of,
 };
 
 pub(crate) use direct::is_followed;
@@ -45,6 +47,7 @@ pub(crate) struct Tables {
     keys: RawMap<u64, u32>,
     origins: RawMap<Addr, u32>,
     filter: Shared<Filter>,
+    mirrored: RawMap<PortKey, Mirrored>,
     steered: PerCpuCounters,
     heartbeat: Shared<u64>,
     route_counters: Shared<RouteCounters>,
@@ -99,6 +102,10 @@ impl Drop for Slot {
     }
 }
 
+const fn mirrored(ns: u64, port: u16) -> PortKey {
+    PortKey { ns, port: port as u32, pad: 0 }
+}
+
 /// Indices of the fields of [`byway_abi::RouteCounters`].
 pub(crate) mod route_counter {
     use std::mem::offset_of;
@@ -147,6 +154,7 @@ impl Tables {
             answers: RawMap::new(fd(maps::ANSWERS)?)?,
             keys: RawMap::new(fd(maps::KEYS)?)?,
             origins: RawMap::new(fd(maps::ORIGINS)?)?,
+            mirrored: RawMap::new(fd(maps::MIRRORED)?)?,
             filter: Shared::map(fd(maps::FILTER)?.as_fd(), 1)?,
             steered: PerCpuCounters::new(fd(maps::STEERED)?)?,
             heartbeat: Shared::map(fd(maps::HEARTBEAT)?.as_fd(), MAX_WORKERS as usize + 1)?,
@@ -162,6 +170,22 @@ impl Tables {
             }),
             instance: random()?,
         })
+    }
+
+    /// Has what comes to a port be copied, of so many connections of a hundred.
+    pub(crate) fn mirror(&self, ns: u64, port: u16, percent: u32) -> io::Result<()> {
+        let lost = self.lost_copies(ns, port)?.unwrap_or_default();
+        self.mirrored.update(&mirrored(ns, port), &Mirrored { percent, pad: 0, lost })
+    }
+
+    /// Copies nothing of a port any more.
+    pub(crate) fn end_mirroring(&self, ns: u64, port: u16) -> io::Result<()> {
+        self.mirrored.delete(&mirrored(ns, port))
+    }
+
+    /// How many requests to a port were not copied for want of room, since they are.
+    pub(crate) fn lost_copies(&self, ns: u64, port: u16) -> io::Result<Option<u64>> {
+        Ok(self.mirrored.lookup(&mirrored(ns, port))?.map(|it| it.lost))
     }
 
     fn free(&self) -> MutexGuard<'_, Free> {

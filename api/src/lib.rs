@@ -36,7 +36,7 @@ pub use matching::{CompiledMatch, HeaderMatch, Match, MatchError, Matcher, PathM
 #[cfg(feature = "kubernetes")]
 pub use node_routes::NodeRoutes;
 pub use node_routes::{
-    Failure, Instance, NodeRoutesSpec, NodeRoutesStatus, PreviewRequests, Refusal, RequestCounts,
+    Failure, Instance, Mirrored, NodeRoutesSpec, NodeRoutesStatus, PreviewRequests, Refusal, RequestCounts,
     RouteStatus, TargetFailure, TargetTraffic,
 };
 pub use node_table::{

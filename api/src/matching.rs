@@ -63,6 +63,15 @@ pub struct Match {
     pub any: Vec<Matcher>,
 }
 
+impl Match {
+    /// Whether it says anything of the method.
+    #[must_use]
+    pub fn names_method(&self) -> bool {
+        let mut entries = self.all.iter().chain(&self.any);
+        self.method.is_some() || entries.any(|entry| entry.method.is_some())
+    }
+}
+
 /// One entry of `all` or `any`; what it names must hold together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

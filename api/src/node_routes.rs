@@ -161,11 +161,29 @@ pub struct RequestCounts {
     /// Requests with the key that did not go to the preview, since the path, the method or a header does not match.
     #[serde(default, skip_serializing_if = "is_default")]
     pub narrowed: u64,
+    /// Of a preview that is shown copies.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mirrored: Mirrored,
     /// Requests with the key that went to the app, since they or their connection could not be read beyond doubt, by the
     /// code of the reason, such as `BothLengths`. At least so many: not every key can be found then.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::counts")]
     pub lost: BTreeMap<String, u64>,
+}
+
+/// What became of the requests that were to be copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Mirrored {
+    /// Copies that the preview has answered.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sent: u64,
+    /// Requests that it did not get, or has not answered within ten seconds.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub dropped: u64,
+    /// Of those that were sent, as far as both answers were seen: with another status than the app's.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub status_differs: u64,
 }
 
 impl RequestCounts {
@@ -183,6 +201,11 @@ impl RequestCounts {
             by_origin: with(self.by_origin, other.by_origin),
             missed: with(self.missed, other.missed),
             narrowed: with(self.narrowed, other.narrowed),
+            mirrored: Mirrored {
+                sent: with(self.mirrored.sent, other.mirrored.sent),
+                dropped: with(self.mirrored.dropped, other.mirrored.dropped),
+                status_differs: with(self.mirrored.status_differs, other.mirrored.status_differs),
+            },
         }
     }
 }

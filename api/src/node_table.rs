@@ -102,6 +102,10 @@ pub struct PreviewRoute {
     /// at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake_timeout_seconds: Option<u32>,
+    /// It gets copies of requests and answers none: those of so many connections of a hundred. No key is needed. Left out: it
+    /// answers what is keyed for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies_percent: Option<u8>,
     /// Who answers when no backend can be reached.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_unreachable: OnUnreachable,
@@ -244,6 +248,7 @@ impl PreviewRoute {
             ports: Vec::new(),
             preview_ports: BTreeMap::new(),
             wake_timeout_seconds: None,
+            copies_percent: None,
             on_unreachable: OnUnreachable::Error,
             existing_connections: ExistingConnections::Leave,
             expires_at: None,

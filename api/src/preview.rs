@@ -70,6 +70,8 @@ pub use problems::Problem;
         .message("a preview without a target needs incoming.ports: name the ports that its image serves"),
     validation = Rule::new("!has(self.idle) || (has(self.target) && (!has(self.incoming) || self.incoming.mode == 'steal'))")
         .message("idle needs a target and incoming.mode steal: what comes to the target wakes the preview"),
+    validation = Rule::new("has(self.target) || !has(self.incoming) || self.incoming.mode != 'mirror'")
+        .message("incoming.mode mirror needs a target: what comes to it is copied"),
     validation = Rule::new("has(self.target) || !has(self.incoming) || !has(self.incoming.portMapping)")
         .message("portMapping needs a target: a preview without one is called at its own ports"),
 )]

@@ -8,7 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::{
-    Backend, CompiledMatch, ExistingConnections, Key, KeyError, MatchError, OnUnreachable, PreviewRoute,
+    Backend, CompiledMatch, ExistingConnections, Key, KeyError, Match, MatchError, OnUnreachable,
+    PreviewRoute,
 };
 
 #[cfg(test)]
@@ -29,6 +30,10 @@ pub struct CompiledRoute {
     pub ports: Vec<u16>,
     /// Where the preview listens for requests to a port, if it does not at the same one.
     pub preview_ports: BTreeMap<u16, u16>,
+    /// It gets copies, of so many connections of a hundred.
+    pub copies_percent: Option<u8>,
+    /// Whether the match names a method: else only GET and HEAD are copied.
+    pub names_method: bool,
     /// How long a request waits for a preview that sleeps; `None`: it does not.
     pub wake_timeout: Option<Duration>,
     /// Who answers when no backend can be reached.
@@ -90,7 +95,7 @@ impl PreviewRoute {
         }
         let key: Key = self.key.parse()?;
         let matcher = match &self.match_ {
-            Some(it) => Some(it.compile(&key, self.allow_keyless)?),
+            Some(it) => Some(it.compile(&key, self.allow_keyless || self.copies_percent.is_some())?),
             None => None,
         };
         Ok(CompiledRoute {
@@ -100,6 +105,8 @@ impl PreviewRoute {
             matcher,
             ports: self.ports.clone(),
             preview_ports: self.preview_ports.clone(),
+            copies_percent: self.copies_percent,
+            names_method: self.match_.as_ref().is_some_and(Match::names_method),
             wake_timeout: self.wake_timeout_seconds.map(|it| Duration::from_secs(it.into())),
             on_unreachable: self.on_unreachable,
             existing_connections: self.existing_connections,

@@ -6,9 +6,9 @@
 //! tells by its first bytes whether a server speaks HTTP/2.
 
 mod fields;
-mod frame;
+pub(crate) mod frame;
 mod head;
-mod hpack;
+pub(crate) mod hpack;
 mod settings;
 pub mod switch;
 

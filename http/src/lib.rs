@@ -10,10 +10,12 @@
 //! starts. Whatever is not beyond doubt is a [`Doubt`], and the connection turns opaque: raw bytes to the app.
 //! So this crate refuses much that a server would forgive, and never forgives what a server might refuse. An answer
 //! is nobody's trick, and of it only that is in doubt which clients read differently. And [`loose`] forgives all,
-//! since it acts on nothing: it finds keys that are lost to their previews, so that they can be counted.
+//! since it acts on nothing: it finds keys that are lost to their previews, so that they can be counted. [`copies`] acts on
+//! nothing either: it finds requests in copies of packets.
 #![forbid(unsafe_code)]
 
 pub mod carriers;
+pub mod copies;
 pub mod decide;
 pub mod detect;
 pub mod doubt;

@@ -34,7 +34,7 @@ pub fn plan(world: &World, standings: &[Standing], rules: &Rules) -> Plan {
     let mut plan = Plan { is_whole: true, ..Plan::default() };
     let pods = by_preview(world, standings);
     let mut nodes: BTreeMap<Name, Node> = BTreeMap::new();
-    for standing in standings.iter().filter(|it| it.is_live() && it.preview.spec.incoming.mode == Mode::Steal)
+    for standing in standings.iter().filter(|it| it.is_live() && it.preview.spec.incoming.mode != Mode::Off)
     {
         let own = pods.get(&standing.uid).map_or(&[][..], Vec::as_slice);
         let Some((scope, targets)) = targets(world, standing, own, &mut plan) else { continue };
@@ -142,6 +142,8 @@ fn route(standing: &Standing, ports: &[u16], backends: &[&PreviewPodRow], rules:
     route.response_header = incoming.response_header;
     let mapped = incoming.port_mapping.iter().filter(|it| it.port != it.preview_port);
     route.preview_ports = mapped.map(|it| (it.port, it.preview_port)).collect();
+    let shown = incoming.mode == Mode::Mirror;
+    route.copies_percent = shown.then(|| incoming.sample.unwrap_or(100));
     let idle = standing.preview.spec.idle.as_ref().filter(|_| standing.preview.spec.replicas > 0);
     route.wake_timeout_seconds = idle.and_then(|idle| u32::try_from(idle.wakes_within().as_secs()).ok());
     route.allow_keyless = rules.allow_keyless;

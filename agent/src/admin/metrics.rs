@@ -24,6 +24,11 @@ struct To {
     to: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Became {
+    became: &'static str,
+}
+
 /// All metrics as OpenMetrics text.
 pub(super) fn encode(health: &Health) -> String {
     // Also of targets that have gone: a counter never falls.
@@ -90,6 +95,15 @@ pub(super) fn encode(health: &Health) -> String {
     requests.get_or_create(&To { to: "preview" }).inc_by(sum(Counter::PreviewRequests));
     requests.get_or_create(&To { to: "nobody" }).inc_by(admission.map_or(0, |a| a.refused()));
     registry.register("requests", "Requests decided", requests);
+
+    let copied = admission.map(|admission| admission.copies.counts()).unwrap_or_default();
+    let copies = Family::<Became, Count>::default();
+    for (became, count) in
+        [("sent", copied.sent), ("dropped", copied.dropped), ("status_differs", copied.status_differs)]
+    {
+        copies.get_or_create(&Became { became }).inc_by(count);
+    }
+    registry.register("copies", "Requests of which previews were to get copies", copies);
 
     // Whatever they carry: a keyed request among them does not reach its preview.
     let passed_on = Family::<Reason, Count>::default();

@@ -59,6 +59,7 @@ impl Counted {
                 missed: word(counter::MISSED),
                 narrowed: word(counter::NARROWED),
                 lost: lost.collect(),
+                mirrored: route.copies.counts(),
             },
             last_request_ms: word(counter::LAST_REQUEST),
         }

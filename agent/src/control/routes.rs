@@ -25,8 +25,13 @@ impl Attached {
     ) -> io::Result<()> {
         let target = &self.attachment.target;
         let now = target.routes.load();
-        let same_legs = now.legs.len() == previews.len()
-            && now.legs.iter().zip(previews).all(|(leg, preview)| Arc::ptr_eq(&leg.preview, preview));
+        let (shown, steered): (Vec<&Arc<Preview>>, Vec<_>) =
+            previews.iter().partition(|it| it.route.copies_percent.is_some());
+        let are = |legs: &mut dyn Iterator<Item = &Arc<Leg>>, wanted: &[&Arc<Preview>]| {
+            legs.map(|leg| Arc::as_ptr(&leg.preview)).eq(wanted.iter().map(|it| Arc::as_ptr(it)))
+        };
+        let same_legs = are(&mut now.legs.iter(), &steered)
+            && are(&mut now.shown.iter().map(|shown| &shown.leg), &shown);
         if same_legs
             && Arc::ptr_eq(&now.origins, origins)
             && now.unkeyed == self.wanted.unkeyed
@@ -46,11 +51,15 @@ impl Attached {
                 Some((before, leg)) if *before == rank && Arc::ptr_eq(&leg.preview, preview) => leg.clone(),
                 Some((_, leg)) => {
                     tables.change_route(leg.index, &record())?;
-                    let (index, losses) = (leg.index, leg.losses.clone());
-                    Arc::new(Leg { preview: preview.clone(), index, losses })
+                    let Leg { index, losses, copies, .. } = &**leg;
+                    let (losses, copies) = (losses.clone(), copies.clone());
+                    Arc::new(Leg { preview: preview.clone(), index: *index, losses, copies })
                 }
                 None => match tables.add_route(&record())? {
-                    Some(index) => Arc::new(Leg { preview: preview.clone(), index, losses: Arc::default() }),
+                    Some(index) => {
+                        let (losses, copies) = Default::default();
+                        Arc::new(Leg { preview: preview.clone(), index, losses, copies })
+                    }
                     None => {
                         self.refused.push(name.clone());
                         continue;
@@ -74,7 +83,12 @@ impl Attached {
 
 fn record(slot: u32, rank: usize, preview: &Preview) -> RouteRecord {
     let route = &preview.route;
-    let matcher = route.matcher.as_ref().map_or_else(|| "default carriers".to_owned(), ToString::to_string);
+    let matcher = match (&route.matcher, route.copies_percent) {
+        (Some(matcher), None) => matcher.to_string(),
+        (None, None) => "default carriers".to_owned(),
+        (Some(matcher), Some(percent)) => format!("copies of {percent}%: {matcher}"),
+        (None, Some(percent)) => format!("copies of {percent}%"),
+    };
     let backends: Vec<String> =
         route.backends.iter().flat_map(|b| b.ips.iter().map(ToString::to_string)).collect();
     RouteRecord {

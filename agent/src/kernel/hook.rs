@@ -19,7 +19,7 @@ use super::{
     chain,
     node::Steps,
     sys::{self, PrivateBpffs},
-    template::{ANSWERS, OBSERVE, Template, TemplateError, Way as Side},
+    template::{ANSWERS, MIRROR, OBSERVE, STATUSES, Template, TemplateError, Way as Side},
 };
 
 /// Why an interface is not observed.
@@ -61,6 +61,12 @@ struct Way {
 
 const WAYS: [Way; 2] =
     [Way { program: OBSERVE, at: TcAttachType::Ingress }, Way { program: ANSWERS, at: TcAttachType::Egress }];
+
+/// Of copies of requests.
+const SHOWN: [Way; 2] = [
+    Way { program: MIRROR, at: TcAttachType::Ingress },
+    Way { program: STATUSES, at: TcAttachType::Egress },
+];
 
 /// What is observed of a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,6 +110,17 @@ impl Hook {
         Ok(hooks)
     }
 
+    /// Attaches the programs that copy requests to the interfaces of the calling thread's namespace, but the loopback one.
+    pub(crate) fn mirror_all(template: &Template, ns: u64, clsact: bool) -> Result<Vec<Self>, HookError> {
+        let mut hooks = Vec::new();
+        for at in interfaces()?.iter().filter(|it| !it.is_loopback) {
+            for way in &SHOWN {
+                hooks.push(Self::attach(template, ns, at, way, clsact)?);
+            }
+        }
+        Ok(hooks)
+    }
+
     fn attach(
         template: &Template,
         ns: u64,
@@ -131,7 +148,7 @@ impl Hook {
     /// of clsact outlive their agent.
     pub(crate) fn sweep() {
         for interface in interfaces().unwrap_or_default() {
-            for way in &WAYS {
+            for way in WAYS.iter().chain(&SHOWN) {
                 // Where there is none there is an error.
                 let _ = qdisc_detach_program(&interface.name, way.at, way.program);
             }

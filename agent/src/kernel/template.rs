@@ -9,9 +9,12 @@ use std::{
     collections::HashMap,
     io,
     os::fd::{AsFd, AsRawFd, OwnedFd},
+    sync::OnceLock,
 };
 
+use aya::maps::{Map, MapData, RingBuf};
 use aya_obj::{EbpfSectionKind, Object};
+use byway_abi::maps;
 
 use super::{OBJECT, Offsets, sys};
 
@@ -24,6 +27,11 @@ const CONTROL: &str = "byway_control";
 /// Of what comes, and of what goes: also the names of the filters where there is no TCX.
 pub(super) const OBSERVE: &str = "byway_observe";
 pub(super) const ANSWERS: &str = "byway_answers";
+/// Of copies, the same.
+pub(super) const MIRROR: &str = "byway_mirror";
+pub(super) const STATUSES: &str = "byway_statuses";
+/// Bytes of the ring of copies.
+const COPIES: u32 = 16 << 20;
 
 /// Why a target's program could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +73,8 @@ pub(crate) struct Template {
     maps: HashMap<String, OwnedFd>,
     owner: u32,
     offsets: Offsets,
+    /// The ring of copies, once there is one.
+    copies: OnceLock<OwnedFd>,
 }
 
 impl Template {
@@ -77,7 +87,17 @@ impl Template {
     ) -> Result<Self, TemplateError> {
         let mut object = Object::parse(OBJECT).map_err(damaged)?;
         (object.btf, object.btf_ext) = (None, None);
-        Ok(Self { object, maps, owner, offsets: *offsets })
+        Ok(Self { object, maps, owner, offsets: *offsets, copies: OnceLock::new() })
+    }
+
+    /// Makes the ring of copies, which programs that are loaded from now on write to. To be called once.
+    pub(crate) fn copies(&self) -> Result<RingBuf<MapData>, TemplateError> {
+        let mut map = self.object.maps.get(maps::COPIES).ok_or_else(|| damaged("no ring of copies"))?.clone();
+        map.set_max_entries(COPIES);
+        let made = MapData::create(map, maps::COPIES, None).map_err(damaged)?;
+        let fd = made.fd().as_fd().try_clone_to_owned()?;
+        let _ = self.copies.set(fd);
+        RingBuf::try_from(Map::RingBuf(made)).map_err(damaged)
     }
 
     /// Attaches the program to the namespace; closing what comes back detaches it.
@@ -149,16 +169,18 @@ impl Template {
         let mut object = self.object.clone();
         object.patch_map_data(globals.iter().map(|(n, v)| (*n, (*v, true))).collect()).map_err(damaged)?;
         let text = object.functions.keys().map(|k| k.0).collect();
-        let maps = std::mem::take(&mut object.maps);
+        let all = std::mem::take(&mut object.maps);
         let mut rodata = Vec::new(); // held until the program is loaded, which then holds them
-        let mut used = Vec::with_capacity(maps.len());
-        for (name, map) in &maps {
+        let mut used = Vec::with_capacity(all.len());
+        for (name, map) in &all {
             let fd = if map.section_kind() == EbpfSectionKind::Rodata {
-                let data = aya::maps::MapData::create(map.clone(), "rodata", None).map_err(damaged)?;
+                let data = MapData::create(map.clone(), "rodata", None).map_err(damaged)?;
                 sys::freeze_rodata(data.fd().as_fd(), map.data())?;
                 let fd = data.fd().as_fd().as_raw_fd();
                 rodata.push(data);
                 fd
+            } else if let Some(copies) = self.copies.get().filter(|_| name == maps::COPIES) {
+                copies.as_raw_fd()
             } else {
                 self.maps.get(name).ok_or_else(|| damaged(format!("no map {name}")))?.as_raw_fd()
             };

@@ -65,6 +65,8 @@ fn the_maps_of_the_object_are_those_of_the_abi() {
         (maps::KEYS, (8, 4)),
         (maps::ORIGINS, (16, 4)),
         (maps::FILTER, (4, size_of::<direct::Filter>())),
+        (maps::MIRRORED, (size_of::<PortKey>(), size_of::<mirror::Mirrored>())),
+        (maps::COPY, (4, size_of::<mirror::Copy>())),
     ];
     for (name, sizes) in expected {
         assert_eq!(size(name), sizes, "{name}");

@@ -12,14 +12,18 @@ use crate::{ExistingConnections, Match, OnUnreachable};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new(schema::EVERY_WAY_HAS_THE_KEY).message(schema::KEYLESS),
+    validation = Rule::new("!has(self.sample) || self.mode == 'mirror'").message("sample is for incoming.mode mirror alone: leave it out"),
     validation = Rule::new("!has(self.portMapping) || !has(self.ports) || size(self.ports) == 0 || self.portMapping.all(m, m.port in self.ports)")
         .message("portMapping names a port that is not in incoming.ports: add it there, or take it out here"),
 )]
 pub struct Incoming {
     /// How requests come to the preview.
     #[serde(default)]
-    #[x_kube(validation = Rule::new("self != 'mirror'").message("incoming.mode mirror is not available yet: use steal, or off"))]
     pub mode: Mode,
+    /// Of mode mirror: of how many connections of a hundred the requests are copied. Left out: of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::percent")]
+    pub sample: Option<u8>,
     /// The ports to steer. Left out: the container's ports and what Services send to the target.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::ports")]
@@ -54,6 +58,7 @@ impl Default for Incoming {
     fn default() -> Self {
         Self {
             mode: Mode::default(),
+            sample: None,
             ports: Vec::new(),
             ignore_ports: Vec::new(),
             port_mapping: Vec::new(),
@@ -72,7 +77,7 @@ pub enum Mode {
     /// Keyed requests go to the preview instead of the app.
     #[default]
     Steal,
-    /// Copies of keyed requests. Not available yet.
+    /// The app answers everything, and the preview gets copies: of GET and HEAD, unless match names a method. No key is needed.
     Mirror,
     /// None: the preview only runs.
     Off,

@@ -1,6 +1,6 @@
 //! What is wrong with a Preview that the CRD's rules cannot tell.
 
-use super::{File, Labels, PreviewSpec, schema};
+use super::{File, Labels, Mode, PreviewSpec, schema};
 use crate::{Key, MatchError};
 
 /// Why a Preview cannot work until it is changed.
@@ -74,6 +74,8 @@ impl PreviewSpec {
             return Err(Problem::BadLabel { name: name.to_owned(), why });
         }
         let Some(match_) = &self.incoming.match_ else { return Ok(()) };
+        // Copies harm nobody's answer.
+        let allow_keyless = allow_keyless || self.incoming.mode == Mode::Mirror;
         match match_.compile(key, allow_keyless) {
             Ok(_) => Ok(()),
             Err(MatchError::Keyless { .. }) => Err(Problem::Keyless),

@@ -42,7 +42,7 @@ macro_rules! keyed {
 
 /// Every way through a match holds a header matcher with `{{ key }}`. `self` is `spec.incoming`.
 pub(super) const EVERY_WAY_HAS_THE_KEY: &str = concat!(
-    "!has(self.match) || ",
+    "!has(self.match) || self.mode == 'mirror' || ",
     keyed!("self.match"),
     " || (has(self.match.all) && self.match.all.exists(m, ",
     keyed!("m"),
@@ -108,6 +108,10 @@ pub(super) fn labels(_: &mut SchemaGenerator) -> Schema {
         "maxProperties": 50,
         "additionalProperties": { "type": "string", "maxLength": 63 },
     })
+}
+
+pub(super) fn percent(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 100 })
 }
 
 pub(super) fn port(_: &mut SchemaGenerator) -> Schema {

@@ -66,7 +66,8 @@ fn it_sleeps_from_the_start_wakes_for_a_request_and_falls_asleep_again() {
     assert!(asleep.is_some(), "it never falls asleep");
     let slept_after = Timestamp::now().duration_since(seen).as_secs();
     assert!((119..150).contains(&slept_after), "{slept_after} s");
-    assert_eq!(replicas(&space, &child), 0);
+    let none = eventually(PATIENCE, || (replicas(&space, &child) == 0).then_some(()));
+    assert!(none.is_some(), "its Deployment has {} replicas", replicas(&space, &child));
     let gone = eventually(PATIENCE, || space.list("Pod", "byway.dev/preview=pr-1").is_empty().then_some(()));
     assert!(gone.is_some(), "its pods stay");
 }

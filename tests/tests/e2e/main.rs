@@ -44,6 +44,7 @@ fn a_day(team: &Team) {
     step("run, with the rights of the chart's role for pipelines", || pipeline(team));
     step("the Action, from push to push", || jobs::on_github(team, &pipeline::kubeconfig(team)));
     step("the GitLab template", || jobs::on_gitlab(team, &pipeline::kubeconfig(team)));
+    step("one that sleeps, with a file of its own", || asleep(team));
     step("it expires, and is extended", || expiry(team));
     step("stop", || stop(team));
     step("uninstall", || team.uninstall());
@@ -185,6 +186,42 @@ fn pipeline(team: &Team) {
     let values: Vec<&str> = values.iter().map(String::as_str).chain(["agent.log=debug"]).collect();
     team.upgrade(&values);
     pipeline::with_the_role(team);
+}
+
+/// It has no pod until somebody asks, and answers as its file says.
+fn asleep(team: &Team) {
+    const SLEEPER: &str = "x-byway-key: sleeper";
+    let file = format!("/version={}", team.file("version", "asleep").display());
+    let start = ["start", "sleeper", "-t", "deployment/my-app", "-i", "localhost/shop:v3", "-k", "sleeper"];
+    let more = ["--image-pull-policy", "IfNotPresent", "--start-asleep", "--mount-secret", &file];
+    team.preview(&[&start[..], &more].concat());
+    let said = team.preview(&["status", "-k", "sleeper"]);
+    assert!(said.contains("asleep ("), "{said}");
+    let pods = |path: &str| {
+        let path = format!("jsonpath={{.items[*].{path}}}");
+        team.ask(&["get", "pods", "-l", "byway.dev/preview=sleeper", "-o", &path])
+    };
+    assert_eq!(pods("metadata.name"), "");
+    let address = &team.addresses()[0];
+    std::thread::scope(|scope| {
+        let waits: Vec<_> = (0..5).map(|_| scope.spawn(|| (team.get(address, SLEEPER), Instant::now()))).collect();
+        let is_ready = || (pods("status.containerStatuses[0].ready") == "true").then(Instant::now);
+        let ready = eventually(Duration::from_secs(60), is_ready).expect("it wakes");
+        for wait in waits {
+            let (answer, at) = wait.join().unwrap();
+            assert_eq!(answer, "app asleep");
+            // Seen a moment later than it was, as kubectl takes a moment to look, and to say what came.
+            let after = at.saturating_duration_since(ready);
+            eprintln!("  answered {} ms after its pod was seen to be ready", after.as_millis());
+            assert!(after < Duration::from_secs(2), "{after:?}");
+        }
+    });
+    assert_eq!(team.get(address, "-"), "app v1");
+    let secrets = || team.ask(&["get", "secrets", "-l", "byway.dev/preview=sleeper", "-o", "name"]);
+    assert!(secrets().starts_with("secret/sleeper-files-"), "{}", secrets());
+    team.preview(&["stop", "sleeper"]);
+    let gone = eventually(Duration::from_secs(60), || secrets().is_empty().then_some(()));
+    assert!(gone.is_some(), "its Secret is left");
 }
 
 fn expiry(team: &Team) {

@@ -1,5 +1,6 @@
 //! A team with an app in a cluster, its clients, and the plugin.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -112,6 +113,13 @@ impl Team {
         });
         std::fs::write(&file, config.to_string()).unwrap();
         self.preview(&["start", "-f", file.to_str().unwrap()])
+    }
+
+    /// A file of whoever calls the plugin.
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.scratch.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
     }
 
     /// What `kubectl preview` prints.

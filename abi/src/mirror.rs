@@ -1,0 +1,62 @@
+//! Copies of what comes to a target, for previews that are only shown it.
+
+use crate::DialKey;
+
+/// Most bytes of one [`Copy`].
+pub const CHUNK: usize = 4096;
+/// Most copies of one packet: as long as segments are that the kernel puts together (64 KiB).
+pub const CHUNKS: u32 = 17;
+/// Of an answer so much is copied: `HTTP/1.1 200`.
+pub const STATUS: u32 = 12;
+/// In [`Copy::flags`]: the app sent it.
+pub const ANSWER: u32 = 1 << 8;
+
+/// What is copied of a port.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mirrored {
+    /// Of how many connections of a hundred.
+    pub percent: u32,
+    /// Always 0.
+    pub pad: u32,
+    /// Requests, seen by their first bytes, for which there was no room.
+    pub lost: u64,
+}
+
+/// A payload, or part of one; a packet that begins or ends a connection. Of `data` only `len` bytes are sent.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Copy {
+    /// The connection: `remote` is the client.
+    pub key: DialKey,
+    /// TCP sequence number of the first byte.
+    pub seq: u32,
+    /// Bytes of payload.
+    pub len: u32,
+    /// Those of TCP in the lowest byte, and [`ANSWER`].
+    pub flags: u32,
+    /// Always 0.
+    pub pad: u32,
+    /// The payload.
+    pub data: [u8; CHUNK],
+}
+
+impl Copy {
+    /// Bytes before the payload.
+    pub const HEADER: usize = size_of::<Self>() - CHUNK;
+}
+
+/// The place of a connection among a hundred: the same for all of its packets.
+#[inline(always)]
+#[must_use]
+pub fn spread(key: &DialKey) -> u32 {
+    let mut hash = key.remote_port << 16 | key.local_port;
+    let mut i = 0;
+    while i < 4 {
+        hash = (hash ^ key.remote[i]).wrapping_mul(0x9e37_79b1);
+        hash ^= hash >> 15;
+        i += 1;
+    }
+    hash = hash.wrapping_mul(0x85eb_ca6b);
+    (hash >> 8) % 100
+}

@@ -1,0 +1,111 @@
+//! Previews that are shown what their target gets, and answer nobody: packets are copied by programs at the pod's
+//! interfaces, put together here, and whole requests are sent on. Nothing here is on the way of a request; whatever is too
+//! much is dropped as a whole, and counted.
+//!
+//! The way of a copy: [`reading`] takes it out of the ring, a [`flow`] puts a connection's packets together and finds the
+//! requests, [`shower`] queues them for each preview, and [`http1`] or [`http2`] asks the preview.
+
+mod flow;
+mod http1;
+mod http2;
+mod reading;
+mod shower;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+};
+
+use crate::{
+    attach::Attacher,
+    kernel::{Hook, HookError},
+    snapshot::Copies,
+    target::Target,
+};
+
+/// The part that all targets share. Started by the first one that is shown to somebody.
+pub(crate) struct Mirror {
+    started: OnceLock<Arc<Targets>>,
+    /// Of all previews, for metrics.
+    totals: Arc<Copies>,
+}
+
+/// Whose packets are copied, by the cookie of their namespace.
+#[derive(Default)]
+struct Targets(Mutex<HashMap<u64, Weak<Target>>>);
+
+/// What is copied of one target.
+#[derive(Default)]
+pub(crate) struct Mirrored {
+    /// Ports, and of how many connections of a hundred.
+    ports: BTreeMap<u16, u32>,
+    hooks: Vec<Hook>,
+}
+
+impl Targets {
+    fn all(&self) -> MutexGuard<'_, HashMap<u64, Weak<Target>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Mirror {
+    pub(crate) const fn new(totals: Arc<Copies>) -> Self {
+        Self { started: OnceLock::new(), totals }
+    }
+
+    fn targets(&self, attacher: &Attacher) -> Result<&Arc<Targets>, HookError> {
+        if let Some(targets) = self.started.get() {
+            return Ok(targets);
+        }
+        let copies = attacher.template.copies()?;
+        let targets = Arc::<Targets>::default();
+        reading::start(copies, &targets, &attacher.tables, self.totals.clone())?;
+        Ok(self.started.get_or_init(|| targets))
+    }
+}
+
+impl Mirrored {
+    /// Has the copies be those that the target's routes ask for.
+    pub(crate) fn follow(&mut self, attacher: &Attacher, target: &Arc<Target>, ports: &[u16]) -> Result<(), HookError> {
+        let routes = target.routes.load();
+        let percent = |port: u16| routes.shown(port).map(|shown| shown.percent()).max();
+        let wanted: BTreeMap<u16, u32> = ports.iter().filter_map(|port| Some((*port, percent(*port)?))).collect();
+        if wanted.is_empty() {
+            return self.end(attacher, target).map_err(HookError::from);
+        }
+        let targets = attacher.mirror.targets(attacher)?;
+        targets.all().insert(target.ns, Arc::downgrade(target));
+        for port in self.ports.keys().filter(|port| !wanted.contains_key(port)) {
+            attacher.tables.end_mirroring(target.ns, *port)?;
+        }
+        for (port, percent) in wanted.iter().filter(|(port, percent)| self.ports.get(port) != Some(percent)) {
+            attacher.tables.mirror(target.ns, *port, *percent)?;
+        }
+        self.ports = wanted;
+        if self.hooks.is_empty() {
+            self.hooks = target.netns.run(|| {
+                let hooks = Hook::mirror_all(&attacher.template, target.ns, attacher.clsact);
+                Ok(hooks)
+            })??;
+        }
+        Ok(())
+    }
+
+    /// Copies nothing any more.
+    pub(crate) fn end(&mut self, attacher: &Attacher, target: &Target) -> io::Result<()> {
+        if self.hooks.is_empty() && self.ports.is_empty() {
+            return Ok(());
+        }
+        let hooks = std::mem::take(&mut self.hooks);
+        // Filters of clsact are detached in their namespace. Of a pod that has gone there is nothing to detach.
+        if let Err(error) = target.netns.run(|| Ok(drop(hooks))) {
+            tracing::debug!(%error, target = target.name, "copies end with the pod");
+        }
+        if let Some(targets) = attacher.mirror.started.get() {
+            targets.all().remove(&target.ns);
+        }
+        let ports = std::mem::take(&mut self.ports);
+        ports.keys().try_for_each(|port| attacher.tables.end_mirroring(target.ns, *port))
+    }
+}

@@ -1,0 +1,191 @@
+//! Shows requests to previews, on a thread of its own: some at a time for each preview, and none that would wait for long.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU16, AtomicU64, AtomicUsize,
+            Ordering::{AcqRel, Relaxed},
+        },
+    },
+    thread,
+    time::Duration,
+};
+
+use byway_http::copies::Copied;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
+
+use super::{http1, http2};
+use crate::snapshot::{Copies, Leg, Preview};
+
+/// Most requests that are sent to one preview at a time, and that wait for that.
+const AT_ONCE: usize = 16;
+const MOST_WAITING: usize = 1024;
+/// Most bytes of requests that wait, or are sent.
+const MOST_BYTES: usize = 32 << 20;
+/// A preview that answers later has not answered.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where requests are handed in.
+pub(super) struct Shower {
+    to: mpsc::UnboundedSender<Job>,
+    bytes: Arc<AtomicUsize>,
+    totals: Arc<Copies>,
+}
+
+/// A request that a preview is shown, and how both have answered it; 0: not yet.
+pub(super) struct Asked {
+    app: AtomicU16,
+    preview: AtomicU16,
+    /// Of the preview, and of all.
+    copies: [Arc<Copies>; 2],
+}
+
+struct Job {
+    preview: Arc<Preview>,
+    port: u16,
+    copied: Arc<Copied>,
+    asked: Arc<Asked>,
+    /// Of `copied`, given back when it is done.
+    _bytes: Bytes,
+}
+
+struct Bytes(Arc<AtomicUsize>, usize);
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Relaxed);
+    }
+}
+
+impl Asked {
+    pub(super) fn by_app(&self, status: u16) {
+        self.compare(&self.app, &self.preview, status);
+    }
+
+    fn by_preview(&self, status: u16) {
+        self.count(|copies| &copies.sent);
+        self.compare(&self.preview, &self.app, status);
+    }
+
+    /// Whoever comes second sees what the first has left.
+    fn compare(&self, own: &AtomicU16, other: &AtomicU16, status: u16) {
+        own.swap(status, AcqRel);
+        let other = other.swap(0, AcqRel);
+        if other != 0 && own.swap(0, AcqRel) != 0 && other != status {
+            self.count(|copies| &copies.status_differs);
+        }
+    }
+
+    fn is_dropped(&self) {
+        self.count(|copies| &copies.dropped);
+    }
+
+    fn count(&self, what: impl Fn(&Copies) -> &AtomicU64) {
+        for copies in &self.copies {
+            what(copies).fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl Shower {
+    pub(super) fn start(totals: Arc<Copies>) -> io::Result<Self> {
+        let (to, from) = mpsc::unbounded_channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("shower".to_owned()).spawn(move || runtime.block_on(serve(from)))?;
+        Ok(Self { to, bytes: Arc::default(), totals })
+    }
+
+    /// Hands a request in, if there is room for it.
+    pub(super) fn show(&self, leg: &Arc<Leg>, port: u16, copied: &Arc<Copied>) -> Option<Arc<Asked>> {
+        let size = match &**copied {
+            Copied::Http1 { bytes, .. } => bytes.len(),
+            Copied::Http2 { body, .. } => body.len(),
+        } + 512;
+        let bytes = Bytes(self.bytes.clone(), size);
+        if self.bytes.fetch_add(size, Relaxed) + size > MOST_BYTES {
+            self.lost(leg, 1);
+            return None;
+        }
+        let (app, preview) = Default::default();
+        let copies = [leg.copies.clone(), self.totals.clone()];
+        let asked = Arc::new(Asked { app, preview, copies });
+        let job = Job {
+            preview: leg.preview.clone(),
+            port,
+            copied: copied.clone(),
+            asked: asked.clone(),
+            _bytes: bytes,
+        };
+        self.to.send(job).ok()?;
+        Some(asked)
+    }
+
+    /// Some were not shown.
+    pub(super) fn lost(&self, leg: &Leg, count: u64) {
+        for copies in [&leg.copies, &self.totals] {
+            copies.dropped.fetch_add(count, Relaxed);
+        }
+    }
+}
+
+/// What is shared by those who ask one preview.
+struct Lane {
+    turns: Semaphore,
+    waiting: AtomicUsize,
+    http1: http1::Pool,
+    http2: http2::Pool,
+}
+
+async fn serve(mut jobs: mpsc::UnboundedReceiver<Job>) {
+    let mut lanes: HashMap<String, Arc<Lane>> = HashMap::new();
+    while let Some(job) = jobs.recv().await {
+        let name = &job.preview.route.name;
+        if !lanes.contains_key(name) {
+            lanes.retain(|_, lane| lane.waiting.load(Relaxed) > 0);
+            let lane = Lane {
+                turns: Semaphore::new(AT_ONCE),
+                waiting: AtomicUsize::new(0),
+                http1: http1::Pool::default(),
+                http2: http2::Pool::default(),
+            };
+            lanes.insert(name.clone(), Arc::new(lane));
+        }
+        let Some(lane) = lanes.get(name).cloned() else { continue };
+        if lane.waiting.load(Relaxed) >= MOST_WAITING {
+            job.asked.is_dropped();
+            continue;
+        }
+        lane.waiting.fetch_add(1, Relaxed);
+        tokio::spawn(async move {
+            // Nobody closes it.
+            if let Ok(_turn) = lane.turns.acquire().await {
+                ask(&lane, &job).await;
+            }
+            lane.waiting.fetch_sub(1, Relaxed);
+        });
+    }
+}
+
+async fn ask(lane: &Lane, job: &Job) {
+    let asking = async {
+        match &*job.copied {
+            Copied::Http1 { bytes, head } => lane.http1.ask(&job.preview, job.port, bytes, *head).await,
+            Copied::Http2 { fields, body, trailers } => {
+                lane.http2.ask(&job.preview, job.port, fields, body, trailers.as_ref()).await
+            }
+        }
+    };
+    let error = match timeout(PATIENCE, asking).await {
+        Ok(Ok(status)) => return job.asked.by_preview(status),
+        Ok(Err(error)) => error,
+        Err(_) => io::ErrorKind::TimedOut.into(),
+    };
+    tracing::debug!(preview = job.preview.route.name, %error, "a copy was not taken");
+    job.asked.is_dropped();
+}

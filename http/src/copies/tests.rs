@@ -1,0 +1,218 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::detect::PREFACE;
+
+/// What was found: requests of HTTP/1 as text, and `lost` with the first line of those that were.
+fn shown(found: Found) -> String {
+    match found {
+        Found::Whole(Copied::Http1 { bytes, head }) => {
+            assert!(bytes[..head].ends_with(b"\r\n\r\n"));
+            String::from_utf8(bytes).unwrap()
+        }
+        Found::Whole(Copied::Http2 { fields, body, trailers }) => {
+            let field = |fields: &Fields, name: &str| {
+                String::from_utf8_lossy(fields.get(name.as_bytes()).unwrap_or_default()).into_owned()
+            };
+            let trailer = trailers.map(|it| field(&it, "x-after")).unwrap_or_default();
+            format!("{} {} {}{trailer}", field(&fields, ":method"), field(&fields, ":path"), body.len())
+        }
+        Found::Lost(None) => "lost".to_owned(),
+        Found::Lost(Some(Copied::Http1 { bytes, .. })) => {
+            let line = bytes.split(|b| *b == b'\r').next().unwrap_or_default();
+            format!("lost {}", String::from_utf8_lossy(line))
+        }
+        Found::Lost(Some(Copied::Http2 { fields, .. })) => {
+            format!("lost {}", String::from_utf8_lossy(fields.get(b":path").unwrap_or_default()))
+        }
+    }
+}
+
+fn all(reader: &mut Reader, bytes: &[u8]) -> Vec<String> {
+    let mut seen = Vec::new();
+    reader.take(bytes, |found| seen.push(shown(found)));
+    seen
+}
+
+const GET: &str = "GET /a HTTP/1.1\r\nhost: a\r\n\r\n";
+const POST: &str = "POST /b HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello";
+const CHUNKED: &str = "PUT /c HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+
+#[test]
+fn requests_are_found_one_after_the_other() {
+    let mut reader = Reader::new();
+    assert_eq!(all(&mut reader, [GET, POST, CHUNKED, GET].concat().as_bytes()), [GET, POST, CHUNKED, GET]);
+    for byte in [CHUNKED, POST].concat().bytes() {
+        let seen = all(&mut reader, &[byte]);
+        assert!(seen.is_empty() || seen == [CHUNKED] || seen == [POST]);
+    }
+    assert!(!reader.is_over());
+    assert!(reader.held() < 1024);
+}
+
+#[test]
+fn behind_a_gap_the_next_request_is_found() {
+    let mut reader = Reader::new();
+    let mut seen = all(&mut reader, &POST.as_bytes()[..POST.len() - 2]);
+    reader.gap(1, |found| seen.push(shown(found)));
+    // How long the body is was said, so where it ends is known.
+    seen.extend(all(&mut reader, [&b"o"[..], GET.as_bytes()].concat().as_slice()));
+    assert_eq!(seen, ["lost POST /b HTTP/1.1", GET]);
+    let mut seen = all(&mut reader, &CHUNKED.as_bytes()[..CHUNKED.len() - 2]);
+    reader.gap(2, |found| seen.push(shown(found)));
+    seen.extend(all(&mut reader, b"GET of a body\r\n"));
+    seen.extend(all(&mut reader, GET.as_bytes()));
+    assert_eq!(seen, ["lost PUT /c HTTP/1.1", GET]);
+    // One that joins in the middle of a connection.
+    let mut reader = Reader::midway();
+    assert_eq!(all(&mut reader, b"rest of a body GET / HTTP/1.1\r\n"), [""; 0]);
+    assert_eq!(all(&mut reader, GET.as_bytes()), [GET]);
+    // And nothing is lost where nothing was under way.
+    reader.gap(9, |found| panic!("{found:?}"));
+}
+
+#[test]
+fn what_is_too_long_or_no_http_is_never_half() {
+    let mut reader = Reader::new();
+    let head = format!("POST /long HTTP/1.1\r\ncontent-length: {}\r\n\r\n", MOST + 1);
+    let mut seen = all(&mut reader, head.as_bytes());
+    for chunk in vec![b'a'; MOST + 1].chunks(64 << 10) {
+        seen.extend(all(&mut reader, chunk));
+        assert!(reader.held() <= 2 * MOST);
+    }
+    seen.extend(all(&mut reader, GET.as_bytes()));
+    assert_eq!(seen, ["lost POST /long HTTP/1.1", GET]);
+    let mut reader = Reader::new();
+    assert_eq!(all(&mut reader, b"\x16\x03\x01\x02\x00\x01"), [""; 0]);
+    assert!(reader.is_over());
+    let mut reader = Reader::new();
+    assert_eq!(all(&mut reader, b"GET / HTTP/1.1\r\na: b\nc: d\r\n\r\n"), ["lost"]);
+    assert!(reader.is_over());
+    let mut reader = Reader::new();
+    assert_eq!(all(&mut reader, b"CONNECT a:1 HTTP/1.1\r\n\r\nabc"), [""; 0]);
+    assert!(reader.is_over());
+}
+
+/// A segment: where it begins, and how much of the stream it has.
+fn segments(len: usize) -> impl Strategy<Value = Vec<(usize, usize)>> {
+    prop::collection::vec((0..len, 1..80_usize), 0..60)
+}
+
+proptest! {
+    #[test]
+    fn however_packets_come_the_requests_are_the_same(
+        which in prop::collection::vec(0..3_usize, 1..8),
+        cuts in segments(400),
+        start in any::<u32>(),
+        seed in any::<u64>(),
+    ) {
+        let sent: Vec<&str> = which.iter().map(|it| [GET, POST, CHUNKED][*it]).collect();
+        let stream = sent.concat().into_bytes();
+        // All of it in pieces, and some of it again, in any order.
+        let mut pieces: Vec<(usize, usize)> = (0..stream.len()).step_by(13).map(|at| (at, 13)).collect();
+        pieces.extend(cuts.into_iter().filter(|(at, _)| *at < stream.len()));
+        let mut state = seed | 1;
+        for i in (1..pieces.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            pieces.swap(i, (state >> 33) as usize % (i + 1));
+        }
+        let (mut segments, mut reader, mut seen) = (Segments::new(start), Reader::new(), Vec::new());
+        for (at, len) in pieces {
+            let piece = &stream[at..(at + len).min(stream.len())];
+            let taken = segments.take(start.wrapping_add(at as u32), piece, |bytes| {
+                reader.take(bytes, |found| seen.push(shown(found)));
+            });
+            prop_assert!(taken);
+        }
+        prop_assert_eq!(seen, sent);
+        prop_assert!(segments.gap().is_none() && segments.held() == 0);
+    }
+
+    #[test]
+    fn whatever_is_missing_none_is_half(
+        which in prop::collection::vec(0..3_usize, 1..8),
+        missing in prop::collection::vec(any::<prop::sample::Index>(), 1..6),
+    ) {
+        let sent: Vec<&str> = which.iter().map(|it| [GET, POST, CHUNKED][*it]).collect();
+        let stream = sent.concat().into_bytes();
+        let pieces: Vec<(usize, &[u8])> = stream.chunks(11).enumerate().map(|(n, it)| (n * 11, it)).collect();
+        let lacks: Vec<usize> = missing.iter().map(|it| it.index(pieces.len())).collect();
+        let (mut segments, mut reader) = (Segments::new(7), Reader::new());
+        let (mut whole, mut lost) = (Vec::new(), 0);
+        let mut see = |found: Found| match found {
+            Found::Whole(copied) => whole.push(shown(Found::Whole(copied))),
+            Found::Lost(_) => lost += 1,
+        };
+        for (n, (at, piece)) in pieces.iter().enumerate() {
+            if lacks.contains(&n) {
+                continue;
+            }
+            segments.take(7 + *at as u32, piece, |bytes| reader.take(bytes, &mut see));
+            if let Some(missing) = segments.gap() {
+                reader.gap(missing, &mut see);
+                segments.skip(|bytes| reader.take(bytes, &mut see));
+            }
+        }
+        reader.end(&mut see);
+        for one in &whole {
+            prop_assert!(sent.contains(&one.as_str()), "{one:?} was never sent");
+        }
+        prop_assert!(whole.len() + lost <= sent.len() + lacks.len());
+    }
+
+    #[test]
+    fn no_bytes_make_it_fail(bytes in prop::collection::vec(any::<u8>(), 0..600), cut in any::<prop::sample::Index>()) {
+        for before in [&b""[..], PREFACE, GET.as_bytes()] {
+            let all = [before, &bytes].concat();
+            let (one, two) = all.split_at(cut.index(all.len() + 1).min(all.len()));
+            let mut reader = Reader::new();
+            reader.take(one, |_| {});
+            reader.take(two, |_| {});
+            reader.gap(3, |_| {});
+        }
+    }
+}
+
+/// Another's client, and what it sends, with trailers and streams between each other.
+#[test]
+fn what_a_client_of_http2_sends_is_found() {
+    let (client, mut server) = tokio::io::duplex(1 << 20);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let sent = runtime.block_on(async {
+        let (mut send, connection) = h2::client::handshake(client).await.unwrap();
+        tokio::spawn(connection);
+        let request = |method: &str, path: &str| {
+            http::Request::builder().method(method).uri(format!("http://a{path}")).body(()).unwrap()
+        };
+        let (_one, mut upload) = send.send_request(request("POST", "/up"), false).unwrap();
+        upload.send_data(Bytes::from_static(b"hello"), false).unwrap();
+        let (_two, _) = send.send_request(request("GET", "/down"), true).unwrap();
+        let (_three, mut gone) = send.send_request(request("PUT", "/gone"), false).unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        gone.send_reset(h2::Reason::CANCEL);
+        let mut trailers = http::HeaderMap::new();
+        trailers.insert("x-after", "!".parse().unwrap());
+        upload.send_trailers(trailers).unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut bytes = vec![0; 1 << 20];
+        let n = tokio::io::AsyncReadExt::read(&mut server, &mut bytes).await.unwrap();
+        bytes.truncate(n);
+        bytes
+    });
+    let expected = ["GET /down 0", "POST /up 5!", "lost /gone"];
+    for size in [1, 7, sent.len()] {
+        let mut reader = Reader::new();
+        let mut seen: Vec<String> = sent.chunks(size).flat_map(|bytes| all(&mut reader, bytes)).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, expected, "in pieces of {size}");
+        assert_eq!(reader.held(), 0);
+    }
+    // Behind a gap nothing of it can be read.
+    let mut reader = Reader::new();
+    all(&mut reader, &sent[..60]);
+    reader.gap(3, |_| {});
+    assert!(reader.is_over());
+}
