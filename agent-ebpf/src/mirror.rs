@@ -21,6 +21,9 @@ use crate::{
 
 /// See `observe`.
 const NEXT: i32 = -1;
+/// Nobody is woken for a copy (`BPF_RB_NO_WAKEUP`): the agent looks by itself, and the app's processor has something better
+/// to do.
+const NO_WAKEUP: u64 = 1;
 /// SYN, FIN and RST: packets that matter without a payload.
 const MARKS: u32 = 1 | 2 | 4;
 
@@ -54,7 +57,7 @@ unsafe fn requests(ctx: &TcContext) -> Option<()> {
                 (*copy).seq = segment.seq;
                 (*copy).len = 0;
                 let bare = core::slice::from_raw_parts(copy.cast::<u8>(), Copy::HEADER);
-                let _ = COPIES.output::<[u8]>(bare, 0);
+                let _ = COPIES.output::<[u8]>(bare, NO_WAKEUP);
             }
             return None;
         }
@@ -67,11 +70,12 @@ unsafe fn requests(ctx: &TcContext) -> Option<()> {
             if len == 0 || len > CHUNK {
                 return None;
             }
-            if bpf_skb_load_bytes(ctx.skb.skb.cast(), at, addr_of_mut!((*copy).data).cast(), len as u32) != 0 {
+            if bpf_skb_load_bytes(ctx.skb.skb.cast(), at, addr_of_mut!((*copy).data).cast(), len as u32) != 0
+            {
                 return None;
             }
             let all = core::slice::from_raw_parts(copy.cast::<u8>(), Copy::HEADER + len);
-            if COPIES.output::<[u8]>(all, 0).is_err() {
+            if COPIES.output::<[u8]>(all, NO_WAKEUP).is_err() {
                 // Of a request that nobody will have seen the head of. Others are found to be cut.
                 if chunk == 0 && begins_request(&(*copy).data) {
                     add((&raw mut (*mirrored).lost).cast(), 1);
@@ -100,7 +104,9 @@ unsafe fn statuses(ctx: &TcContext) -> Option<()> {
         }
         mirrored(&segment)?;
         let copy = COPY.get_ptr_mut(0)?;
-        if bpf_skb_load_bytes(ctx.skb.skb.cast(), segment.start, addr_of_mut!((*copy).data).cast(), STATUS) != 0 {
+        if bpf_skb_load_bytes(ctx.skb.skb.cast(), segment.start, addr_of_mut!((*copy).data).cast(), STATUS)
+            != 0
+        {
             return None;
         }
         // `HTTP`, as it lies in memory.
@@ -112,7 +118,7 @@ unsafe fn statuses(ctx: &TcContext) -> Option<()> {
         (*copy).seq = segment.seq;
         (*copy).len = STATUS;
         let all = core::slice::from_raw_parts(copy.cast::<u8>(), Copy::HEADER + STATUS as usize);
-        let _ = COPIES.output::<[u8]>(all, 0);
+        let _ = COPIES.output::<[u8]>(all, NO_WAKEUP);
     }
     Some(())
 }

@@ -22,7 +22,7 @@ use crate::{
         mode::{self, Mode, Why},
     },
     inspect,
-    kernel::{Hook, HookError, SteerConstants, Template, TemplateError, sys::netns_cookie},
+    kernel::{Hook, SteerConstants, Template, TemplateError, sys::netns_cookie},
     mirror::Mirror,
     sock_diag::listening,
     sys::duplicate_above,
@@ -61,8 +61,6 @@ pub(crate) enum AttachError {
         "SteeredByAnother: agent {pid} of node {node} steers this namespace: stop it, or start this one with its --node-name to take over"
     )]
     Foreign { pid: u32, node: String },
-    #[error("CopiesFailed: requests cannot be copied: {0}")]
-    Mirror(HookError),
     #[error("AttachFailed: {0:#}")]
     Inspect(#[from] anyhow::Error),
     #[error("AttachFailed: {0}")]
@@ -77,7 +75,6 @@ impl AttachError {
             Self::TooManyTargets => "TooManyTargets",
             Self::BadPorts => "BadPorts",
             Self::NoFreePort => "NoFreePort",
-            Self::Mirror(_) => "CopiesFailed",
             Self::Duplicate(_) => "DuplicateTarget",
             Self::Foreign { .. } => "SteeredByAnother",
             Self::Program(_) | Self::Io(_) | Self::Inspect(_) => "AttachFailed",

@@ -21,6 +21,7 @@ use byway_http::Doubt;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
+use crate::mirror::Mirrored;
 use crate::{
     attach::{AttachError, Attacher, Attachment},
     observer::Observer,
@@ -29,7 +30,6 @@ use crate::{
     target::{Counter, Processes, Target},
 };
 pub(crate) use bounds::bounded;
-use crate::mirror::Mirrored;
 use old::Old;
 use patience::Looks;
 use requests::{Counted, Requests};
@@ -69,6 +69,8 @@ struct Attached {
     old: Old,
     looks: Looks,
     mirrored: Mirrored,
+    /// Why previews are not shown the copies that they are to get.
+    uncopied: Option<String>,
     /// Each preview's route, with its rank.
     routes: HashMap<String, (usize, Arc<Leg>)>,
     /// Previews that can never get a request here, and which one takes it.
@@ -130,6 +132,12 @@ impl Control {
         let expired = self.snapshot.next_expiry.is_some_and(|at| at <= Timestamp::now());
         if gone || expired {
             self.program();
+        } else if self.attached.values().any(|it| it.uncopied.is_some()) && self.retry_at <= Instant::now() {
+            self.retry_at = Instant::now() + RETRY;
+            self.attached
+                .values_mut()
+                .filter(|it| it.uncopied.is_some())
+                .for_each(|it| it.copy(&self.attacher));
         } else if !self.failed.is_empty() && self.retry_at <= Instant::now() {
             let failed: HashSet<String> = self.failed.keys().cloned().collect();
             self.program_targets(|name| failed.contains(name));
@@ -347,6 +355,7 @@ impl Control {
                 old: Old::default(),
                 looks: Looks::default(),
                 mirrored: Mirrored::default(),
+                uncopied: None,
                 routes: HashMap::new(),
                 losers: Vec::new(),
                 refused: Vec::new(),
@@ -361,14 +370,11 @@ impl Control {
             tables.set_origins(&self.snapshot.origins)?;
         }
         attached.set_routes(tables, requests, &previews, &self.snapshot.origins)?;
-        let Attached { mirrored, attachment, wanted: now, .. } = attached;
-        if let Err(error) = mirrored.follow(&self.attacher, &attachment.target, &now.ports) {
-            return Err(AttachError::Mirror(error));
-        }
         if attached.attachment.begin()? {
             let netns = attached.attachment.target.netns.id.ino;
             tracing::info!(target = wanted.name, ports = ?wanted.ports, netns, "attached");
         }
+        attached.copy(&self.attacher);
         Ok(())
     }
 
@@ -400,6 +406,18 @@ impl Control {
     /// How many targets are attached.
     pub(crate) fn attached(&self) -> usize {
         self.attached.len()
+    }
+}
+
+impl Attached {
+    /// Has copies be made as the routes say.
+    fn copy(&mut self, attacher: &Attacher) {
+        let copied = self.mirrored.follow(attacher, &self.attachment.target, &self.wanted.ports);
+        let error = copied.err().map(|error| error.to_string());
+        if let Some(error) = error.as_ref().filter(|_| self.uncopied.is_none()) {
+            tracing::warn!(error, target = self.wanted.name, "requests cannot be copied");
+        }
+        self.uncopied = error;
     }
 }
 

@@ -67,10 +67,16 @@ impl Mirror {
 
 impl Mirrored {
     /// Has the copies be those that the target's routes ask for.
-    pub(crate) fn follow(&mut self, attacher: &Attacher, target: &Arc<Target>, ports: &[u16]) -> Result<(), HookError> {
+    pub(crate) fn follow(
+        &mut self,
+        attacher: &Attacher,
+        target: &Arc<Target>,
+        ports: &[u16],
+    ) -> Result<(), HookError> {
         let routes = target.routes.load();
         let percent = |port: u16| routes.shown(port).map(|shown| shown.percent()).max();
-        let wanted: BTreeMap<u16, u32> = ports.iter().filter_map(|port| Some((*port, percent(*port)?))).collect();
+        let wanted: BTreeMap<u16, u32> =
+            ports.iter().filter_map(|port| Some((*port, percent(*port)?))).collect();
         if wanted.is_empty() {
             return self.end(attacher, target).map_err(HookError::from);
         }

@@ -10,7 +10,8 @@ use std::{
 };
 
 use byway_api::{
-    Backend, CompiledRoute, Key, Mirrored, NodeTable, OnUnreachable, PreviewRoute, RouteError, Target, Unkeyed,
+    Backend, CompiledRoute, Key, Mirrored, NodeTable, OnUnreachable, PreviewRoute, RouteError, Target,
+    Unkeyed,
 };
 use byway_http::{Decision, Doubt, RequestHead, RequestKind, Route, RouteTable};
 use http::HeaderValue;

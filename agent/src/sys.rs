@@ -41,6 +41,14 @@ pub(crate) fn pending_signal(signals: &SigSet) -> Option<Signal> {
     Signal::try_from(signal).ok()
 }
 
+/// Has the calling thread, and those that it starts, run where nobody else wants the processor (setpriority(2): on Linux
+/// it is of one thread).
+pub(crate) fn give_way() {
+    const LEAST: libc::c_int = 19;
+    // SAFETY: plain numbers. To give way is always allowed.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, LEAST) };
+}
+
 /// Gives memory that is free back to the kernel: reading the kernel's BTF takes tens of megabytes, once.
 pub(crate) fn trim_memory() {
     // SAFETY: no arguments that matter; glibc only.

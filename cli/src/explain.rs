@@ -1,7 +1,8 @@
 //! Why a request may not have reached a preview, from what is known of it: a function of values.
 
 use byway_api::{
-    Mode, NodeRoutes, OnUnreachable, Preview, PreviewStatus, RequestCounts, RouteCounts, conditions, loss,
+    Mirrored, Mode, NodeRoutes, OnUnreachable, Preview, PreviewStatus, RequestCounts, RouteCounts,
+    conditions, loss,
 };
 use jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -147,8 +148,19 @@ fn not_counted(preview: &Preview) -> Vec<Finding> {
 fn of_the_traffic(preview: &Preview, status: &PreviewStatus) -> Vec<Finding> {
     let mut found = Vec::new();
     // Of what was missed the warning `OldConnections` tells, with what to do.
-    let RequestCounts { requests, unreachable, overlapped, by_origin, missed: _, narrowed, ref lost } =
-        status.traffic;
+    let RequestCounts {
+        requests,
+        unreachable,
+        overlapped,
+        by_origin,
+        missed: _,
+        narrowed,
+        mirrored,
+        ref lost,
+    } = status.traffic;
+    if preview.spec.incoming.mode == Mode::Mirror {
+        return of_the_copies(mirrored);
+    }
     found.extend(lost.iter().map(|(code, n)| of_the_lost(code, *n)));
     if overlapped > 0 {
         let requests = count(overlapped, "request");
@@ -183,6 +195,31 @@ fn of_the_traffic(preview: &Preview, status: &PreviewStatus) -> Vec<Finding> {
     let message = match requests + by_origin {
         0 => "no request with its key has come yet, as far as the agents have told".to_owned(),
         all => format!("at least {} reached it{last}", count(all, "request")),
+    };
+    found.push(Finding { fix: None, ..Finding::new(Weight::Check, "Traffic", message) });
+    found
+}
+
+/// What a preview was shown.
+fn of_the_copies(Mirrored { sent, dropped, status_differs }: Mirrored) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if dropped > 0 {
+        let requests = count(dropped, "request");
+        let message = format!("{requests} could not be copied, or the preview did not answer within 10 s");
+        let fix =
+            "lower incoming.sample, or give the preview more replicas: it is shown what it keeps up with";
+        let weight = if sent == 0 { Weight::Some } else { Weight::Check };
+        found.push(Finding::new(weight, "CopiesDropped", message).fix(fix));
+    }
+    let message = match (sent, status_differs) {
+        (0, _) => "no copy has been answered yet, as far as the agents have told".to_owned(),
+        (_, 0) => {
+            format!("at least {} answered, none with another status than the app's", count(sent, "copy"))
+        }
+        _ => format!(
+            "at least {} answered, {status_differs} with another status than the app's",
+            count(sent, "copy")
+        ),
     };
     found.push(Finding { fix: None, ..Finding::new(Weight::Check, "Traffic", message) });
     found
@@ -289,6 +326,10 @@ fn of_the_request(preview: &Preview) -> Vec<Finding> {
     let mut found = Vec::new();
     match &reach {
         Reach::Nothing => return found,
+        Reach::Copies => {
+            let message = "the app answers all requests, keyed or not; the preview is shown copies of GET and HEAD, or of what its match says, and of the connections that incoming.sample takes";
+            return vec![Finding::new(Weight::Check, "Mirrored", message)];
+        }
         Reach::Match(words) => {
             found.push(Finding::new(
                 Weight::Check,

@@ -166,6 +166,7 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["Several"], "see each of them with `kubectl preview explain NAME`"),
     // What agents say of a preview or target
     (&["TooNew"], "upgrade the agents: the controller is newer"),
+    (&["CopiesFailed"], "read the agent's log on that node; it tries again"),
     (&["AttachFailed"], "read the agent's log on that node; it tries again"),
     (&["Blocked"], "have the rules of iptables or nftables in the pod let in what comes from lo"),
 ];

@@ -16,6 +16,8 @@ pub enum Reach {
     },
     /// Nothing that can be made up: the match in words.
     Match(String),
+    /// Copies of what comes to its target, whatever that carries.
+    Copies,
     /// Nothing reaches it: `incoming.mode` is off.
     Nothing,
 }
@@ -26,6 +28,9 @@ impl Reach {
     pub fn of(spec: &PreviewSpec, key: &Key) -> Self {
         if spec.incoming.mode == byway_api::Mode::Off {
             return Self::Nothing;
+        }
+        if spec.incoming.mode == byway_api::Mode::Mirror {
+            return Self::Copies;
         }
         let Some(match_) = &spec.incoming.match_ else { return Self::Default };
         // Whether a keyless match is allowed is the administrator's word: what it asks for is the same.
@@ -49,7 +54,7 @@ impl Reach {
         match self {
             Self::Default => vec![format!("baggage: byway-key={key}")],
             Self::Headers { headers, .. } => headers.clone(),
-            Self::Match(_) | Self::Nothing => Vec::new(),
+            Self::Match(_) | Self::Copies | Self::Nothing => Vec::new(),
         }
     }
 

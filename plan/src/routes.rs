@@ -34,8 +34,7 @@ pub fn plan(world: &World, standings: &[Standing], rules: &Rules) -> Plan {
     let mut plan = Plan { is_whole: true, ..Plan::default() };
     let pods = by_preview(world, standings);
     let mut nodes: BTreeMap<Name, Node> = BTreeMap::new();
-    for standing in standings.iter().filter(|it| it.is_live() && it.preview.spec.incoming.mode != Mode::Off)
-    {
+    for standing in standings.iter().filter(|it| it.is_live() && it.preview.spec.incoming.mode != Mode::Off) {
         let own = pods.get(&standing.uid).map_or(&[][..], Vec::as_slice);
         let Some((scope, targets)) = targets(world, standing, own, &mut plan) else { continue };
         if let Some(scope) = scope {

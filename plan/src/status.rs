@@ -62,7 +62,7 @@ pub fn judge(
     let pods_verdict = pods::verdict(world, standing, own);
     let routes = match preview.spec.incoming.mode {
         Mode::Off => Verdict::yes(reason::OFF, "incoming.mode is off: no request is steered to the preview"),
-        _ => routes::verdict(world, planned, acks),
+        mode => routes::verdict(world, mode, planned, acks),
     };
     let routes = match late_since {
         // Whoever waits must not be told before it is true, but for whom it was true it still is, for a while.
@@ -70,10 +70,7 @@ pub fn judge(
             let end = since.saturating_add(PATIENCE).unwrap_or(Timestamp::MAX);
             if now < end {
                 until = Some(end);
-                Verdict::yes(
-                    reason::PROGRAMMED,
-                    "every ready pod of the target steers keyed requests to the preview",
-                )
+                Verdict::yes(reason::PROGRAMMED, routes::programmed(preview.spec.incoming.mode))
             } else {
                 routes
             }
@@ -191,6 +188,9 @@ fn ready_verdict(standing: &Standing, target: &Verdict, pods: &Verdict, routes: 
                 Verdict::yes(reason::READY, "it runs; incoming.mode is off, so no request is steered to it")
             }
             None if standing.is_asleep => Verdict::yes(reason::ASLEEP, pods.message.clone()),
+            None if standing.preview.spec.incoming.mode == Mode::Mirror => {
+                Verdict::yes(reason::READY, "the app answers, and the preview is shown copies")
+            }
             None => Verdict::yes(reason::READY, "requests with the key reach the preview"),
         },
     }

@@ -30,8 +30,8 @@ impl Attached {
         let are = |legs: &mut dyn Iterator<Item = &Arc<Leg>>, wanted: &[&Arc<Preview>]| {
             legs.map(|leg| Arc::as_ptr(&leg.preview)).eq(wanted.iter().map(|it| Arc::as_ptr(it)))
         };
-        let same_legs = are(&mut now.legs.iter(), &steered)
-            && are(&mut now.shown.iter().map(|shown| &shown.leg), &shown);
+        let same_legs =
+            are(&mut now.legs.iter(), &steered) && are(&mut now.shown.iter().map(|shown| &shown.leg), &shown);
         if same_legs
             && Arc::ptr_eq(&now.origins, origins)
             && now.unkeyed == self.wanted.unkeyed

@@ -46,14 +46,15 @@ impl Control {
             revision: Some(preview.route.revision.clone()),
             refused: None,
             failures: known
-                .filter_map(|(target, _)| self.failure_on(target, name))
+                .filter_map(|(target, _)| self.failure_on(target, preview))
                 .chain(unreadable)
                 .collect(),
         }
     }
 
     /// Why a preview is not live on a target.
-    fn failure_on(&self, target: &str, name: &String) -> Option<TargetFailure> {
+    fn failure_on(&self, target: &str, preview: &Preview) -> Option<TargetFailure> {
+        let name = &preview.route.name;
         let failure = |reason: &str, message: String| {
             Some(TargetFailure { target: target.to_owned(), reason: reason.to_owned(), message })
         };
@@ -66,7 +67,11 @@ impl Control {
             return failure("Loop", why.to_owned());
         }
         let attached = self.attached.get(target)?;
-        if attached.attachment.is_blocked() {
+        let is_shown = preview.route.copies_percent.is_some();
+        if let Some(error) = attached.uncopied.as_ref().filter(|_| is_shown) {
+            return failure("CopiesFailed", format!("requests cannot be copied: {error}"));
+        }
+        if attached.attachment.is_blocked() && !is_shown {
             let why = "rules of netfilter in the pod drop what the agent sends to the app: have them let in what comes from lo";
             return failure("Blocked", why.to_owned());
         }

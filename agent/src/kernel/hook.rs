@@ -63,10 +63,8 @@ const WAYS: [Way; 2] =
     [Way { program: OBSERVE, at: TcAttachType::Ingress }, Way { program: ANSWERS, at: TcAttachType::Egress }];
 
 /// Of copies of requests.
-const SHOWN: [Way; 2] = [
-    Way { program: MIRROR, at: TcAttachType::Ingress },
-    Way { program: STATUSES, at: TcAttachType::Egress },
-];
+const SHOWN: [Way; 2] =
+    [Way { program: MIRROR, at: TcAttachType::Ingress }, Way { program: STATUSES, at: TcAttachType::Egress }];
 
 /// What is observed of a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -96,7 +96,7 @@ impl Template {
         map.set_max_entries(COPIES);
         let made = MapData::create(map, maps::COPIES, None).map_err(damaged)?;
         let fd = made.fd().as_fd().try_clone_to_owned()?;
-        let _ = self.copies.set(fd);
+        self.copies.set(fd).map_err(|_| damaged("the ring of copies has been made before"))?;
         RingBuf::try_from(Map::RingBuf(made)).map_err(damaged)
     }
 

@@ -25,7 +25,13 @@ pub(super) struct Pool(Mutex<Vec<(TcpStream, SocketAddr)>>);
 
 impl Pool {
     /// The status of the answer, once it has ended.
-    pub(super) async fn ask(&self, preview: &Arc<Preview>, port: u16, bytes: &[u8], head: usize) -> io::Result<u16> {
+    pub(super) async fn ask(
+        &self,
+        preview: &Arc<Preview>,
+        port: u16,
+        bytes: &[u8],
+        head: usize,
+    ) -> io::Result<u16> {
         let kind = kind_of(&bytes[..head]);
         let (begin, body) = bytes.split_at(head);
         let begin = begin.strip_suffix(b"\r\n").unwrap_or(begin);
@@ -42,7 +48,13 @@ impl Pool {
         self.exchange(stream, pod, &copy, kind).await
     }
 
-    async fn exchange(&self, mut stream: TcpStream, pod: SocketAddr, copy: &[u8], kind: RequestKind) -> io::Result<u16> {
+    async fn exchange(
+        &self,
+        mut stream: TcpStream,
+        pod: SocketAddr,
+        copy: &[u8],
+        kind: RequestKind,
+    ) -> io::Result<u16> {
         stream.write_all(copy).await?;
         let (status, keeps) = answer(&mut stream, kind).await?;
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +119,11 @@ async fn answer(stream: &mut TcpStream, kind: RequestKind) -> io::Result<(u16, b
             let n = stream.read(&mut buffer).await?;
             if n == 0 {
                 let ends_so = matches!(answer.body, Body::UntilClose | Body::Tunnel);
-                return if ends_so { Ok((answer.status, false)) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
+                return if ends_so {
+                    Ok((answer.status, false))
+                } else {
+                    Err(io::ErrorKind::UnexpectedEof.into())
+                };
             }
             rest.clear();
             rest.extend_from_slice(&buffer[..n]);

@@ -68,7 +68,8 @@ fn request(preview: &Preview, fields: &Fields) -> io::Result<Request<()>> {
     let text = |name: &str| std::str::from_utf8(fields.get(name.as_bytes()).unwrap_or_default()).ok();
     let part = |name: &str| text(name).ok_or_else(|| io::Error::other(format!("{name} is no text")));
     let method: Method = part(":method")?.parse().map_err(io::Error::other)?;
-    let uri = Uri::builder().scheme(part(":scheme")?).authority(part(":authority")?).path_and_query(part(":path")?);
+    let uri =
+        Uri::builder().scheme(part(":scheme")?).authority(part(":authority")?).path_and_query(part(":path")?);
     let mut request = Request::new(());
     *request.method_mut() = method;
     *request.uri_mut() = uri.build().map_err(io::Error::other)?;

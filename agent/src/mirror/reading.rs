@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     io,
-    os::fd::AsFd,
     sync::{Arc, Weak},
     thread,
     time::{Duration, Instant},
@@ -14,17 +13,17 @@ use byway_abi::{
     DialKey,
     mirror::{ANSWER, Copy},
 };
-use nix::poll::{PollFd, PollFlags, poll};
 
 use super::{
     Targets,
     flow::{Flow, Part},
     shower::Shower,
 };
-use crate::{snapshot::Copies, tables::Tables};
+use crate::{snapshot::Copies, sys::give_way, tables::Tables};
 
-/// Between looks at an empty ring, and how often it is looked whether anybody is left, in milliseconds.
-const WAIT: u16 = 500;
+/// Between looks at the ring, while something comes and while nothing does.
+const PAUSE: Duration = Duration::from_millis(2);
+const REST: Duration = Duration::from_millis(20);
 /// So many copies, then others on this processor have their turn, too.
 const AT_ONCE: usize = 512;
 /// Between looks at all flows.
@@ -44,6 +43,7 @@ pub(super) fn start(
     let shower = Shower::start(totals)?;
     let (targets, tables) = (Arc::downgrade(targets), tables.clone());
     thread::Builder::new().name("mirror".to_owned()).spawn(move || {
+        give_way();
         Flows { flows: HashMap::new(), held: 0, lost: HashMap::new(), shower, tables }.read(copies, &targets);
     })?;
     Ok(())
@@ -76,8 +76,7 @@ impl Flows {
             }
             drop(targets);
             if came < AT_ONCE {
-                // An error is a signal, and then there may be something as well.
-                let _ = poll(&mut [PollFd::new(copies.as_fd(), PollFlags::POLLIN)], WAIT);
+                thread::sleep(if came > 0 { PAUSE } else { REST });
             }
         }
     }

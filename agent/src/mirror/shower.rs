@@ -21,7 +21,10 @@ use tokio::{
 };
 
 use super::{http1, http2};
-use crate::snapshot::{Copies, Leg, Preview};
+use crate::{
+    snapshot::{Copies, Leg, Preview},
+    sys::give_way,
+};
 
 /// Most requests that are sent to one preview at a time, and that wait for that.
 const AT_ONCE: usize = 16;
@@ -97,7 +100,10 @@ impl Shower {
     pub(super) fn start(totals: Arc<Copies>) -> io::Result<Self> {
         let (to, from) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        thread::Builder::new().name("shower".to_owned()).spawn(move || runtime.block_on(serve(from)))?;
+        thread::Builder::new().name("shower".to_owned()).spawn(move || {
+            give_way();
+            runtime.block_on(serve(from));
+        })?;
         Ok(Self { to, bytes: Arc::default(), totals })
     }
 

@@ -223,6 +223,7 @@ fn result(preview: &Preview) -> String {
     text.push('\n');
     text.push_str(&match &reach {
         Reach::Match(words) => format!("requests like these reach it: {words}\n"),
+        Reach::Copies => "the app answers all requests; the preview is shown copies of them\n".to_owned(),
         Reach::Nothing => "incoming.mode is off: no request is steered to it\n".to_owned(),
         _ => format!("{}\n", reach.curl(&key, &url).unwrap_or_default()),
     });

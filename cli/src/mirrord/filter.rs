@@ -1,6 +1,6 @@
 //! `http_filter`: which requests. What it says becomes a match of the API, and every way through must name the key.
 
-use byway_api::{Key, Match, Matcher, PathMatch};
+use byway_api::{Key, Match, Matcher, Mode, PathMatch};
 use serde_json::Value;
 
 use super::walk::asks_for_nothing;
@@ -13,7 +13,8 @@ const PLACE: &str = "{{ key }}";
 const FILTERS: [&str; 5] = ["header_filter", "path_filter", "method_filter", "all_of", "any_of"];
 
 /// The match, if there is a filter. What is wrong with it is said at its place: with each part of it, and with the whole.
-pub(super) fn read(reader: &mut Reader<'_>, incoming: &Section<'_>) -> Option<Match> {
+/// Unless requests are only copied: that takes them from nobody.
+pub(super) fn read(reader: &mut Reader<'_>, incoming: &Section<'_>, mode: Mode) -> Option<Match> {
     let section = incoming.get("http_filter")?;
     if !matches!(section.value, Value::Object(_) | Value::Bool(_)) {
         reader.said.problem(&section.path, format!("is {}: write an object", section.what()));
@@ -38,6 +39,7 @@ pub(super) fn read(reader: &mut Reader<'_>, incoming: &Section<'_>) -> Option<Ma
     }
     match &there[..] {
         [] => return None,
+        _ if mode == Mode::Mirror => {}
         [filter] => check_key(reader, filter),
         // How they are meant together is not known; at least one must have it.
         several if several.iter().any(|filter| headers(filter).any(|it| names_the_key(reader, &it))) => {}

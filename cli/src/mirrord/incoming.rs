@@ -34,7 +34,7 @@ pub(super) fn read(
         bounded(reader, section, "ignore_ports", ignored.len());
         incoming.ignore_ports = ignored.into_iter().collect();
         incoming.port_mapping = port_mapping(reader, section);
-        incoming.match_ = filter::read(reader, section);
+        incoming.match_ = filter::read(reader, section, incoming.mode);
     }
     if targetless && incoming.ports.is_empty() && overrides.ports.is_empty() {
         reader.said.problem(
@@ -60,15 +60,12 @@ fn mode(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Mode> {
     match reader.text(section)?.as_str() {
         "steal" => Some(Mode::Steal),
         "off" => Some(Mode::Off),
-        "mirror" => {
+        "mirror" => Some(Mode::Mirror),
+        other => {
             reader.said.problem(
                 &section.path,
-                "mirror is not available yet: write \"steal\", which takes requests with the key only, or \"off\"",
+                format!("{other:?} is no mode: write \"steal\", \"mirror\" or \"off\""),
             );
-            None
-        }
-        other => {
-            reader.said.problem(&section.path, format!("{other:?} is no mode: write \"steal\" or \"off\""));
             None
         }
     }

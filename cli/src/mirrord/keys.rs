@@ -168,7 +168,7 @@ pub const KEYS: &[Known] = &[
     honoured("feature.network.incoming", "a mode, an object, `true` for the default or `false` for `off`"),
     honoured(
         "feature.network.incoming.mode",
-        "`spec.incoming.mode`: `steal`, which is the default here, or `off`. `mirror` is refused: copies of requests are not available yet",
+        "`spec.incoming.mode`: `steal`, which is the default here, `mirror` or `off`. Of mode `mirror` a filter need not name the key, and without one GET and HEAD are copied",
     ),
     honoured("feature.network.incoming.ports", "`spec.incoming.ports`; left out: all that the target serves"),
     honoured("feature.network.incoming.ignore_ports", "`spec.incoming.ignorePorts`"),

@@ -28,7 +28,8 @@ impl Segments {
                 return false;
             }
             let next = self.next;
-            let at = self.waiting.partition_point(|(other, _)| other.wrapping_sub(next) <= ahead.unsigned_abs());
+            let at =
+                self.waiting.partition_point(|(other, _)| other.wrapping_sub(next) <= ahead.unsigned_abs());
             self.waiting.insert(at, (seq, payload.to_vec()));
             self.held += payload.len();
             return true;
@@ -69,7 +70,8 @@ impl Segments {
             }
             let (_, payload) = self.waiting.remove(0);
             self.held -= payload.len();
-            if let Some(rest) = payload.get(behind.unsigned_abs() as usize..).filter(|rest| !rest.is_empty()) {
+            if let Some(rest) = payload.get(behind.unsigned_abs() as usize..).filter(|rest| !rest.is_empty())
+            {
                 to(rest);
                 self.next = self.next.wrapping_add(rest.len() as u32);
             }

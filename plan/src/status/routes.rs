@@ -1,7 +1,7 @@
 //! RoutesProgrammed: what the agents said, in a sentence.
 
 use byway_api::conditions::reason;
-use byway_api::ways;
+use byway_api::{Mode, ways};
 
 use super::acks::{Ack, Says};
 use super::conditions::Verdict;
@@ -12,7 +12,15 @@ use crate::world::World;
 /// Most nodes that a message names one by one.
 const NAMED: usize = 5;
 
-pub(super) fn verdict(world: &World, planned: Option<&Planned>, acks: &[Ack]) -> Verdict {
+/// Where all is well.
+pub(super) const fn programmed(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Mirror => "what comes to every ready pod of the target is copied for the preview",
+        Mode::Steal | Mode::Off => "every ready pod of the target steers keyed requests to the preview",
+    }
+}
+
+pub(super) fn verdict(world: &World, mode: Mode, planned: Option<&Planned>, acks: &[Ack]) -> Verdict {
     let Some(planned) = planned else {
         return Verdict::unknown(reason::PENDING, "the routes wait for the clone");
     };
@@ -22,14 +30,17 @@ pub(super) fn verdict(world: &World, planned: Option<&Planned>, acks: &[Ack]) ->
             "the target has no ready pod, so there is nothing to steer: scale it up, or see why its pods are not ready",
         );
     }
-    let programmed = acks.iter().filter(|it| it.is_programmed()).count();
-    if programmed == acks.len() {
-        let steers = "every ready pod of the target steers keyed requests to the preview".to_owned();
+    let done = acks.iter().filter(|it| it.is_programmed()).count();
+    if done == acks.len() {
+        let steers = programmed(mode).to_owned();
         let said: Vec<String> = std::iter::once(steers).chain(ways::ways(seen(world, planned))).collect();
         return Verdict::yes(reason::PROGRAMMED, said.join("; "));
     }
-    let counts =
-        format!("{programmed} of {} pods of the target steer keyed requests to the preview", acks.len());
+    let what = match mode {
+        Mode::Mirror => "have their requests copied for the preview",
+        Mode::Steal | Mode::Off => "steer keyed requests to the preview",
+    };
+    let counts = format!("{done} of {} pods of the target {what}", acks.len());
     let mut troubles: Vec<(&str, &str)> = acks.iter().filter_map(trouble).collect();
     troubles.dedup();
     let Some((code, _)) = troubles.first() else {

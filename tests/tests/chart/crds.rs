@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use byway_tests::{Cluster, Scratch, eventually};
+use serde_json::Value;
 
 use crate::helm::{CHART, NAMESPACE, helm};
 
 const SOON: Duration = Duration::from_secs(30);
+/// Fields that a chart of before did not have.
+const NEWER: [&str; 4] = ["envMapping", "files", "idle", "labels"];
 /// No node here runs the Job that ends Previews.
 const NO_HOOK: [&str; 2] = ["--set", "uninstall.deletePreviews=false"];
 
@@ -35,6 +38,10 @@ fn crds_are_upgraded_kept_and_taken_over() {
     };
     assert!(eventually(SOON, upgraded).is_some(), "the new default is in force");
     assert_eq!(uid().unwrap(), before, "what was there stays as it was");
+    let file = r#"{"spec":{"files":[{"path":"/a","text":"b"}]}}"#;
+    cluster.ask(["patch", "preview", "old", "--type=merge", "-p", file]).unwrap();
+    let text = cluster.ask(["get", "preview", "old", "-o", "jsonpath={.spec.files[0].text}"]).unwrap();
+    assert_eq!((text.as_str(), uid().unwrap()), ("b", before.clone()), "and may have what is new");
 
     // Kept, with what they hold. Nothing else is.
     helm(&cluster, &["uninstall", "byway", "-n", NAMESPACE]).unwrap();
@@ -88,7 +95,18 @@ fn older_chart(folder: &Path) -> PathBuf {
     let file = chart.join("files/crds/previews.yaml");
     let crd = fs::read_to_string(&file).unwrap();
     let (before, after) = crd.split_once("              ttl:\n                default: 1h\n").unwrap();
-    fs::write(&file, format!("{before}              ttl:\n                default: 30m\n{after}")).unwrap();
+    let mut crd: Value = serde_yaml_ng::from_str(&format!(
+        "{before}              ttl:\n                default: 30m\n{after}"
+    ))
+    .unwrap();
+    let spec = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    for field in NEWER {
+        assert!(spec["properties"].as_object_mut().unwrap().remove(field).is_some(), "{field}");
+    }
+    // Rules that speak of them would not compile.
+    let is_older = |rule: &Value| NEWER.iter().all(|field| !rule["rule"].as_str().unwrap().contains(field));
+    spec["x-kubernetes-validations"].as_array_mut().unwrap().retain(is_older);
+    fs::write(&file, serde_yaml_ng::to_string(&crd).unwrap()).unwrap();
     chart
 }
 

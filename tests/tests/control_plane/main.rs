@@ -5,6 +5,7 @@ mod agents;
 mod armed;
 mod claims;
 mod connections;
+mod copies;
 mod crowd;
 mod files;
 mod labels;

@@ -54,6 +54,16 @@ fn what_is_new(space: &Space<'_>) {
     refused(space, zero, &["spec.incoming.portMapping[0].previewPort"]);
     let targetless = json!({ "target": null, "incoming": { "ports": [80], "portMapping": [{ "port": 80, "previewPort": 81 }] } });
     refused(space, targetless, &["portMapping needs a target"]);
+    let mirror = |more: Value| {
+        let mut incoming = json!({ "mode": "mirror" });
+        incoming.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "incoming": incoming })
+    };
+    taken(space, mirror(json!({ "sample": 1, "match": { "method": "POST" } })));
+    refused(space, mirror(json!({ "sample": 101 })), &["spec.incoming.sample"]);
+    refused(space, json!({ "incoming": { "sample": 50 } }), &["sample is for incoming.mode mirror alone"]);
+    let targetless = json!({ "target": null, "incoming": { "mode": "mirror", "ports": [80] } });
+    refused(space, targetless, &["incoming.mode mirror needs a target"]);
     let idle = |more: Value| json!({ "idle": more });
     taken(space, idle(json!({})));
     taken(space, idle(json!({ "sleepAfter": "30s", "startAsleep": true, "wakeTimeout": "10m" })));

@@ -204,7 +204,8 @@ fn asleep(team: &Team) {
     assert_eq!(pods("metadata.name"), "");
     let address = &team.addresses()[0];
     std::thread::scope(|scope| {
-        let waits: Vec<_> = (0..5).map(|_| scope.spawn(|| (team.get(address, SLEEPER), Instant::now()))).collect();
+        let waits: Vec<_> =
+            (0..5).map(|_| scope.spawn(|| (team.get(address, SLEEPER), Instant::now()))).collect();
         let is_ready = || (pods("status.containerStatuses[0].ready") == "true").then(Instant::now);
         let ready = eventually(Duration::from_secs(60), is_ready).expect("it wakes");
         for wait in waits {

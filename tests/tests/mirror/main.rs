@@ -91,7 +91,8 @@ fn ask(connect: &dyn Fn() -> Http, size: usize) -> usize {
     }
     for _ in 0..5 {
         assert_eq!(kept.request("PUT", "/long", &[], &long).unwrap().status, 200);
-        kept.send(b"POST /chunks HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n").unwrap();
+        kept.send(b"POST /chunks HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n")
+            .unwrap();
         thread::sleep(Duration::from_millis(5));
         kept.send(b"3\r\nyou\r\n0\r\n\r\n").unwrap();
         assert_eq!(kept.response("POST").unwrap().status, 200);
@@ -128,7 +129,8 @@ fn over_a_lossy_link_they_are_too() {
     let far = FarClient::new(&stage.net, Duration::from_millis(2), 10).unwrap();
     let (app, preview) = (Recorder::start(&stage.app, "200 OK"), Recorder::start(&stage.preview, "200 OK"));
     let _agent = Agent::start(&stage.net, &shown(&stage, any_method)).unwrap();
-    let count = ask(&|| Http::new(far.netns().run(|| TcpStream::connect(address(&stage))).unwrap()), 60 << 10);
+    let count =
+        ask(&|| Http::new(far.netns().run(|| TcpStream::connect(address(&stage))).unwrap()), 60 << 10);
     assert_eq!(app.count(), count);
     preview.wait(count);
     assert!(app.requests(None) == preview.requests(Some(NAME)), "the copies are others");
@@ -154,10 +156,12 @@ fn only_what_is_asked_for_is_copied() {
     assert_eq!(app.count(), 6);
     assert_eq!(settled(&agent, 3), [3, 0, 3], "all with another status");
     // A connection of twenty, all of its requests or none.
-    agent.write_routes(&shown(&stage, |route| {
-        route.revision = "2".to_owned();
-        route.copies_percent = Some(20);
-    })).unwrap();
+    agent
+        .write_routes(&shown(&stage, |route| {
+            route.revision = "2".to_owned();
+            route.copies_percent = Some(20);
+        }))
+        .unwrap();
     thread::sleep(Duration::from_secs(1));
     let before = preview.count();
     for _ in 0..200 {

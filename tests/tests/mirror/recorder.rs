@@ -37,7 +37,8 @@ impl Recorder {
                 }
             }
             let head = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
-            let length = head.split("content-length: ").nth(1).and_then(|it| it.lines().next()?.parse::<usize>().ok());
+            let length =
+                head.split("content-length: ").nth(1).and_then(|it| it.lines().next()?.parse::<usize>().ok());
             if let Some(length) = length {
                 let begin = bytes.len();
                 bytes.resize(begin + length, 0);

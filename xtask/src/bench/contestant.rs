@@ -13,6 +13,8 @@ pub(super) enum Contestant {
     Straight { routes: u32 },
     /// The agent, with the target steered ahead of any route.
     Armed,
+    /// The agent, which shows a preview copies of all requests.
+    Mirroring,
     /// haproxy, steered to by the agent's program.
     Haproxy,
     /// nginx, steered to by the agent's program.
@@ -61,6 +63,7 @@ impl fmt::Display for Contestant {
             Self::STRAIGHT => f.pad("straight"),
             Self::Straight { routes } => f.pad(&format!("straight, {routes} routes")),
             Self::Armed => f.pad("byway, armed"),
+            Self::Mirroring => f.pad("mirroring"),
             Self::Haproxy => f.pad("haproxy"),
             Self::Nginx => f.pad("nginx"),
             Self::Envoy => f.pad("envoy"),

@@ -102,6 +102,10 @@ impl Results {
                 let ratio = self.ratio(Contestant::STRAIGHT, Contestant::Direct);
                 (format!("straight: {least} of direct"), format!("{ratio:.3}"), ratio >= least)
             }
+            Goal::Mirroring(least) => {
+                let ratio = self.ratio(Contestant::Mirroring, Contestant::Direct);
+                (format!("while all is copied: {least} of direct"), format!("{ratio:.3}"), ratio >= least)
+            }
             Goal::StraightAdds(most) => {
                 let adds = self.summary(Contestant::STRAIGHT).p50 - self.summary(Contestant::Direct).p50;
                 (format!("straight: adds at most {most} µs to p50"), format!("{adds:.1} µs"), adds <= most)

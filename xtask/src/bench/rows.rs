@@ -32,6 +32,8 @@ pub(super) enum Goal {
     StraightAdds(f64),
     /// The server's processor time per request is at most this many times the direct one.
     StraightCosts(f64),
+    /// While all requests are copied the app makes at least this part of the direct rate.
+    Mirroring(f64),
     /// Connections that were taken over are served as fast as those that were the agent's from the start.
     TakenLikeByway,
     /// Byway adds less than either proxy to the median latency.
@@ -97,6 +99,17 @@ pub(super) fn all() -> Vec<Row> {
     routes("routes-keyed", keyed(KEY), &[1, 100, 10_000], &[ManyLikeOne]);
     let armed = vec![Contestant::Direct, Contestant::BYWAY, Contestant::Armed];
     rows.push(Row { name: "armed-16-128", load: requests(16, "/"), contestants: armed, goals: Vec::new() });
+    let mirroring = |name, load| Row {
+        name,
+        load,
+        contestants: vec![Contestant::Direct, Contestant::Mirroring],
+        goals: vec![Goal::Mirroring(0.9)],
+    };
+    let close = Load::Requests(Requests { close: true, ..asked(16, "/") });
+    rows.push(mirroring("mirror-16-128", requests(16, "/")));
+    rows.push(mirroring("mirror-16-64k", requests(16, "/64k")));
+    rows.push(mirroring("mirror-close-16-128", close));
+    rows.push(mirroring("mirror-upload-1g", Load::Upload));
     rows.extend(http2());
     rows
 }

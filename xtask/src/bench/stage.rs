@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use byway_tests::{Agent, Http, Net, Pod, Preview, Routes, Running, Scratch};
@@ -113,6 +113,15 @@ impl<'a> Stage<'a> {
                 let armed = Routes::new().armed(&self.app(contestant).pod, &PORTS);
                 Some(self.start(contestant, &armed)?)
             }
+            Contestant::Mirroring => {
+                let shown = Preview::new("bench/preview", KEY).backend(&self.preview.pod);
+                let shown = shown.with(|route| route.copies_percent = Some(100));
+                let routes = Routes::new().preview(shown);
+                Some(self.start(
+                    contestant,
+                    &routes.target(&self.app(contestant).pod, &PORTS, &["bench/preview"]),
+                )?)
+            }
             _ => None,
         };
         let ready = Ready { stage: self, contestant, agent };
@@ -134,7 +143,7 @@ impl<'a> Stage<'a> {
     }
 
     fn start(&self, contestant: Contestant, document: &Routes) -> Result<Agent> {
-        let is_straight = matches!(contestant, Contestant::Straight { .. });
+        let is_straight = matches!(contestant, Contestant::Straight { .. } | Contestant::Mirroring);
         let mode = if is_straight { "direct" } else { "proxy" };
         // No connection of a burst may pass the agent by: it would make it look fast.
         let args = ["--max-backlog", "4096", "--mode", mode];
@@ -147,7 +156,7 @@ impl<'a> Stage<'a> {
     fn app(&self, contestant: Contestant) -> &Server {
         let who = match contestant {
             Contestant::Byway { .. } | Contestant::Armed => Contestant::BYWAY,
-            Contestant::Straight { .. } => Contestant::STRAIGHT,
+            Contestant::Straight { .. } | Contestant::Mirroring => Contestant::STRAIGHT,
             other => other,
         };
         let app = self.apps.iter().find(|(other, _)| *other == who);
@@ -157,6 +166,8 @@ impl<'a> Stage<'a> {
 
 /// What the agent does at its start, reading the kernel's types above all, is no part of a turn.
 const SETTLE: Duration = Duration::from_millis(700);
+/// Longer than any copy waits.
+const COPIED: Duration = Duration::from_secs(15);
 
 impl Ready<'_> {
     /// The app's steered port.
@@ -176,7 +187,9 @@ impl Ready<'_> {
         let Stage { client, programs, .. } = self.stage;
         let done = load.run(client, self.address(), self.at(SECOND_PORT), programs, time)?;
         let spent = self.spent() - before;
-        if let Load::Requests(_) | Load::Streams { .. } = load {
+        if self.contestant == Contestant::Mirroring {
+            self.check_copied(load, done.amount)?;
+        } else if let Load::Requests(_) | Load::Streams { .. } = load {
             self.check_seen(self.seen()? - seen, done.amount)?;
         }
         Ok(Turn { done, spent })
@@ -203,6 +216,21 @@ impl Ready<'_> {
     /// Requests that the agent has decided.
     fn seen(&self) -> Result<f64> {
         self.agent.as_ref().map_or(Ok(0.0), |agent| agent.metric("byway_agent_requests_total", ""))
+    }
+
+    /// Each request has been sent to the preview, or dropped and counted.
+    fn check_copied(&self, load: &Load, asked: f64) -> Result<()> {
+        let (Some(agent), Load::Requests(_)) = (&self.agent, load) else { return Ok(()) };
+        let copied = || -> Result<f64> {
+            let of = |became| agent.metric("byway_agent_copies_total", became);
+            Ok(of("became=\"sent\"")? + of("became=\"dropped\"")?)
+        };
+        let until = Instant::now() + COPIED;
+        while copied()? < asked {
+            ensure!(Instant::now() < until, "of {asked} requests only {} were copied or counted", copied()?);
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
     }
 
     fn check_seen(&self, seen: f64, asked: f64) -> Result<()> {
@@ -235,7 +263,10 @@ impl Ready<'_> {
         let app = format!("app {port}");
         let preview = format!("preview {port}");
         let (stable, keyed) = match self.contestant {
-            Contestant::Direct | Contestant::Armed | Contestant::Byway { routes: 0 } => (app.clone(), app),
+            Contestant::Direct
+            | Contestant::Armed
+            | Contestant::Mirroring
+            | Contestant::Byway { routes: 0 } => (app.clone(), app),
             Contestant::Byway { .. } | Contestant::Straight { .. } => (app, preview),
             _ => (format!("app {direct}"), preview),
         };
