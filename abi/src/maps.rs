@@ -48,6 +48,8 @@ pub const EVENTS: &str = "EVENTS";
 pub const SCRATCH: &str = "SCRATCH";
 /// Hash: [`PortKey`](crate::PortKey) -> [`Mirrored`](crate::mirror::Mirrored): whose requests are copied.
 pub const MIRRORED: &str = "MIRRORED";
+/// Hash: [`PortKey`](crate::PortKey) -> [`Uncopied`](crate::mirror::Uncopied).
+pub const UNCOPIED: &str = "UNCOPIED";
 /// Ring buffer of [`Copy`](crate::mirror::Copy).
 pub const COPIES: &str = "COPIES";
 /// Per-CPU array of one [`Copy`](crate::mirror::Copy), where the next one is put together.

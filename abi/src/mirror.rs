@@ -17,10 +17,23 @@ pub const ANSWER: u32 = 1 << 8;
 pub struct Mirrored {
     /// Of how many connections of a hundred.
     pub percent: u32,
+    /// Of how many for now: of fewer while whoever reads does not keep up.
+    pub now: u32,
+    /// 1: payloads are copied whole; 0: of each packet the first [`CHUNK`] bytes, which is enough for requests without a
+    /// body.
+    pub whole: u32,
     /// Always 0.
     pub pad: u32,
-    /// Requests, seen by their first bytes, for which there was no room.
+}
+
+/// What was not copied of a port. Written by the programs alone.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Uncopied {
+    /// Requests, seen by their first bytes.
     pub lost: u64,
+    /// Payloads for which there was no room.
+    pub full: u64,
 }
 
 /// A payload, or part of one; a packet that begins or ends a connection. Of `data` only `len` bytes are sent.
@@ -35,8 +48,8 @@ pub struct Copy {
     pub len: u32,
     /// Those of TCP in the lowest byte, and [`ANSWER`].
     pub flags: u32,
-    /// Always 0.
-    pub pad: u32,
+    /// Bytes of the packet behind these that are not copied.
+    pub missing: u32,
     /// The payload.
     pub data: [u8; CHUNK],
 }

@@ -13,7 +13,7 @@ use byway_abi::{
     Addr, AgentInfo, DialKey, ListenKey, Listeners, MAX_DIALS, MAX_OLD, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS,
     Origin, Packet, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord,
     direct::{Answer, Conn, Filter, MAX_CONNS, MAX_KEYS, MAX_ORIGINS},
-    mirror::{Copy, Mirrored},
+    mirror::{Copy, Mirrored, Uncopied},
 };
 
 #[map]
@@ -69,6 +69,9 @@ pub(crate) static FILTER: Array<Filter> = Array::with_max_entries(1, BPF_F_MMAPA
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(4 << 20, 0);
 #[map]
 pub(crate) static MIRRORED: HashMap<PortKey, Mirrored> =
+    HashMap::with_max_entries(MAX_TARGETS * 32, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static UNCOPIED: HashMap<PortKey, Uncopied> =
     HashMap::with_max_entries(MAX_TARGETS * 32, BPF_F_NO_PREALLOC);
 /// A page: the programs that fill it are given another one, which is made once it is needed.
 #[map]

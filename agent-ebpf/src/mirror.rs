@@ -10,12 +10,12 @@ use core::ptr::{addr_of_mut, read_volatile as read};
 use aya_ebpf::{helpers::bpf_skb_load_bytes, macros::classifier, programs::TcContext};
 use byway_abi::{
     PortKey,
-    mirror::{ANSWER, CHUNK, CHUNKS, Copy, Mirrored, STATUS, spread},
+    mirror::{ANSWER, CHUNK, CHUNKS, Copy, STATUS, spread},
 };
 
 use crate::{
     add,
-    maps::{COPIES, COPY, MIRRORED},
+    maps::{COPIES, COPY, MIRRORED, UNCOPIED},
     segment::Segment,
 };
 
@@ -47,11 +47,22 @@ unsafe fn requests(ctx: &TcContext) -> Option<()> {
     // SAFETY: a valid context, a value of a map, and one of this CPU, which nobody else uses before the program ends.
     unsafe {
         let segment = Segment::read(ctx, false)?;
-        let mirrored = mirrored(&segment)?;
+        let mirrored = MIRRORED.get_ptr(port(&segment))?;
+        let place = spread(&segment.key);
+        if place >= read(&raw const (*mirrored).percent) {
+            return None;
+        }
+        let len = if segment.end > segment.start { segment.end - segment.start } else { 0 };
+        if place >= read(&raw const (*mirrored).now) {
+            if len >= 4 && begins_request(ctx, segment.start) {
+                count(&segment, true, false);
+            }
+            return None;
+        }
         let copy = COPY.get_ptr_mut(0)?;
         (*copy).key = segment.key;
         (*copy).flags = segment.flags & 0xff;
-        let len = if segment.end > segment.start { segment.end - segment.start } else { 0 };
+        (*copy).missing = 0;
         if len == 0 {
             if segment.flags & MARKS != 0 {
                 (*copy).seq = segment.seq;
@@ -61,6 +72,7 @@ unsafe fn requests(ctx: &TcContext) -> Option<()> {
             }
             return None;
         }
+        let most = if read(&raw const (*mirrored).whole) != 0 { CHUNKS } else { 1 };
         let (mut at, mut left, mut seq) = (segment.start, len, segment.seq);
         for chunk in 0..CHUNKS {
             (*copy).seq = seq;
@@ -74,20 +86,21 @@ unsafe fn requests(ctx: &TcContext) -> Option<()> {
             {
                 return None;
             }
+            left -= len as u32;
+            let is_last = left == 0 || chunk + 1 >= most;
+            (*copy).missing = if is_last { left } else { 0 };
             let all = core::slice::from_raw_parts(copy.cast::<u8>(), Copy::HEADER + len);
             if COPIES.output::<[u8]>(all, NO_WAKEUP).is_err() {
-                // Of a request that nobody will have seen the head of. Others are found to be cut.
-                if chunk == 0 && begins_request(&(*copy).data) {
-                    add((&raw mut (*mirrored).lost).cast(), 1);
-                }
+                // Of a request nobody will have seen the head. Others are found to be cut.
+                let begins = chunk == 0 && is_read(read(addr_of_mut!((*copy).data).cast::<u32>()));
+                count(&segment, begins, true);
                 return None;
+            }
+            if is_last {
+                return Some(());
             }
             at += len as u32;
             seq = seq.wrapping_add(len as u32);
-            left -= len as u32;
-            if left == 0 {
-                return Some(());
-            }
             (*copy).flags &= !MARKS | 1; // one SYN is enough
         }
     }
@@ -102,7 +115,10 @@ unsafe fn statuses(ctx: &TcContext) -> Option<()> {
         if segment.end < segment.start + STATUS {
             return None;
         }
-        mirrored(&segment)?;
+        let mirrored = MIRRORED.get_ptr(port(&segment))?;
+        if spread(&segment.key) >= read(&raw const (*mirrored).now) {
+            return None;
+        }
         let copy = COPY.get_ptr_mut(0)?;
         if bpf_skb_load_bytes(ctx.skb.skb.cast(), segment.start, addr_of_mut!((*copy).data).cast(), STATUS)
             != 0
@@ -117,26 +133,36 @@ unsafe fn statuses(ctx: &TcContext) -> Option<()> {
         (*copy).flags = segment.flags & 0xff | ANSWER;
         (*copy).seq = segment.seq;
         (*copy).len = STATUS;
+        (*copy).missing = 0;
         let all = core::slice::from_raw_parts(copy.cast::<u8>(), Copy::HEADER + STATUS as usize);
         let _ = COPIES.output::<[u8]>(all, NO_WAKEUP);
     }
     Some(())
 }
 
-/// What is copied of the port, if this connection is among those that are.
+const fn port(segment: &Segment) -> PortKey {
+    PortKey { ns: segment.key.ns, port: segment.key.local_port, pad: 0 }
+}
+
 #[inline(always)]
-unsafe fn mirrored(segment: &Segment) -> Option<*mut Mirrored> {
-    let port = PortKey { ns: segment.key.ns, port: segment.key.local_port, pad: 0 };
-    let mirrored = MIRRORED.get_ptr_mut(port)?;
+unsafe fn count(segment: &Segment, is_lost: bool, is_full: bool) {
+    let Some(uncopied) = UNCOPIED.get_ptr_mut(port(segment)) else { return };
     // SAFETY: a value of a map.
-    let percent = unsafe { read(&raw const (*mirrored).percent) };
-    (spread(&segment.key) < percent).then_some(mirrored)
+    unsafe {
+        add((&raw mut (*uncopied).lost).cast(), is_lost.into());
+        add((&raw mut (*uncopied).full).cast(), is_full.into());
+    }
+}
+
+#[inline(always)]
+unsafe fn begins_request(ctx: &TcContext, at: u32) -> bool {
+    let mut word = 0_u32;
+    // SAFETY: four bytes to write to.
+    unsafe { bpf_skb_load_bytes(ctx.skb.skb.cast(), at, (&raw mut word).cast(), 4) == 0 && is_read(word) }
 }
 
 /// GET and HEAD: what is copied unless a match says otherwise.
 #[inline(always)]
-unsafe fn begins_request(data: &[u8; CHUNK]) -> bool {
-    // SAFETY: four bytes of it.
-    let word = unsafe { read(data.as_ptr().cast::<u32>()) };
+const fn is_read(word: u32) -> bool {
     word == u32::from_ne_bytes(*b"GET ") || word == u32::from_ne_bytes(*b"HEAD")
 }

@@ -8,6 +8,7 @@
 mod flow;
 mod http1;
 mod http2;
+mod pace;
 mod reading;
 mod shower;
 
@@ -20,9 +21,10 @@ use std::{
 use crate::{
     attach::Attacher,
     kernel::{Hook, HookError},
-    snapshot::Copies,
+    snapshot::{Copies, Shown},
     target::Target,
 };
+use pace::Pace;
 
 /// The part that all targets share. Started by the first one that is shown to somebody.
 pub(crate) struct Mirror {
@@ -33,18 +35,22 @@ pub(crate) struct Mirror {
 
 /// Whose packets are copied, by the cookie of their namespace.
 #[derive(Default)]
-struct Targets(Mutex<HashMap<u64, Weak<Target>>>);
+struct Targets(Mutex<HashMap<u64, Copying>>);
+
+struct Copying {
+    target: Weak<Target>,
+    ports: BTreeMap<u16, Arc<Pace>>,
+}
 
 /// What is copied of one target.
 #[derive(Default)]
 pub(crate) struct Mirrored {
-    /// Ports, and of how many connections of a hundred.
-    ports: BTreeMap<u16, u32>,
+    ports: BTreeMap<u16, Arc<Pace>>,
     hooks: Vec<Hook>,
 }
 
 impl Targets {
-    fn all(&self) -> MutexGuard<'_, HashMap<u64, Weak<Target>>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<u64, Copying>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -74,21 +80,27 @@ impl Mirrored {
         ports: &[u16],
     ) -> Result<(), HookError> {
         let routes = target.routes.load();
-        let percent = |port: u16| routes.shown(port).map(|shown| shown.percent()).max();
-        let wanted: BTreeMap<u16, u32> =
-            ports.iter().filter_map(|port| Some((*port, percent(*port)?))).collect();
+        let of = |port: u16| {
+            let percent = routes.shown(port).map(Shown::percent).max()?;
+            Some((port, (percent, routes.shown(port).any(Shown::needs_bodies))))
+        };
+        let wanted: BTreeMap<u16, (u32, bool)> = ports.iter().filter_map(|port| of(*port)).collect();
         if wanted.is_empty() {
             return self.end(attacher, target).map_err(HookError::from);
         }
         let targets = attacher.mirror.targets(attacher)?;
-        targets.all().insert(target.ns, Arc::downgrade(target));
         for port in self.ports.keys().filter(|port| !wanted.contains_key(port)) {
             attacher.tables.end_mirroring(target.ns, *port)?;
         }
-        for (port, percent) in wanted.iter().filter(|(port, percent)| self.ports.get(port) != Some(percent)) {
-            attacher.tables.mirror(target.ns, *port, *percent)?;
+        self.ports.retain(|port, _| wanted.contains_key(port));
+        for (port, (percent, is_whole)) in wanted {
+            let new = || Arc::new(Pace::new(target.ns, port, percent, is_whole));
+            let pace = self.ports.entry(port).or_insert_with(new);
+            pace.ask(percent, is_whole);
+            pace.write(&attacher.tables)?;
         }
-        self.ports = wanted;
+        let copying = Copying { target: Arc::downgrade(target), ports: self.ports.clone() };
+        targets.all().insert(target.ns, copying);
         if self.hooks.is_empty() {
             self.hooks = target.netns.run(|| {
                 let hooks = Hook::mirror_all(&attacher.template, target.ns, attacher.clsact);

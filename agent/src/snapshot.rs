@@ -163,6 +163,11 @@ impl Shown {
         is_read && head.kind != RequestKind::Connect && self.table.as_ref().is_none_or(hits)
     }
 
+    /// Whether it may be shown requests that have a body.
+    pub(crate) fn needs_bodies(&self) -> bool {
+        self.leg.preview.route.names_method
+    }
+
     /// Of how many connections of a hundred.
     pub(crate) fn percent(&self) -> u32 {
         self.leg.preview.route.copies_percent.unwrap_or_default().into()

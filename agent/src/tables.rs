@@ -20,7 +20,7 @@ use byway_abi::{
     Origin, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord, Text,
     direct::{Answer, Conn, Filter, state},
     maps,
-    mirror::Mirrored,
+    mirror::{Mirrored, Uncopied},
     slot_of,
 };
 
@@ -48,6 +48,7 @@ pub(crate) struct Tables {
     origins: RawMap<Addr, u32>,
     filter: Shared<Filter>,
     mirrored: RawMap<PortKey, Mirrored>,
+    uncopied: RawMap<PortKey, Uncopied>,
     steered: PerCpuCounters,
     heartbeat: Shared<u64>,
     route_counters: Shared<RouteCounters>,
@@ -102,10 +103,6 @@ impl Drop for Slot {
     }
 }
 
-const fn mirrored(ns: u64, port: u16) -> PortKey {
-    PortKey { ns, port: port as u32, pad: 0 }
-}
-
 /// Indices of the fields of [`byway_abi::RouteCounters`].
 pub(crate) mod route_counter {
     use std::mem::offset_of;
@@ -155,6 +152,7 @@ impl Tables {
             keys: RawMap::new(fd(maps::KEYS)?)?,
             origins: RawMap::new(fd(maps::ORIGINS)?)?,
             mirrored: RawMap::new(fd(maps::MIRRORED)?)?,
+            uncopied: RawMap::new(fd(maps::UNCOPIED)?)?,
             filter: Shared::map(fd(maps::FILTER)?.as_fd(), 1)?,
             steered: PerCpuCounters::new(fd(maps::STEERED)?)?,
             heartbeat: Shared::map(fd(maps::HEARTBEAT)?.as_fd(), MAX_WORKERS as usize + 1)?,
@@ -172,20 +170,25 @@ impl Tables {
         })
     }
 
-    /// Has what comes to a port be copied, of so many connections of a hundred.
-    pub(crate) fn mirror(&self, ns: u64, port: u16, percent: u32) -> io::Result<()> {
-        let lost = self.lost_copies(ns, port)?.unwrap_or_default();
-        self.mirrored.update(&mirrored(ns, port), &Mirrored { percent, pad: 0, lost })
+    /// Has what comes to a port be copied.
+    pub(crate) fn mirror(&self, ns: u64, port: u16, mirrored: &Mirrored) -> io::Result<()> {
+        let key = port_key(ns, port);
+        match self.uncopied.insert(&key, &Uncopied::default()) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        self.mirrored.update(&key, mirrored)
     }
 
     /// Copies nothing of a port any more.
     pub(crate) fn end_mirroring(&self, ns: u64, port: u16) -> io::Result<()> {
-        self.mirrored.delete(&mirrored(ns, port))
+        self.mirrored.delete(&port_key(ns, port))?;
+        self.uncopied.delete(&port_key(ns, port))
     }
 
-    /// How many requests to a port were not copied for want of room, since they are.
-    pub(crate) fn lost_copies(&self, ns: u64, port: u16) -> io::Result<Option<u64>> {
-        Ok(self.mirrored.lookup(&mirrored(ns, port))?.map(|it| it.lost))
+    /// What of a port was to be copied and was not, since it is.
+    pub(crate) fn uncopied(&self, ns: u64, port: u16) -> io::Result<Option<Uncopied>> {
+        self.uncopied.lookup(&port_key(ns, port))
     }
 
     fn free(&self) -> MutexGuard<'_, Free> {

@@ -9,7 +9,7 @@ mod segments;
 #[cfg(test)]
 mod tests;
 
-pub use segments::Segments;
+pub use segments::{Piece, Segments};
 
 use crate::{Detected, detect, http2::Fields};
 
@@ -72,6 +72,14 @@ impl Reader {
         Self(Speaks::Http1(http1::Reader::midway()))
     }
 
+    /// Takes what comes next, whether it is known or not.
+    pub fn next(&mut self, piece: Piece<'_>, found: impl FnMut(Found)) {
+        match piece {
+            Piece::Bytes(bytes) => self.take(bytes, found),
+            Piece::Missing(missing) => self.gap(missing, found),
+        }
+    }
+
     /// Takes what comes next.
     pub fn take(&mut self, bytes: &[u8], mut found: impl FnMut(Found)) {
         if let Speaks::Unknown(held) = &mut self.0 {
@@ -127,6 +135,12 @@ impl Reader {
     #[must_use]
     pub const fn is_over(&self) -> bool {
         matches!(self.0, Speaks::Nothing)
+    }
+
+    /// Whether it reads HTTP/2, of which every byte is needed.
+    #[must_use]
+    pub const fn needs_all(&self) -> bool {
+        matches!(self.0, Speaks::Http2(_))
     }
 
     /// Bytes that are kept.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aya_obj::{Object, btf::Btf};
 use byway_abi::{
     AgentInfo, DialKey, ListenKey, Listeners, Origin, Packet, PortKey, RouteCounters, RouteRecord,
-    TargetCounters, TargetRecord, direct, maps,
+    TargetCounters, TargetRecord, direct, maps, mirror,
 };
 
 use super::OBJECT;
@@ -66,6 +66,7 @@ fn the_maps_of_the_object_are_those_of_the_abi() {
         (maps::ORIGINS, (16, 4)),
         (maps::FILTER, (4, size_of::<direct::Filter>())),
         (maps::MIRRORED, (size_of::<PortKey>(), size_of::<mirror::Mirrored>())),
+        (maps::UNCOPIED, (size_of::<PortKey>(), size_of::<mirror::Uncopied>())),
         (maps::COPY, (4, size_of::<mirror::Copy>())),
     ];
     for (name, sizes) in expected {

@@ -13,7 +13,10 @@ use byway_http::{
     header_space, parse_request, with_http2_head,
 };
 
-use super::shower::{Asked, Shower};
+use super::{
+    pace::Pace,
+    shower::{Asked, Shower},
+};
 use crate::{
     snapshot::Shown,
     tables::{route_counter as counter, unix_ms},
@@ -36,12 +39,15 @@ const MOST_AWAITED: usize = 1024;
 pub(super) struct Part<'a> {
     pub(super) seq: u32,
     pub(super) payload: &'a [u8],
+    /// Bytes behind it that were not copied.
+    pub(super) missing: u32,
 }
 
 pub(super) struct Flow {
     target: Arc<Target>,
     port: u16,
     place: u32,
+    pub(super) pace: Arc<Pace>,
     segments: Segments,
     reader: Reader,
     /// In the order of the requests, for each those previews that were shown it.
@@ -58,7 +64,13 @@ impl Flow {
     }
 
     /// One that begins here, or is joined here.
-    pub(super) fn of(target: Arc<Target>, key: &DialKey, flags: u32, part: &Part<'_>) -> Option<Self> {
+    pub(super) fn of(
+        target: Arc<Target>,
+        pace: Arc<Pace>,
+        key: &DialKey,
+        flags: u32,
+        part: &Part<'_>,
+    ) -> Option<Self> {
         let begins = Self::begins(flags);
         if !begins && part.payload.is_empty() {
             return None;
@@ -69,6 +81,7 @@ impl Flow {
             target,
             port: u16::try_from(key.local_port).ok()?,
             place: spread(key),
+            pace,
             segments: Segments::new(next),
             reader,
             awaited: VecDeque::new(),
@@ -76,6 +89,16 @@ impl Flow {
             gap_since: None,
             touched: Instant::now(),
         })
+    }
+
+    /// Whether all bytes are needed.
+    pub(super) const fn needs_all(&self) -> bool {
+        self.reader.needs_all()
+    }
+
+    /// Whether nothing of it is copied for now.
+    pub(super) fn is_left_out(&self) -> bool {
+        self.place >= self.pace.now()
     }
 
     /// Bytes that it holds.
@@ -91,9 +114,10 @@ impl Flow {
         }
         // Data of a SYN (Fast Open) comes behind its number.
         let seq = if flags & SYN != 0 { part.seq.wrapping_add(1) } else { part.seq };
-        let Self { target, port, place, reader, awaited, .. } = self;
-        let mut see = |found: Found| see(target, *port, *place, awaited, found, shower);
-        let fits = self.segments.take(seq, part.payload, |bytes| reader.take(bytes, &mut see));
+        let Self { target, port, place, pace, reader, awaited, .. } = self;
+        let mut see = |found: Found| see(target, *port, *place, pace, awaited, found, shower);
+        let Part { payload, missing, .. } = *part;
+        let fits = self.segments.take(seq, payload, missing, |piece| reader.next(piece, &mut see));
         if !fits {
             self.skip(shower);
         }
@@ -125,17 +149,17 @@ impl Flow {
 
     /// Nothing more comes.
     pub(super) fn end(mut self, shower: &Shower) {
-        let Self { target, port, place, reader, awaited, .. } = &mut self;
-        reader.end(|found| see(target, *port, *place, awaited, found, shower));
+        let Self { target, port, place, pace, reader, awaited, .. } = &mut self;
+        reader.end(|found| see(target, *port, *place, pace, awaited, found, shower));
     }
 
     /// Goes on behind what is missing.
     fn skip(&mut self, shower: &Shower) {
-        let Self { target, port, place, reader, awaited, segments, .. } = self;
-        let mut see = |found: Found| see(target, *port, *place, awaited, found, shower);
+        let Self { target, port, place, pace, reader, awaited, segments, .. } = self;
+        let mut see = |found: Found| see(target, *port, *place, pace, awaited, found, shower);
         if let Some(missing) = segments.gap() {
             reader.gap(missing, &mut see);
-            segments.skip(|bytes| reader.take(bytes, &mut see));
+            segments.skip(|piece| reader.next(piece, &mut see));
         }
         awaited.clear(); // whose answer is whose is not known any more
         self.gap_since = self.segments.gap().map(|_| Instant::now());
@@ -147,6 +171,7 @@ fn see(
     target: &Target,
     port: u16,
     place: u32,
+    pace: &Arc<Pace>,
     awaited: &mut VecDeque<Vec<Arc<Asked>>>,
     found: Found,
     shower: &Shower,
@@ -167,7 +192,7 @@ fn see(
         if is_whole && !is_tunnel {
             let counters = target.tables.route_counters(shown.leg.index);
             counters[counter::LAST_REQUEST].store(unix_ms(), Relaxed);
-            asked.extend(shower.show(&shown.leg, port, &copied));
+            asked.extend(shower.show(&shown.leg, port, pace, &copied));
         } else {
             shower.lost(&shown.leg, 1);
         }

@@ -17,6 +17,7 @@ use byway_abi::{
 use super::{
     Targets,
     flow::{Flow, Part},
+    pace::{LOOK, Seen},
     shower::Shower,
 };
 use crate::{snapshot::Copies, sys::give_way, tables::Tables};
@@ -44,7 +45,7 @@ pub(super) fn start(
     let (targets, tables) = (Arc::downgrade(targets), tables.clone());
     thread::Builder::new().name("mirror".to_owned()).spawn(move || {
         give_way();
-        Flows { flows: HashMap::new(), held: 0, lost: HashMap::new(), shower, tables }.read(copies, &targets);
+        Flows { flows: HashMap::new(), held: 0, seen: HashMap::new(), shower, tables }.read(copies, &targets);
     })?;
     Ok(())
 }
@@ -53,15 +54,15 @@ struct Flows {
     flows: HashMap<DialKey, Flow>,
     /// Bytes that all of them hold.
     held: usize,
-    /// Of ports, what has been lost of them so far.
-    lost: HashMap<(u64, u16), u64>,
+    /// Of ports.
+    seen: HashMap<(u64, u16), Seen>,
     shower: Shower,
     tables: Arc<Tables>,
 }
 
 impl Flows {
     fn read(mut self, mut copies: RingBuf<MapData>, targets: &Weak<Targets>) {
-        let mut swept = Instant::now();
+        let (mut swept, mut looked) = (Instant::now(), Instant::now());
         while let Some(targets) = targets.upgrade() {
             let mut came = 0;
             while came < AT_ONCE
@@ -72,7 +73,11 @@ impl Flows {
             }
             if swept.elapsed() >= SWEEP {
                 swept = Instant::now();
-                self.sweep(&targets);
+                self.sweep();
+            }
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                self.look(&targets);
             }
             drop(targets);
             if came < AT_ONCE {
@@ -90,8 +95,14 @@ impl Flows {
             return;
         }
         if Flow::begins(flags) || !self.flows.contains_key(&key) {
-            let target = targets.all().get(&key.ns).and_then(Weak::upgrade);
-            let Some(flow) = target.and_then(|target| Flow::of(target, &key, flags, &part)) else { return };
+            let found = || {
+                let all = targets.all();
+                let copying = all.get(&key.ns)?;
+                let pace = copying.ports.get(&u16::try_from(key.local_port).ok()?)?.clone();
+                Some((copying.target.upgrade()?, pace))
+            };
+            let flow = found().and_then(|(target, pace)| Flow::of(target, pace, &key, flags, &part));
+            let Some(flow) = flow else { return };
             if let Some(before) = self.flows.remove(&key) {
                 self.held -= before.held();
             } else if self.flows.len() >= MOST_FLOWS {
@@ -102,6 +113,9 @@ impl Flows {
         let Some(flow) = self.flows.get_mut(&key) else { return };
         let before = flow.held();
         let goes_on = flow.take(flags, &part, &self.shower);
+        if flow.needs_all() {
+            flow.pace.need_all(&self.tables);
+        }
         self.held = self.held + flow.held() - before;
         if !goes_on || self.held > MOST_HELD {
             self.held -= flow.held();
@@ -111,7 +125,7 @@ impl Flows {
         }
     }
 
-    fn sweep(&mut self, targets: &Targets) {
+    fn sweep(&mut self) {
         let (shower, mut held) = (&self.shower, 0);
         self.flows.retain(|_, flow| {
             let stays = flow.is_awaited(shower);
@@ -119,18 +133,38 @@ impl Flows {
             stays
         });
         self.held = held;
-        let here: Vec<_> = targets.all().values().filter_map(Weak::upgrade).collect();
-        let mut lost = HashMap::new();
-        for target in here {
-            let routes = target.routes.load();
-            for port in &routes.ports {
-                let Ok(Some(now)) = self.tables.lost_copies(target.ns, *port) else { continue };
-                let before = self.lost.get(&(target.ns, *port)).copied().unwrap_or_default();
-                routes.shown(*port).for_each(|shown| shower.lost(&shown.leg, now.saturating_sub(before)));
-                lost.insert((target.ns, *port), now);
+    }
+
+    /// Copies as much as is kept up with, and counts what is not copied.
+    fn look(&mut self, targets: &Targets) {
+        let mut here = Vec::new();
+        for (ns, copying) in targets.all().iter() {
+            let Some(target) = copying.target.upgrade() else { continue };
+            here.extend(copying.ports.iter().map(|(port, pace)| (*ns, *port, target.clone(), pace.clone())));
+        }
+        self.seen.retain(|(ns, port), _| here.iter().any(|it| (it.0, it.1) == (*ns, *port)));
+        let mut is_less = false;
+        for (ns, port, target, pace) in here {
+            let before = pace.now();
+            match pace.look(&self.tables, self.seen.entry((ns, port)).or_default()) {
+                Ok(0) => {}
+                Ok(lost) => {
+                    let routes = target.routes.load();
+                    routes.shown(port).for_each(|shown| self.shower.lost(&shown.leg, lost));
+                }
+                Err(error) => tracing::debug!(%error, port, "cannot see what was not copied"),
+            }
+            is_less |= pace.now() < before;
+        }
+        if is_less {
+            // Of these nothing comes any more, for now.
+            let left: Vec<DialKey> =
+                self.flows.iter().filter(|(_, flow)| flow.is_left_out()).map(|(key, _)| *key).collect();
+            for flow in left.iter().filter_map(|key| self.flows.remove(key)) {
+                self.held -= flow.held();
+                flow.end(&self.shower);
             }
         }
-        self.lost = lost;
     }
 }
 
@@ -146,7 +180,8 @@ fn split(bytes: &[u8]) -> Option<(DialKey, u32, Part<'_>)> {
         remote_port: word(40)?,
         local_port: word(44)?,
     };
-    Some((key, word(56)?, Part { seq: word(48)?, payload: data.get(..word(52)? as usize)? }))
+    let payload = data.get(..word(52)? as usize)?;
+    Some((key, word(56)?, Part { seq: word(48)?, payload, missing: word(60)? }))
 }
 
 #[cfg(test)]
@@ -158,12 +193,14 @@ mod tests {
     #[test]
     fn a_copy_is_split_where_the_program_put_it_together() {
         assert_eq!([offset_of!(Copy, seq), offset_of!(Copy, len), offset_of!(Copy, flags)], [48, 52, 56]);
+        assert_eq!(offset_of!(Copy, missing), 60);
         let mut bytes = vec![0; Copy::HEADER];
         (bytes[0], bytes[40], bytes[44], bytes[48], bytes[52], bytes[56]) = (7, 1, 2, 3, 4, 24);
+        bytes[60] = 5;
         bytes.extend(b"GET and padding");
         let (key, flags, part) = split(&bytes).unwrap();
         assert_eq!((key.ns, key.remote_port, key.local_port, flags), (7, 1, 2, 24));
-        assert_eq!((part.seq, part.payload), (3, &b"GET "[..]));
+        assert_eq!((part.seq, part.payload, part.missing), (3, &b"GET "[..], 5));
         assert!(split(&bytes[..Copy::HEADER + 3]).is_none(), "cut off");
     }
 }

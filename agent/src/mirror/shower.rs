@@ -20,7 +20,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{http1, http2};
+use super::{http1, http2, pace::Pace};
 use crate::{
     snapshot::{Copies, Leg, Preview},
     sys::give_way,
@@ -52,6 +52,7 @@ pub(super) struct Asked {
 struct Job {
     preview: Arc<Preview>,
     port: u16,
+    pace: Arc<Pace>,
     copied: Arc<Copied>,
     asked: Arc<Asked>,
     /// Of `copied`, given back when it is done.
@@ -108,13 +109,20 @@ impl Shower {
     }
 
     /// Hands a request in, if there is room for it.
-    pub(super) fn show(&self, leg: &Arc<Leg>, port: u16, copied: &Arc<Copied>) -> Option<Arc<Asked>> {
+    pub(super) fn show(
+        &self,
+        leg: &Arc<Leg>,
+        port: u16,
+        pace: &Arc<Pace>,
+        copied: &Arc<Copied>,
+    ) -> Option<Arc<Asked>> {
         let size = match &**copied {
             Copied::Http1 { bytes, .. } => bytes.len(),
             Copied::Http2 { body, .. } => body.len(),
         } + 512;
         let bytes = Bytes(self.bytes.clone(), size);
         if self.bytes.fetch_add(size, Relaxed) + size > MOST_BYTES {
+            pace.refuse();
             self.lost(leg, 1);
             return None;
         }
@@ -124,6 +132,7 @@ impl Shower {
         let job = Job {
             preview: leg.preview.clone(),
             port,
+            pace: pace.clone(),
             copied: copied.clone(),
             asked: asked.clone(),
             _bytes: bytes,
@@ -164,6 +173,7 @@ async fn serve(mut jobs: mpsc::UnboundedReceiver<Job>) {
         }
         let Some(lane) = lanes.get(name).cloned() else { continue };
         if lane.waiting.load(Relaxed) >= MOST_WAITING {
+            job.pace.refuse();
             job.asked.is_dropped();
             continue;
         }

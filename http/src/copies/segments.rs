@@ -8,9 +8,25 @@ const MOST_WAITING: usize = 1 << 20;
 pub struct Segments {
     /// Of the byte that comes next.
     next: u32,
-    /// Behind a gap, by their distance from `next`.
-    waiting: Vec<(u32, Vec<u8>)>,
+    /// Behind a gap, in order.
+    waiting: Vec<Waiting>,
     held: usize,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    seq: u32,
+    payload: Vec<u8>,
+    missing: u32,
+}
+
+/// What is next in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// So many that are not known, and will not be.
+    Missing(u32),
 }
 
 impl Segments {
@@ -20,24 +36,21 @@ impl Segments {
         Self { next, waiting: Vec::new(), held: 0 }
     }
 
-    /// Takes a payload, and hands on what is in order now. Whether there was room: if not, [`skip`](Self::skip).
-    pub fn take(&mut self, seq: u32, payload: &[u8], mut to: impl FnMut(&[u8])) -> bool {
+    /// Takes a payload, of which so many bytes are `missing` at its end, and hands on what is in order now. Whether there was
+    /// room: if not, [`skip`](Self::skip).
+    pub fn take(&mut self, seq: u32, payload: &[u8], missing: u32, mut to: impl FnMut(Piece<'_>)) -> bool {
         let ahead = seq.wrapping_sub(self.next).cast_signed();
         if ahead > 0 {
             if self.held + payload.len() > MOST_WAITING {
                 return false;
             }
             let next = self.next;
-            let at =
-                self.waiting.partition_point(|(other, _)| other.wrapping_sub(next) <= ahead.unsigned_abs());
-            self.waiting.insert(at, (seq, payload.to_vec()));
+            let at = self.waiting.partition_point(|it| it.seq.wrapping_sub(next) <= ahead.unsigned_abs());
+            self.waiting.insert(at, Waiting { seq, payload: payload.to_vec(), missing });
             self.held += payload.len();
             return true;
         }
-        if let Some(rest) = payload.get(ahead.unsigned_abs() as usize..).filter(|rest| !rest.is_empty()) {
-            to(rest);
-            self.next = self.next.wrapping_add(rest.len() as u32);
-        }
+        self.hand_on(ahead.unsigned_abs(), payload, missing, &mut to);
         self.follow(&mut to);
         true
     }
@@ -45,13 +58,13 @@ impl Segments {
     /// How many bytes are missing before some that came.
     #[must_use]
     pub fn gap(&self) -> Option<u32> {
-        self.waiting.first().map(|(seq, _)| seq.wrapping_sub(self.next))
+        self.waiting.first().map(|it| it.seq.wrapping_sub(self.next))
     }
 
     /// Goes on behind a gap. What follows it is handed on.
-    pub fn skip(&mut self, mut to: impl FnMut(&[u8])) {
-        if let Some((seq, _)) = self.waiting.first() {
-            self.next = *seq;
+    pub fn skip(&mut self, mut to: impl FnMut(Piece<'_>)) {
+        if let Some(first) = self.waiting.first() {
+            self.next = first.seq;
             self.follow(&mut to);
         }
     }
@@ -62,19 +75,30 @@ impl Segments {
         self.held
     }
 
-    fn follow(&mut self, to: &mut impl FnMut(&[u8])) {
-        while let Some((seq, _)) = self.waiting.first() {
-            let behind = self.next.wrapping_sub(*seq).cast_signed();
+    fn follow(&mut self, to: &mut impl FnMut(Piece<'_>)) {
+        while let Some(first) = self.waiting.first() {
+            let behind = self.next.wrapping_sub(first.seq).cast_signed();
             if behind < 0 {
                 return;
             }
-            let (_, payload) = self.waiting.remove(0);
+            let Waiting { payload, missing, .. } = self.waiting.remove(0);
             self.held -= payload.len();
-            if let Some(rest) = payload.get(behind.unsigned_abs() as usize..).filter(|rest| !rest.is_empty())
-            {
-                to(rest);
-                self.next = self.next.wrapping_add(rest.len() as u32);
-            }
+            self.hand_on(behind.unsigned_abs(), &payload, missing, to);
+        }
+    }
+
+    /// What is new of a payload whose first bytes have been handed on before.
+    fn hand_on(&mut self, behind: u32, payload: &[u8], missing: u32, to: &mut impl FnMut(Piece<'_>)) {
+        let old = behind as usize;
+        if let Some(rest) = payload.get(old..).filter(|rest| !rest.is_empty()) {
+            to(Piece::Bytes(rest));
+            self.next = self.next.wrapping_add(rest.len() as u32);
+        }
+        let old = old.saturating_sub(payload.len()) as u32;
+        let missing = missing.saturating_sub(old);
+        if missing > 0 {
+            to(Piece::Missing(missing));
+            self.next = self.next.wrapping_add(missing);
         }
     }
 }

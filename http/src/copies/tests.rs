@@ -96,6 +96,22 @@ fn what_is_too_long_or_no_http_is_never_half() {
     assert!(reader.is_over());
 }
 
+#[test]
+fn of_a_body_only_the_beginning_need_be_known() {
+    let long = format!("POST /long HTTP/1.1\r\ncontent-length: 900\r\n\r\n{}", "x".repeat(900));
+    let all = [long.as_bytes(), GET.as_bytes()].concat();
+    let (mut segments, mut reader, mut seen) = (Segments::new(100), Reader::new(), Vec::new());
+    // The second packet before the first, and the first twice; of each only 300 bytes.
+    let half = long.len() / 2;
+    for (from, to) in [(half, long.len()), (0, half), (0, half), (long.len(), all.len())] {
+        let known = &all[from..(from + 300).min(to)];
+        let missing = (to - from - known.len()) as u32;
+        segments
+            .take(100 + from as u32, known, missing, |piece| reader.next(piece, |it| seen.push(shown(it))));
+    }
+    assert_eq!(seen, ["lost POST /long HTTP/1.1", GET]);
+}
+
 /// A segment: where it begins, and how much of the stream it has.
 fn segments(len: usize) -> impl Strategy<Value = Vec<(usize, usize)>> {
     prop::collection::vec((0..len, 1..80_usize), 0..60)
@@ -122,8 +138,8 @@ proptest! {
         let (mut segments, mut reader, mut seen) = (Segments::new(start), Reader::new(), Vec::new());
         for (at, len) in pieces {
             let piece = &stream[at..(at + len).min(stream.len())];
-            let taken = segments.take(start.wrapping_add(at as u32), piece, |bytes| {
-                reader.take(bytes, |found| seen.push(shown(found)));
+            let taken = segments.take(start.wrapping_add(at as u32), piece, 0, |piece| {
+                reader.next(piece, |found| seen.push(shown(found)));
             });
             prop_assert!(taken);
         }
@@ -150,10 +166,10 @@ proptest! {
             if lacks.contains(&n) {
                 continue;
             }
-            segments.take(7 + *at as u32, piece, |bytes| reader.take(bytes, &mut see));
+            segments.take(7 + *at as u32, piece, 0, |piece| reader.next(piece, &mut see));
             if let Some(missing) = segments.gap() {
                 reader.gap(missing, &mut see);
-                segments.skip(|bytes| reader.take(bytes, &mut see));
+                segments.skip(|piece| reader.next(piece, &mut see));
             }
         }
         reader.end(&mut see);

@@ -42,7 +42,7 @@ fn under_wrk_what_was_sent_and_dropped_is_what_was_asked() {
         let most = all + 16;
         assert!((all..=most).contains(&(sent + dropped)), "{server:?}: {sent} + {dropped} of {all}");
         eprintln!("{server:?}: {sent} sent, {dropped} dropped of {all}");
-        assert!(sent > all / 20, "{server:?}: {sent} of {all}");
+        assert!(sent > 500, "{server:?}: {sent} of {all}");
     }
 }
 
