@@ -85,7 +85,7 @@ impl AttachError {
 /// What an attachment needs of the node.
 pub(crate) struct Attacher {
     pub(crate) tables: Arc<Tables>,
-    pub(crate) template: Template,
+    pub(crate) template: Arc<Template>,
     pub(crate) workers: Workers,
     pub(crate) max_age: Duration,
     /// Most connections that wait for one target, over all workers.

@@ -230,7 +230,8 @@ impl Control {
             if let Some(mut attached) = self.attached.remove(name) {
                 tracing::info!(target = name, "the pod has gone");
                 self.end_old(&mut attached);
-                if let Err(error) = attached.mirrored.end(&self.attacher, &attached.attachment.target) {
+                if let Err(error) = attached.mirrored.end(&self.attacher.mirror, &attached.attachment.target)
+                {
                     tracing::debug!(%error, target = name, "what was copied of the pod is not forgotten");
                 }
                 self.forget_routes(&attached);
@@ -323,7 +324,7 @@ impl Control {
 
     fn detach(&mut self, attached: &mut Attached) {
         self.end_old(attached);
-        if let Err(error) = attached.mirrored.end(&self.attacher, &attached.attachment.target) {
+        if let Err(error) = attached.mirrored.end(&self.attacher.mirror, &attached.attachment.target) {
             tracing::warn!(%error, target = attached.wanted.name, "cannot stop to copy requests");
         }
         self.departing.push(Arc::downgrade(&attached.attachment.target));
@@ -412,7 +413,7 @@ impl Control {
 impl Attached {
     /// Has copies be made as the routes say.
     fn copy(&mut self, attacher: &Attacher) {
-        let copied = self.mirrored.follow(attacher, &self.attachment.target, &self.wanted.ports);
+        let copied = self.mirrored.follow(&attacher.mirror, &self.attachment.target, &self.wanted.ports);
         let error = copied.err().map(|error| error.to_string());
         if let Some(error) = error.as_ref().filter(|_| self.uncopied.is_none()) {
             tracing::warn!(error, target = self.wanted.name, "requests cannot be copied");

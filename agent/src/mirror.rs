@@ -19,15 +19,19 @@ use std::{
 };
 
 use crate::{
-    attach::Attacher,
-    kernel::{Hook, HookError},
+    kernel::{Hook, HookError, Template},
     snapshot::{Copies, Shown},
+    tables::Tables,
     target::Target,
 };
 use pace::Pace;
 
 /// The part that all targets share. Started by the first one that is shown to somebody.
 pub(crate) struct Mirror {
+    tables: Arc<Tables>,
+    template: Arc<Template>,
+    /// Whether its programs are filters of clsact although the kernel has TCX.
+    clsact: bool,
     started: OnceLock<Arc<Targets>>,
     /// Of all previews, for metrics.
     totals: Arc<Copies>,
@@ -56,17 +60,22 @@ impl Targets {
 }
 
 impl Mirror {
-    pub(crate) const fn new(totals: Arc<Copies>) -> Self {
-        Self { started: OnceLock::new(), totals }
+    pub(crate) const fn new(
+        tables: Arc<Tables>,
+        template: Arc<Template>,
+        clsact: bool,
+        totals: Arc<Copies>,
+    ) -> Self {
+        Self { tables, template, clsact, started: OnceLock::new(), totals }
     }
 
-    fn targets(&self, attacher: &Attacher) -> Result<&Arc<Targets>, HookError> {
+    fn targets(&self) -> Result<&Arc<Targets>, HookError> {
         if let Some(targets) = self.started.get() {
             return Ok(targets);
         }
-        let copies = attacher.template.copies()?;
+        let copies = self.template.copies()?;
         let targets = Arc::<Targets>::default();
-        reading::start(copies, &targets, &attacher.tables, self.totals.clone())?;
+        reading::start(copies, &targets, &self.tables, self.totals.clone())?;
         Ok(self.started.get_or_init(|| targets))
     }
 }
@@ -75,7 +84,7 @@ impl Mirrored {
     /// Has the copies be those that the target's routes ask for.
     pub(crate) fn follow(
         &mut self,
-        attacher: &Attacher,
+        mirror: &Mirror,
         target: &Arc<Target>,
         ports: &[u16],
     ) -> Result<(), HookError> {
@@ -86,24 +95,24 @@ impl Mirrored {
         };
         let wanted: BTreeMap<u16, (u32, bool)> = ports.iter().filter_map(|port| of(*port)).collect();
         if wanted.is_empty() {
-            return self.end(attacher, target).map_err(HookError::from);
+            return self.end(mirror, target).map_err(HookError::from);
         }
-        let targets = attacher.mirror.targets(attacher)?;
+        let targets = mirror.targets()?;
         for port in self.ports.keys().filter(|port| !wanted.contains_key(port)) {
-            attacher.tables.end_mirroring(target.ns, *port)?;
+            mirror.tables.end_mirroring(target.ns, *port)?;
         }
         self.ports.retain(|port, _| wanted.contains_key(port));
         for (port, (percent, is_whole)) in wanted {
             let new = || Arc::new(Pace::new(target.ns, port, percent, is_whole));
             let pace = self.ports.entry(port).or_insert_with(new);
             pace.ask(percent, is_whole);
-            pace.write(&attacher.tables)?;
+            pace.write(&mirror.tables)?;
         }
         let copying = Copying { target: Arc::downgrade(target), ports: self.ports.clone() };
         targets.all().insert(target.ns, copying);
         if self.hooks.is_empty() {
             self.hooks = target.netns.run(|| {
-                let hooks = Hook::mirror_all(&attacher.template, target.ns, attacher.clsact);
+                let hooks = Hook::mirror_all(&mirror.template, target.ns, mirror.clsact);
                 Ok(hooks)
             })??;
         }
@@ -111,19 +120,22 @@ impl Mirrored {
     }
 
     /// Copies nothing any more.
-    pub(crate) fn end(&mut self, attacher: &Attacher, target: &Target) -> io::Result<()> {
+    pub(crate) fn end(&mut self, mirror: &Mirror, target: &Target) -> io::Result<()> {
         if self.hooks.is_empty() && self.ports.is_empty() {
             return Ok(());
         }
         let hooks = std::mem::take(&mut self.hooks);
         // Filters of clsact are detached in their namespace. Of a pod that has gone there is nothing to detach.
-        if let Err(error) = target.netns.run(|| Ok(drop(hooks))) {
+        if let Err(error) = target.netns.run(|| {
+            drop(hooks);
+            Ok(())
+        }) {
             tracing::debug!(%error, target = target.name, "copies end with the pod");
         }
-        if let Some(targets) = attacher.mirror.started.get() {
+        if let Some(targets) = mirror.started.get() {
             targets.all().remove(&target.ns);
         }
         let ports = std::mem::take(&mut self.ports);
-        ports.keys().try_for_each(|port| attacher.tables.end_mirroring(target.ns, *port))
+        ports.keys().try_for_each(|port| mirror.tables.end_mirroring(target.ns, *port))
     }
 }

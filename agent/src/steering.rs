@@ -105,6 +105,9 @@ impl Steering {
                 }
             }
         };
+        let template = Arc::new(template);
+        let copies = admission.copies.clone();
+        let mirror = Mirror::new(tables.clone(), template.clone(), args.clsact, copies);
         let attacher = Attacher {
             tables,
             direct,
@@ -113,7 +116,7 @@ impl Steering {
             max_age: MAX_AGE,
             max_backlog: args.max_backlog,
             clsact: args.clsact,
-            mirror: Mirror::new(admission.copies.clone()),
+            mirror,
             takes_paths: args.routes.is_some(),
         };
         let control = Control::new(attacher, Observer::start(programs.packets()?)?);

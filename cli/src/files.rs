@@ -22,7 +22,7 @@ pub struct Secrets(pub BTreeMap<String, ByteString>);
 impl Files {
     /// How many.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.list.len()
     }
 
