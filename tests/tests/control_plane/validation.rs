@@ -207,8 +207,6 @@ fn targets_and_ports() {
         json!({ "incoming": { "ports": many } }),
         &["spec.incoming.ports: Too many: 33: must have at most 32 items"],
     );
-    let mirror = "incoming.mode mirror is not available yet: use steal, or off";
-    refused(&space, json!({ "incoming": { "mode": "mirror" } }), &[mirror]);
     refused(
         &space,
         json!({ "incoming": { "mode": "take" } }),
