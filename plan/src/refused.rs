@@ -32,7 +32,7 @@ pub fn advice(why: &str, has_target: bool) -> &'static str {
         }
         (reason::ADMISSION_REFUSED, true) => "the clone has to meet the same policy as the target",
         (reason::ADMISSION_REFUSED, false) => {
-            "a preview without a target has no labels or settings but Byway's own: except pods with the label byway.dev/preview from the policy, or give the preview a target, whose labels and settings it then has"
+            "a preview without a target has no labels but Byway's own and those of spec.labels.set: set what the policy demands there, or give the preview a target, whose labels and settings it then has"
         }
         (reason::LIMIT_RANGE, true) => "set resources on the target within the namespace's LimitRange",
         (reason::LIMIT_RANGE, false) => {

@@ -33,7 +33,10 @@ fn what_is_invalid_is_refused_before_anything_is_made() {
         &format!("{{ image: a b, {target} }}"),
         "\"a b\" is not the name of an image: no image has ' ' in its name",
     );
-    says(&format!("{{ image: a, {target}, incoming: {{ mode: mirror }} }}"), "mirror is not available yet");
+    says(
+        &format!("{{ image: a, {target}, incoming: {{ mode: steal, sample: 5 }} }}"),
+        "sample is for incoming.mode mirror alone",
+    );
     says(
         &format!("{{ image: a, {target}, incoming: {{ match: {{ path: {{ prefix: /api }} }} }} }}"),
         "every way through a match must name {{ key }}",
@@ -261,7 +264,7 @@ fn a_preview_without_a_target_is_told_what_a_policy_can_do_for_it() {
     });
     assert!(eventually(PATIENCE, || space.kube().create(&pod).is_err().then_some(())).is_some());
     let out = call(&space, &["start", "-i", "app:2", "-k", "team-1", "--port", "8080"]).exits(6);
-    let out = out.says(&["whose is it?", "what to do: except pods with the label byway.dev/preview"]);
+    let out = out.says(&["whose is it?", "what to do: set the labels that the policy demands in spec.labels.set"]);
     for target in ["the clone has to", "policy as the target"] {
         assert!(!out.stderr.contains(target), "{}", out.stderr);
     }

@@ -50,6 +50,7 @@ fn review(account: &str, namespace: &str) -> BTreeSet<String> {
 }
 
 const CONTROLLER: &[&str] = &[
+    "configmaps: get create patch delete",
     "daemonsets.apps: get list watch",
     "deployments.apps: get list watch create patch update delete",
     "events.events.k8s.io: create patch",
