@@ -264,7 +264,8 @@ fn a_preview_without_a_target_is_told_what_a_policy_can_do_for_it() {
     });
     assert!(eventually(PATIENCE, || space.kube().create(&pod).is_err().then_some(())).is_some());
     let out = call(&space, &["start", "-i", "app:2", "-k", "team-1", "--port", "8080"]).exits(6);
-    let out = out.says(&["whose is it?", "what to do: set the labels that the policy demands in spec.labels.set"]);
+    let out =
+        out.says(&["whose is it?", "what to do: set the labels that the policy demands in spec.labels.set"]);
     for target in ["the clone has to", "policy as the target"] {
         assert!(!out.stderr.contains(target), "{}", out.stderr);
     }

@@ -2,8 +2,10 @@
 
 use std::env;
 use std::fs::{self, File, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -28,9 +30,8 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                file.read_to_string(&mut holder)?;
-                let step = Step::start(format!("Waiting for another set-up to end: {}", holder.trim()));
+                let holder = holder(&mut file)?;
+                let step = Step::start(format!("Waiting for another set-up to end: {holder}"));
                 file.lock()?;
                 step.done();
             }
@@ -39,7 +40,24 @@ impl Lock {
         let args: Vec<_> = env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
         file.set_len(0)?;
         file.rewind()?;
-        write!(file, "process {}, `cargo xtask {}`", std::process::id(), args.join(" "))?;
+        // In one piece, for whoever reads it just then.
+        file.write_all(
+            format!("process {}, `cargo xtask {}`", std::process::id(), args.join(" ")).as_bytes(),
+        )?;
         Ok(Self { _file: file })
     }
+}
+
+/// Who holds it, who says so a moment after.
+fn holder(file: &mut File) -> io::Result<String> {
+    let mut holder = String::new();
+    for _ in 0..100 {
+        file.rewind()?;
+        file.read_to_string(&mut holder)?;
+        if !holder.is_empty() {
+            return Ok(holder);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok("one that does not say which".to_owned())
 }

@@ -1,11 +1,11 @@
-use std::fs;
+use std::fs::{self, File};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use byway_tests::Scratch;
 
-use super::Lock;
+use super::{Lock, holder};
 
 #[test]
 fn the_second_waits_for_the_first_who_says_its_name() {
@@ -35,4 +35,19 @@ fn what_a_holder_leaves_keeps_nobody_out() {
     let _lock = Lock::take(folder.path()).unwrap();
     let now = fs::read_to_string(folder.path().join("set-up.lock")).unwrap();
     assert!(!now.contains("process 1,") && now.ends_with('`'), "{now}");
+}
+
+#[test]
+fn a_holder_that_says_its_name_a_moment_later_is_named() {
+    let folder = Scratch::new("lock").unwrap();
+    let path = folder.path().join("set-up.lock");
+    fs::write(&path, "").unwrap();
+    let mut file = File::open(&path).unwrap();
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            thread::sleep(Duration::from_millis(100));
+            fs::write(&path, "process 1").unwrap();
+        });
+        assert_eq!(holder(&mut file).unwrap(), "process 1");
+    });
 }
