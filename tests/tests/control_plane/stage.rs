@@ -14,7 +14,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Nodes of the shared stage that any pod may be on.
 const OPEN: usize = 3;
 /// Nodes of the shared stage for tests that do something to their agents, see [`own_nodes`].
-const OWN: usize = 21;
+const OWN: usize = 23;
 
 /// A cluster, and what is simulated on it.
 pub(crate) struct Stage {
@@ -75,7 +75,7 @@ pub(crate) fn shared() -> &'static Stage {
 pub(crate) fn own_nodes(count: usize) -> &'static [String] {
     static NEXT: AtomicUsize = AtomicUsize::new(OPEN);
     let first = NEXT.fetch_add(count, Ordering::Relaxed);
-    &shared().sim.nodes()[first..first + count]
+    shared().sim.nodes().get(first..first + count).expect("OWN is what all tests take together")
 }
 
 /// Has all pods of a workload on these nodes.
