@@ -34,12 +34,10 @@ use byway_abi::{
     direct::{BEAT, Conn, Event, MAX_FRAME},
 };
 
-use crate::maps::HEARTBEAT;
+use crate::{NEXT, maps::HEARTBEAT};
 use packet::Packet;
 use scan::Head;
 
-/// The next program, or the stack, decides (`TCX_NEXT`).
-const NEXT: i32 = -1;
 /// To the stack, past whoever follows (`TCX_PASS`).
 const PASS: i32 = 0;
 /// Dropped (`TCX_DROP`).

@@ -26,6 +26,9 @@ mod segment;
 mod steer;
 mod target;
 
+/// The next program, or the stack, decides: `TCX_NEXT`, and `TC_ACT_UNSPEC` of clsact. 0 would skip those that follow.
+const NEXT: i32 = -1;
+
 /// An atomic add to a value of a map.
 #[inline(always)]
 unsafe fn add(n: *mut i64, change: i64) {

@@ -14,13 +14,11 @@ use byway_abi::{
 };
 
 use crate::{
-    add,
+    NEXT, add,
     maps::{COPIES, COPY, MIRRORED, UNCOPIED},
     segment::Segment,
 };
 
-/// See `observe`.
-const NEXT: i32 = -1;
 /// Nobody is woken for a copy (`BPF_RB_NO_WAKEUP`): the agent looks by itself, and the app's processor has something better
 /// to do.
 const NO_WAKEUP: u64 = 1;

@@ -11,13 +11,10 @@ use aya_ebpf::{helpers::bpf_skb_load_bytes, macros::classifier, programs::TcCont
 use byway_abi::{MAX_COPY, Packet};
 
 use crate::{
-    add,
+    NEXT, add,
     maps::{OLD, PACKET, PACKETS, TGT_COUNTERS},
     segment::Segment,
 };
-
-/// `TCX_NEXT`, and `TC_ACT_UNSPEC` of clsact: the next filter decides. 0 would skip it.
-const NEXT: i32 = -1;
 
 #[classifier]
 fn byway_observe(ctx: TcContext) -> i32 {

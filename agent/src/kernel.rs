@@ -6,12 +6,14 @@
 mod btf;
 mod hook;
 mod node;
+mod record;
 pub(crate) mod sys;
 mod template;
 
 pub(crate) use btf::{Offsets, OptionBits};
 pub(crate) use hook::{FollowError, Hook, HookError, Sight, follow_all};
 pub(crate) use node::{Node, NodeError, Steps};
+pub(crate) use record::Record;
 #[cfg(test)]
 pub(crate) use template::Way;
 pub(crate) use template::{SteerConstants, Template, TemplateError};

@@ -21,6 +21,7 @@ mod follower;
 
 use crate::{
     address::unmapped,
+    kernel::Record,
     tables::{route_counter as counter, unix_ms},
     target::{Counter, Target},
 };
@@ -111,18 +112,13 @@ fn read(mut packets: RingBuf<MapData>, observer: &Weak<Observer>) {
 
 /// The parts of a [`Packet`].
 fn split(bytes: &[u8]) -> Option<(DialKey, bool, Copied<'_>)> {
-    let (header, data) = bytes.split_at_checked(Packet::HEADER)?;
-    let word = |at: usize| Some(u32::from_ne_bytes(*header.get(at..)?.first_chunk()?));
-    let addr = |at: usize| Some([word(at)?, word(at + 4)?, word(at + 8)?, word(at + 12)?]);
-    let key = DialKey {
-        ns: u64::from_ne_bytes(*header.first_chunk()?),
-        remote: addr(8)?,
-        local: addr(24)?,
-        remote_port: word(40)?,
-        local_port: word(44)?,
-    };
-    let copied = data.get(..word(60)? as usize)?;
-    Some((key, word(48)? == 1, Copied { seq: word(52)?, len: word(56)?, copied }))
+    let packet = Record::split(bytes, Packet::HEADER)?;
+    let copied = packet.data(packet.word(60)?)?;
+    Some((
+        packet.key()?,
+        packet.word(48)? == 1,
+        Copied { seq: packet.word(52)?, len: packet.word(56)?, copied },
+    ))
 }
 
 /// What would have become of the request.

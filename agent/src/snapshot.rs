@@ -74,6 +74,11 @@ impl Preview {
         self.route.wake_timeout.is_some() && self.route.backends.is_empty()
     }
 
+    /// Whether it is shown copies, and never answers.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.route.copies_percent.is_some()
+    }
+
     /// Whether a connection to `address` is still one to this preview.
     pub(crate) fn has_backend(&self, address: SocketAddr) -> bool {
         self.route.backends.iter().any(|b: &Backend| b.ips.contains(&address.ip()))
@@ -175,10 +180,6 @@ impl Shown {
 }
 
 impl Leg {
-    pub(crate) fn is_shown(&self) -> bool {
-        self.preview.route.copies_percent.is_some()
-    }
-
     fn is_for(&self, port: u16) -> bool {
         let ports = &self.preview.route.ports;
         ports.is_empty() || ports.contains(&port)
@@ -193,7 +194,7 @@ impl Routes {
         unkeyed: Unkeyed,
         ports: Vec<u16>,
     ) -> Self {
-        let (shown, legs): (Vec<_>, Vec<_>) = legs.into_iter().partition(|leg| leg.is_shown());
+        let (shown, legs): (Vec<_>, Vec<_>) = legs.into_iter().partition(|leg| leg.preview.is_shown());
         let shown = shown.into_iter().map(Shown::new).collect();
         let of = |port: u16| legs.iter().filter(move |leg| leg.is_for(port)).cloned();
         let narrow = ports.iter().filter(|port| of(**port).count() < legs.len());

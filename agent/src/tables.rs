@@ -2,6 +2,7 @@
 
 mod direct;
 mod listening;
+mod mirror;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -168,27 +169,6 @@ impl Tables {
             }),
             instance: random()?,
         })
-    }
-
-    /// Has what comes to a port be copied.
-    pub(crate) fn mirror(&self, ns: u64, port: u16, mirrored: &Mirrored) -> io::Result<()> {
-        let key = port_key(ns, port);
-        match self.uncopied.insert(&key, &Uncopied::default()) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        self.mirrored.update(&key, mirrored)
-    }
-
-    /// Copies nothing of a port any more.
-    pub(crate) fn end_mirroring(&self, ns: u64, port: u16) -> io::Result<()> {
-        self.mirrored.delete(&port_key(ns, port))?;
-        self.uncopied.delete(&port_key(ns, port))
-    }
-
-    /// What of a port was to be copied and was not, since it is.
-    pub(crate) fn uncopied(&self, ns: u64, port: u16) -> io::Result<Option<Uncopied>> {
-        self.uncopied.lookup(&port_key(ns, port))
     }
 
     fn free(&self) -> MutexGuard<'_, Free> {

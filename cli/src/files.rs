@@ -20,12 +20,6 @@ pub struct Files {
 pub struct Secrets(pub BTreeMap<String, ByteString>);
 
 impl Files {
-    /// How many.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.list.len()
-    }
-
     /// Whether there is one at this path.
     #[must_use]
     pub fn has(&self, path: &str) -> bool {

@@ -60,6 +60,6 @@ mod tests {
                 assert!(!advice.contains(target), "{why}: {advice}");
             }
         }
-        assert!(advice(reason::ADMISSION_REFUSED, false).contains("byway.dev/preview"));
+        assert!(advice(reason::ADMISSION_REFUSED, false).contains("spec.labels.set"));
     }
 }

@@ -25,8 +25,7 @@ impl Attached {
     ) -> io::Result<()> {
         let target = &self.attachment.target;
         let now = target.routes.load();
-        let (shown, steered): (Vec<&Arc<Preview>>, Vec<_>) =
-            previews.iter().partition(|it| it.route.copies_percent.is_some());
+        let (shown, steered): (Vec<&Arc<Preview>>, Vec<_>) = previews.iter().partition(|it| it.is_shown());
         let are = |legs: &mut dyn Iterator<Item = &Arc<Leg>>, wanted: &[&Arc<Preview>]| {
             legs.map(|leg| Arc::as_ptr(&leg.preview)).eq(wanted.iter().map(|it| Arc::as_ptr(it)))
         };

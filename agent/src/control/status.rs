@@ -67,7 +67,7 @@ impl Control {
             return failure("Loop", why.to_owned());
         }
         let attached = self.attached.get(target)?;
-        let is_shown = preview.route.copies_percent.is_some();
+        let is_shown = preview.is_shown();
         if let Some(error) = attached.uncopied.as_ref().filter(|_| is_shown) {
             return failure("CopiesFailed", format!("requests cannot be copied: {error}"));
         }

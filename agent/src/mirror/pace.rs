@@ -82,9 +82,8 @@ impl Pace {
 
     pub(super) fn write(&self, tables: &Tables) -> io::Result<()> {
         let (percent, is_http2) = (self.percent.load(Relaxed), self.is_http2.load(Relaxed));
-        let now = if is_http2 { percent } else { self.now() };
         let whole = self.whole.load(Relaxed) | u32::from(is_http2);
-        tables.mirror(self.ns, self.port, &Mirrored { percent, now, whole, pad: 0 })
+        tables.mirror(self.ns, self.port, &Mirrored { percent, now: self.now(), whole, pad: 0 })
     }
 
     /// Copies less, or a little more. How many requests were not copied since the last look.

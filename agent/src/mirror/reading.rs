@@ -20,7 +20,7 @@ use super::{
     pace::{LOOK, Seen},
     shower::Shower,
 };
-use crate::{snapshot::Copies, sys::give_way, tables::Tables};
+use crate::{kernel::Record, snapshot::Copies, sys::give_way, tables::Tables};
 
 /// Between looks at the ring, while something comes and while nothing does.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -118,10 +118,14 @@ impl Flows {
         }
         self.held = self.held + flow.held() - before;
         if !goes_on || self.held > MOST_HELD {
+            self.end(&key);
+        }
+    }
+
+    fn end(&mut self, key: &DialKey) {
+        if let Some(flow) = self.flows.remove(key) {
             self.held -= flow.held();
-            if let Some(flow) = self.flows.remove(&key) {
-                flow.end(&self.shower);
-            }
+            flow.end(&self.shower);
         }
     }
 
@@ -160,28 +164,16 @@ impl Flows {
             // Of these nothing comes any more, for now.
             let left: Vec<DialKey> =
                 self.flows.iter().filter(|(_, flow)| flow.is_left_out()).map(|(key, _)| *key).collect();
-            for flow in left.iter().filter_map(|key| self.flows.remove(key)) {
-                self.held -= flow.held();
-                flow.end(&self.shower);
-            }
+            left.iter().for_each(|key| self.end(key));
         }
     }
 }
 
 /// The parts of a [`Copy`].
 fn split(bytes: &[u8]) -> Option<(DialKey, u32, Part<'_>)> {
-    let (header, data) = bytes.split_at_checked(Copy::HEADER)?;
-    let word = |at: usize| Some(u32::from_ne_bytes(*header.get(at..)?.first_chunk()?));
-    let addr = |at: usize| Some([word(at)?, word(at + 4)?, word(at + 8)?, word(at + 12)?]);
-    let key = DialKey {
-        ns: u64::from_ne_bytes(*header.first_chunk()?),
-        remote: addr(8)?,
-        local: addr(24)?,
-        remote_port: word(40)?,
-        local_port: word(44)?,
-    };
-    let payload = data.get(..word(52)? as usize)?;
-    Some((key, word(56)?, Part { seq: word(48)?, payload, missing: word(60)? }))
+    let copy = Record::split(bytes, Copy::HEADER)?;
+    let payload = copy.data(copy.word(52)?)?;
+    Some((copy.key()?, copy.word(56)?, Part { seq: copy.word(48)?, payload, missing: copy.word(60)? }))
 }
 
 #[cfg(test)]

@@ -27,8 +27,8 @@ pub(super) fn read(reader: &mut Reader<'_>, file: &Section<'_>) -> Files {
             files.add(0, path, bytes, is_secret);
         }
     }
-    if files.count() > MOST {
-        let message = format!("has {} files, at most {MOST} are allowed", files.count());
+    if files.list.len() > MOST {
+        let message = format!("has {} files, at most {MOST} are allowed", files.list.len());
         reader.said.problem("feature.preview.config_mounts", message);
     }
     files

@@ -41,6 +41,11 @@ pub(super) fn steered(
             container: chosen.to_owned(),
         });
     }
+    not_ignored(ports, incoming)
+}
+
+/// Those of `ports` that the Preview does not ignore.
+pub(super) fn not_ignored(mut ports: BTreeSet<u16>, incoming: &Incoming) -> Result<Vec<u16>, Refusal> {
     ports.retain(|port| !incoming.ignore_ports.contains(port));
     if ports.is_empty() {
         return Err(Refusal::AllPortsIgnored);

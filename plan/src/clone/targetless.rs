@@ -10,8 +10,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube_core::ResourceExt;
 
-use super::{Children, Refusal, chosen, deployment, files, labels};
-use crate::ports::MOST;
+use super::{Children, Refusal, chosen, deployment, files, labels, ports};
 use crate::selectors::Labels;
 
 #[cfg(test)]
@@ -30,19 +29,10 @@ const PROBE_PERIOD: i32 = 2;
 /// When it names no ports, or too many.
 pub fn targetless(preview: &Preview, key: &Key) -> Result<Children, Refusal> {
     let incoming = &preview.spec.incoming;
-    let mut served = incoming.ports.clone();
-    served.sort_unstable();
-    served.dedup();
-    if served.is_empty() {
+    if incoming.ports.is_empty() {
         return Err(Refusal::TargetlessWithoutPorts);
     }
-    served.retain(|port| !incoming.ignore_ports.contains(port));
-    if served.is_empty() {
-        return Err(Refusal::AllPortsIgnored);
-    }
-    if served.len() > MOST {
-        return Err(Refusal::TooManyPorts { count: served.len(), most: MOST });
-    }
+    let served = ports::not_ignored(incoming.ports.iter().copied().collect(), incoming)?;
     let mut spec = PodSpec {
         automount_service_account_token: Some(false),
         containers: vec![container(preview, &served)],
@@ -64,7 +54,7 @@ pub fn targetless(preview: &Preview, key: &Key) -> Result<Children, Refusal> {
     let deployment =
         deployment::of_pods(preview, key, Labels::new(), set, BTreeMap::new(), spec, files.as_ref());
     let service = Some(service(preview, key, &served));
-    let ports = if preview.spec.incoming.mode == Mode::Off { Vec::new() } else { served };
+    let ports = if incoming.mode == Mode::Off { Vec::new() } else { served };
     // Its agents call it from within: no policy keeps them out.
     Ok(Children { deployment, service, network_policy: None, files, ports, warnings: Vec::new() })
 }

@@ -65,14 +65,18 @@ impl End {
     /// The stable code, as in `x-byway-error`.
     fn code(&self) -> &'static str {
         match self {
-            Self::Unreachable(error) if Asleep::of(error).is_some() => "asleep",
+            _ if self.is_asleep() => "asleep",
             Self::Unreachable(_) => "unreachable",
             Self::NotHttp2(_) => "not-http2",
         }
     }
 
     fn status(&self) -> u16 {
-        if self.code() == "asleep" { 503 } else { 502 }
+        if self.is_asleep() { 503 } else { 502 }
+    }
+
+    fn is_asleep(&self) -> bool {
+        matches!(self, Self::Unreachable(error) if Asleep::of(error).is_some())
     }
 }
 
