@@ -22,8 +22,8 @@ pub struct Mirrored {
     /// 1: payloads are copied whole; 0: of each packet the first [`CHUNK`] bytes, which is enough for requests without a
     /// body.
     pub whole: u32,
-    /// Always 0.
-    pub pad: u32,
+    /// Of how many connections of a hundred answers are copied whole, for now; of others their statuses are.
+    pub answers: u32,
 }
 
 /// What was not copied of a port. Written by the programs alone.

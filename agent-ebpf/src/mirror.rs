@@ -71,7 +71,53 @@ unsafe fn requests(ctx: &TcContext) -> Option<()> {
             return None;
         }
         let most = if read(&raw const (*mirrored).whole) != 0 { CHUNKS } else { 1 };
-        let (mut at, mut left, mut seq) = (segment.start, len, segment.seq);
+        payload(ctx, copy, &segment, most)
+    }
+}
+
+#[inline(always)]
+unsafe fn statuses(ctx: &TcContext) -> Option<()> {
+    // SAFETY: as above.
+    unsafe {
+        let segment = Segment::read(ctx, true)?;
+        if segment.end <= segment.start {
+            return None;
+        }
+        let mirrored = MIRRORED.get_ptr(port(&segment))?;
+        let place = spread(&segment.key);
+        let copy = COPY.get_ptr_mut(0)?;
+        (*copy).key = segment.key;
+        (*copy).flags = segment.flags & 0xff | ANSWER;
+        if place < read(&raw const (*mirrored).answers) {
+            return payload(ctx, copy, &segment, CHUNKS);
+        }
+        if place >= read(&raw const (*mirrored).now) || segment.end < segment.start + STATUS {
+            return None;
+        }
+        if bpf_skb_load_bytes(ctx.skb.skb.cast(), segment.start, addr_of_mut!((*copy).data).cast(), STATUS)
+            != 0
+        {
+            return None;
+        }
+        // `HTTP`, as it lies in memory.
+        if read(addr_of_mut!((*copy).data).cast::<u32>()) != u32::from_ne_bytes(*b"HTTP") {
+            return None;
+        }
+        (*copy).seq = segment.seq;
+        (*copy).len = STATUS;
+        (*copy).missing = 0;
+        let all = core::slice::from_raw_parts(copy.cast::<u8>(), Copy::HEADER + STATUS as usize);
+        let _ = COPIES.output::<[u8]>(all, NO_WAKEUP);
+    }
+    Some(())
+}
+
+/// Copies a payload, of which there is some, in so many pieces at most. Of `copy` the key and the flags are there.
+#[inline(always)]
+unsafe fn payload(ctx: &TcContext, copy: *mut Copy, segment: &Segment, most: u32) -> Option<()> {
+    // SAFETY: as above; the caller hands the value of this CPU.
+    unsafe {
+        let (mut at, mut left, mut seq) = (segment.start, segment.end - segment.start, segment.seq);
         for chunk in 0..CHUNKS {
             (*copy).seq = seq;
             (*copy).len = if left > CHUNK as u32 { CHUNK as u32 } else { left };
@@ -91,7 +137,7 @@ unsafe fn requests(ctx: &TcContext) -> Option<()> {
             if COPIES.output::<[u8]>(all, NO_WAKEUP).is_err() {
                 // Of a request nobody will have seen the head. Others are found to be cut.
                 let begins = chunk == 0 && is_read(read(addr_of_mut!((*copy).data).cast::<u32>()));
-                count(&segment, begins, true);
+                count(segment, begins, true);
                 return None;
             }
             if is_last {
@@ -103,39 +149,6 @@ unsafe fn requests(ctx: &TcContext) -> Option<()> {
         }
     }
     None
-}
-
-#[inline(always)]
-unsafe fn statuses(ctx: &TcContext) -> Option<()> {
-    // SAFETY: as above.
-    unsafe {
-        let segment = Segment::read(ctx, true)?;
-        if segment.end < segment.start + STATUS {
-            return None;
-        }
-        let mirrored = MIRRORED.get_ptr(port(&segment))?;
-        if spread(&segment.key) >= read(&raw const (*mirrored).now) {
-            return None;
-        }
-        let copy = COPY.get_ptr_mut(0)?;
-        if bpf_skb_load_bytes(ctx.skb.skb.cast(), segment.start, addr_of_mut!((*copy).data).cast(), STATUS)
-            != 0
-        {
-            return None;
-        }
-        // `HTTP`, as it lies in memory.
-        if read(addr_of_mut!((*copy).data).cast::<u32>()) != u32::from_ne_bytes(*b"HTTP") {
-            return None;
-        }
-        (*copy).key = segment.key;
-        (*copy).flags = segment.flags & 0xff | ANSWER;
-        (*copy).seq = segment.seq;
-        (*copy).len = STATUS;
-        (*copy).missing = 0;
-        let all = core::slice::from_raw_parts(copy.cast::<u8>(), Copy::HEADER + STATUS as usize);
-        let _ = COPIES.output::<[u8]>(all, NO_WAKEUP);
-    }
-    Some(())
 }
 
 const fn port(segment: &Segment) -> PortKey {

@@ -75,6 +75,9 @@ pub struct ServeArgs {
     /// Most resident memory in MiB; above it new connections reach the app. 0: 80 % of the cgroup's limit.
     #[arg(long, default_value_t = 0, value_name = "MIB")]
     pub max_memory: u64,
+    /// Packets a second of each port that previews are shown while the node's processors have no time left; with time left, all.
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub copies_when_busy: u32,
     /// Most connections that wait for a busy agent, per target; further ones reach the app.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4096), value_name = "N")]
     pub max_backlog: u32,

@@ -5,12 +5,14 @@
 //! The way of a copy: [`reading`] takes it out of the ring, a [`flow`] puts a connection's packets together and finds the
 //! requests, [`shower`] queues them for each preview, and [`http1`] or [`http2`] asks the preview.
 
+mod answers;
 mod flow;
 mod http1;
 mod http2;
 mod pace;
 mod reading;
 mod shower;
+mod spare;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -35,6 +37,8 @@ pub(crate) struct Mirror {
     started: OnceLock<Arc<Targets>>,
     /// Of all previews, for metrics.
     totals: Arc<Copies>,
+    /// Packets a second that are copied although the processors have no time left.
+    when_busy: u32,
 }
 
 /// Whose packets are copied, by the cookie of their namespace.
@@ -65,8 +69,9 @@ impl Mirror {
         template: Arc<Template>,
         clsact: bool,
         totals: Arc<Copies>,
+        when_busy: u32,
     ) -> Self {
-        Self { tables, template, clsact, started: OnceLock::new(), totals }
+        Self { tables, template, clsact, started: OnceLock::new(), totals, when_busy }
     }
 
     fn targets(&self) -> Result<&Arc<Targets>, HookError> {
@@ -75,7 +80,7 @@ impl Mirror {
         }
         let copies = self.template.copies()?;
         let targets = Arc::<Targets>::default();
-        reading::start(copies, &targets, &self.tables, self.totals.clone())?;
+        reading::start(copies, &targets, &self.tables, self.totals.clone(), self.when_busy)?;
         Ok(self.started.get_or_init(|| targets))
     }
 }

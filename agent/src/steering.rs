@@ -107,7 +107,8 @@ impl Steering {
         };
         let template = Arc::new(template);
         let copies = admission.copies.clone();
-        let mirror = Mirror::new(tables.clone(), template.clone(), args.clsact, copies);
+        let mirror =
+            Mirror::new(tables.clone(), template.clone(), args.clsact, copies, args.copies_when_busy);
         let attacher = Attacher {
             tables,
             direct,

@@ -3,12 +3,16 @@
 //! [`Segments`] puts what the client sent in order, and a [`Reader`] finds the requests in it. Only whole ones: where
 //! bytes are missing, or there are too many, a request is lost, and so told. Nothing here is on the way of a request.
 
+mod answers;
+mod frames;
 mod http1;
 mod http2;
 mod segments;
 #[cfg(test)]
 mod tests;
+mod unread;
 
+pub use answers::Answers;
 pub use segments::{Piece, Segments};
 
 use crate::{Detected, detect, http2::Fields};
@@ -28,6 +32,8 @@ pub enum Copied {
     },
     /// Of HTTP/2.
     Http2 {
+        /// Its number.
+        stream: u32,
         /// Pseudo-headers and headers.
         fields: Fields,
         /// Of all its frames.
@@ -53,8 +59,12 @@ pub struct Reader(Speaks);
 #[derive(Debug)]
 enum Speaks {
     Unknown(Vec<u8>),
+    /// Joined in the middle of a connection.
+    Midway,
     Http1(http1::Reader),
     Http2(Box<http2::Reader>),
+    /// HTTP/2 whose headers cannot be read.
+    Unread(unread::Unread),
     /// Nothing that could be copied.
     Nothing,
 }
@@ -66,10 +76,11 @@ impl Reader {
         Self(Speaks::Unknown(Vec::new()))
     }
 
-    /// From the next request of HTTP/1 on: of HTTP/2 nothing can be read that does not begin at the beginning.
+    /// From the next request of HTTP/1 on. Of HTTP/2 nothing can be read that does not begin at the beginning: its requests
+    /// are lost, and so told.
     #[must_use]
-    pub fn midway() -> Self {
-        Self(Speaks::Http1(http1::Reader::midway()))
+    pub const fn midway() -> Self {
+        Self(Speaks::Midway)
     }
 
     /// Takes what comes next, whether it is known or not.
@@ -102,10 +113,21 @@ impl Reader {
     }
 
     fn read(&mut self, bytes: &[u8], found: &mut impl FnMut(Found)) {
+        if matches!(self.0, Speaks::Midway) {
+            if http1::begins_a_request(bytes) {
+                self.0 = Speaks::Http1(http1::Reader::default());
+            } else if unread::begins_a_request(bytes) {
+                self.0 = Speaks::Unread(unread::Unread::default());
+            }
+        }
         let goes_on = match &mut self.0 {
             Speaks::Http1(reader) => reader.take(bytes, found),
             Speaks::Http2(reader) => reader.take(bytes, found),
-            Speaks::Unknown(_) | Speaks::Nothing => true,
+            Speaks::Unread(reader) => {
+                reader.take(bytes, found);
+                true
+            }
+            Speaks::Unknown(_) | Speaks::Midway | Speaks::Nothing => true,
         };
         if !goes_on {
             self.0 = Speaks::Nothing;
@@ -119,9 +141,10 @@ impl Reader {
             Speaks::Http1(reader) => reader.gap(missing, &mut found),
             Speaks::Http2(reader) => {
                 reader.give_up(&mut found);
-                self.0 = Speaks::Nothing;
+                self.0 = Speaks::Unread(unread::Unread::default());
             }
-            Speaks::Nothing => {}
+            Speaks::Unread(reader) => reader.gap(missing),
+            Speaks::Midway | Speaks::Nothing => {}
         }
     }
 
@@ -150,7 +173,7 @@ impl Reader {
             Speaks::Unknown(held) => held.len(),
             Speaks::Http1(reader) => reader.held(),
             Speaks::Http2(reader) => reader.held(),
-            Speaks::Nothing => 0,
+            Speaks::Midway | Speaks::Unread(_) | Speaks::Nothing => 0,
         }
     }
 }

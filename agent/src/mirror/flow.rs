@@ -1,7 +1,6 @@
 //! One connection: its packets in order, the requests in them, and the statuses that the app has answered with.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
@@ -13,10 +12,7 @@ use byway_http::{
     header_space, parse_request, with_http2_head,
 };
 
-use super::{
-    pace::Pace,
-    shower::{Asked, Shower},
-};
+use super::{answers::Answers, pace::Pace, shower::Shower};
 use crate::{
     snapshot::Shown,
     tables::{route_counter as counter, unix_ms},
@@ -32,8 +28,6 @@ const ACK: u32 = 16;
 const GAP: Duration = Duration::from_secs(3);
 /// A connection that is silent for so long is joined anew, at its next request.
 const SILENCE: Duration = Duration::from_secs(600);
-/// Most requests whose answer is awaited.
-const MOST_AWAITED: usize = 1024;
 
 /// Of a packet.
 pub(super) struct Part<'a> {
@@ -50,8 +44,7 @@ pub(super) struct Flow {
     pub(super) pace: Arc<Pace>,
     segments: Segments,
     reader: Reader,
-    /// In the order of the requests, for each those previews that were shown it.
-    awaited: VecDeque<Vec<Arc<Asked>>>,
+    answers: Answers,
     /// The client has said that it sends no more.
     is_ending: bool,
     gap_since: Option<Instant>,
@@ -84,7 +77,7 @@ impl Flow {
             pace,
             segments: Segments::new(next),
             reader,
-            awaited: VecDeque::new(),
+            answers: Answers::default(),
             is_ending: false,
             gap_since: None,
             touched: Instant::now(),
@@ -98,12 +91,12 @@ impl Flow {
 
     /// Whether nothing of it is copied for now.
     pub(super) fn is_left_out(&self) -> bool {
-        self.place >= self.pace.now()
+        self.place >= self.pace.reads()
     }
 
     /// Bytes that it holds.
     pub(super) fn held(&self) -> usize {
-        self.segments.held() + self.reader.held()
+        self.segments.held() + self.reader.held() + self.answers.held()
     }
 
     /// Takes a packet of the client. Whether more is awaited.
@@ -114,11 +107,8 @@ impl Flow {
         }
         // Data of a SYN (Fast Open) comes behind its number.
         let seq = if flags & SYN != 0 { part.seq.wrapping_add(1) } else { part.seq };
-        let Self { target, port, place, pace, reader, awaited, .. } = self;
-        let mut see = |found: Found| see(target, *port, *place, pace, awaited, found, shower);
         let Part { payload, missing, .. } = *part;
-        let fits = self.segments.take(seq, payload, missing, |piece| reader.next(piece, &mut see));
-        if !fits {
+        while !self.fits(seq, payload, missing, shower) {
             self.skip(shower);
         }
         self.gap_since = self.segments.gap().map(|_| self.gap_since.unwrap_or_else(Instant::now));
@@ -126,15 +116,19 @@ impl Flow {
         !(self.is_ending && self.gap_since.is_none())
     }
 
-    /// How the app's packet begins.
-    pub(super) fn answered(&mut self, begins: &[u8]) {
-        let digits = begins.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok());
-        let Some(status) = digits.and_then(|digits| digits.parse::<u16>().ok()) else { return };
-        if (100..200).contains(&status) && status != 101 {
-            return;
-        }
-        for asked in self.awaited.pop_front().into_iter().flatten() {
-            asked.by_app(status);
+    /// Whether there was room for a payload behind a gap.
+    fn fits(&mut self, seq: u32, payload: &[u8], missing: u32, shower: &Shower) -> bool {
+        let Self { target, port, place, pace, reader, answers, segments, .. } = self;
+        let mut see = |found: Found| see(target, *port, *place, pace, answers, found, shower);
+        segments.take(seq, payload, missing, |piece| reader.next(piece, &mut see))
+    }
+
+    /// Takes a packet of the app: how it begins, or over HTTP/2 all of it.
+    pub(super) fn answered(&mut self, part: &Part<'_>) {
+        if self.reader.needs_all() {
+            self.answers.http2(part);
+        } else {
+            self.answers.http1(part.payload);
         }
     }
 
@@ -143,25 +137,29 @@ impl Flow {
         if self.gap_since.is_some_and(|since| since.elapsed() > GAP) {
             self.skip(shower);
         }
+        self.answers.sweep();
         let is_over = self.is_ending && self.gap_since.is_none();
         !is_over && self.touched.elapsed() < SILENCE
     }
 
     /// Nothing more comes.
     pub(super) fn end(mut self, shower: &Shower) {
-        let Self { target, port, place, pace, reader, awaited, .. } = &mut self;
-        reader.end(|found| see(target, *port, *place, pace, awaited, found, shower));
+        while self.segments.gap().is_some() {
+            self.skip(shower);
+        }
+        let Self { target, port, place, pace, reader, answers, .. } = &mut self;
+        reader.end(|found| see(target, *port, *place, pace, answers, found, shower));
     }
 
     /// Goes on behind what is missing.
     fn skip(&mut self, shower: &Shower) {
-        let Self { target, port, place, pace, reader, awaited, segments, .. } = self;
-        let mut see = |found: Found| see(target, *port, *place, pace, awaited, found, shower);
+        let Self { target, port, place, pace, reader, answers, segments, .. } = self;
+        let mut see = |found: Found| see(target, *port, *place, pace, answers, found, shower);
         if let Some(missing) = segments.gap() {
             reader.gap(missing, &mut see);
             segments.skip(|piece| reader.next(piece, &mut see));
         }
-        awaited.clear(); // whose answer is whose is not known any more
+        answers.forget();
         self.gap_since = self.segments.gap().map(|_| Instant::now());
     }
 }
@@ -172,7 +170,7 @@ fn see(
     port: u16,
     place: u32,
     pace: &Arc<Pace>,
-    awaited: &mut VecDeque<Vec<Arc<Asked>>>,
+    answers: &mut Answers,
     found: Found,
     shower: &Shower,
 ) {
@@ -184,12 +182,12 @@ fn see(
         Found::Lost(None) => return shown().for_each(|shown| shower.lost(&shown.leg, 1)),
     };
     let (takers, is_tunnel) = takers(&copied, shown());
-    let is_http1 = matches!(copied, Copied::Http1 { .. });
+    let has_turn = takers.is_empty() || pace.shows(place);
     let copied = Arc::new(copied);
     let mut asked = Vec::new();
     for shown in takers {
         // Of a tunnel only the request would be shown, and it would wait for what follows.
-        if is_whole && !is_tunnel {
+        if is_whole && !is_tunnel && has_turn {
             let counters = target.tables.route_counters(shown.leg.index);
             counters[counter::LAST_REQUEST].store(unix_ms(), Relaxed);
             asked.extend(shower.show(&shown.leg, port, pace, &copied));
@@ -197,12 +195,7 @@ fn see(
             shower.lost(&shown.leg, 1);
         }
     }
-    if is_http1 {
-        if awaited.len() >= MOST_AWAITED {
-            awaited.clear();
-        }
-        awaited.push_back(asked);
-    }
+    answers.wait(&copied, asked);
 }
 
 /// Whom a request is for, and whether it asks for a tunnel.

@@ -1,5 +1,5 @@
-//! How much of a port is copied: what was asked for, and less while previews, or the agent itself, do not keep up. What is
-//! not copied at all costs the app next to nothing.
+//! How much of a port is copied: what was asked for, and less while previews, or the agent itself, do not keep up, or the
+//! processors have no time left for more than a few. What is not copied at all costs the app next to nothing.
 
 use std::{
     io,
@@ -15,7 +15,6 @@ use crate::tables::Tables;
 pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// So long all is well before more is tried.
 const TRUST: Duration = Duration::from_millis(500);
-
 /// Of one port of a target.
 pub(super) struct Pace {
     ns: u64,
@@ -24,8 +23,12 @@ pub(super) struct Pace {
     percent: AtomicU32,
     whole: AtomicU32,
     is_http2: AtomicBool,
-    /// Connections of a hundred for now.
+    /// Of how many connections of a hundred requests are shown for now.
     now: AtomicU32,
+    /// Packets that were copied of them.
+    copied: AtomicU64,
+    /// Requests that were read, but are not shown for now.
+    left_out: AtomicU64,
     /// Requests that a preview could not take.
     refused: AtomicU64,
 }
@@ -33,6 +36,8 @@ pub(super) struct Pace {
 /// What was seen at the last look.
 #[derive(Default)]
 pub(super) struct Seen {
+    copied: u64,
+    left_out: u64,
     refused: u64,
     uncopied: Uncopied,
     well_since: Option<Instant>,
@@ -47,6 +52,8 @@ impl Pace {
             whole: AtomicU32::new(is_whole as u32),
             is_http2: AtomicBool::new(false),
             now: AtomicU32::new(percent),
+            copied: AtomicU64::new(0),
+            left_out: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }
     }
@@ -69,47 +76,75 @@ impl Pace {
         }
     }
 
+    /// A packet was copied.
+    pub(super) fn copied(&self) {
+        self.copied.fetch_add(1, Relaxed);
+    }
+
     /// A preview could not take a request.
     pub(super) fn refuse(&self) {
         self.refused.fetch_add(1, Relaxed);
     }
 
-    /// Of how many connections of a hundred requests are copied for now.
-    pub(super) fn now(&self) -> u32 {
+    /// Whether requests of a connection at this place are shown for now.
+    pub(super) fn shows(&self, place: u32) -> bool {
+        let shows = place < self.now.load(Relaxed);
+        self.left_out.fetch_add((!shows).into(), Relaxed);
+        shows
+    }
+
+    /// Of how many connections of a hundred packets are copied for now. Over HTTP/2 of all: one that was left out could
+    /// not be read on.
+    pub(super) fn reads(&self) -> u32 {
         let what = if self.is_http2.load(Relaxed) { &self.percent } else { &self.now };
         what.load(Relaxed)
+    }
+
+    /// Whether that is less than what is asked for.
+    pub(super) fn is_reduced(&self) -> bool {
+        self.reads() < self.percent.load(Relaxed)
     }
 
     pub(super) fn write(&self, tables: &Tables) -> io::Result<()> {
         let (percent, is_http2) = (self.percent.load(Relaxed), self.is_http2.load(Relaxed));
         let whole = self.whole.load(Relaxed) | u32::from(is_http2);
-        tables.mirror(self.ns, self.port, &Mirrored { percent, now: self.now(), whole, pad: 0 })
+        let answers = if is_http2 { self.now.load(Relaxed) } else { 0 };
+        tables.mirror(self.ns, self.port, &Mirrored { percent, now: self.reads(), whole, answers })
     }
 
-    /// Copies less, or a little more. How many requests were not copied since the last look.
-    pub(super) fn look(&self, tables: &Tables, seen: &mut Seen) -> io::Result<u64> {
+    /// Copies less, or a little more, and at most so many packets. How many requests were not copied since the last look.
+    pub(super) fn look(&self, tables: &Tables, seen: &mut Seen, most: Option<u64>) -> io::Result<u64> {
         let uncopied = tables.uncopied(self.ns, self.port)?.unwrap_or_default();
-        let refused = self.refused.load(Relaxed);
         let lost = uncopied.lost.saturating_sub(seen.uncopied.lost);
-        let is_too_much = refused > seen.refused || uncopied.full > seen.uncopied.full;
-        (seen.refused, seen.uncopied) = (refused, uncopied);
-        let (percent, now) = (self.percent.load(Relaxed), self.now());
-        if self.is_http2.load(Relaxed) {
-            return Ok(lost);
-        }
+        let of_ring = uncopied.full > seen.uncopied.full;
+        seen.uncopied = uncopied;
+        let since = |what: &AtomicU64, before: &mut u64| {
+            let now = what.load(Relaxed);
+            now - std::mem::replace(before, now)
+        };
+        let copied = since(&self.copied, &mut seen.copied);
+        let left_out = since(&self.left_out, &mut seen.left_out);
+        let refused = since(&self.refused, &mut seen.refused);
+        let is_too_much = refused > 0 || of_ring || most.is_some_and(|most| copied > most);
+        let is_enough = most.is_some_and(|most| copied + left_out + lost > most);
+        let (percent, now) = (self.percent.load(Relaxed), self.now.load(Relaxed));
         let wanted = if is_too_much {
             seen.well_since = None;
-            now / 2
+            now / 4
+        } else if is_enough {
+            seen.well_since = None;
+            now
         } else {
-            let since = *seen.well_since.get_or_insert_with(Instant::now);
-            if now == percent || since.elapsed() < TRUST {
+            let well = *seen.well_since.get_or_insert_with(Instant::now);
+            if now == percent || well.elapsed() < TRUST {
                 return Ok(lost);
             }
             seen.well_since = None;
-            (now + 1 + now / 4).min(percent)
+            (now * 2 + 1).min(percent)
         };
-        self.now.store(wanted, Relaxed);
-        self.write(tables)?;
+        if self.now.swap(wanted, Relaxed) != wanted {
+            self.write(tables)?;
+        }
         Ok(lost)
     }
 }

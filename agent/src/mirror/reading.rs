@@ -19,6 +19,7 @@ use super::{
     flow::{Flow, Part},
     pace::{LOOK, Seen},
     shower::Shower,
+    spare::Spare,
 };
 use crate::{kernel::Record, snapshot::Copies, sys::give_way, tables::Tables};
 
@@ -40,12 +41,15 @@ pub(super) fn start(
     targets: &Arc<Targets>,
     tables: &Arc<Tables>,
     totals: Arc<Copies>,
+    when_busy: u32,
 ) -> io::Result<()> {
-    let shower = Shower::start(totals)?;
+    let (shower, spare) = (Shower::start(totals)?, Spare::new()?);
+    let when_busy = u64::from(when_busy) * LOOK.as_millis() as u64 / 1000;
     let (targets, tables) = (Arc::downgrade(targets), tables.clone());
     thread::Builder::new().name("mirror".to_owned()).spawn(move || {
         give_way();
-        Flows { flows: HashMap::new(), held: 0, seen: HashMap::new(), shower, tables }.read(copies, &targets);
+        Flows { flows: HashMap::new(), held: 0, seen: HashMap::new(), spare, when_busy, shower, tables }
+            .read(copies, &targets);
     })?;
     Ok(())
 }
@@ -56,6 +60,9 @@ struct Flows {
     held: usize,
     /// Of ports.
     seen: HashMap<(u64, u16), Seen>,
+    spare: Spare,
+    /// Packets of a port that are copied from one look to the next although there is no time to spare.
+    when_busy: u64,
     shower: Shower,
     tables: Arc<Tables>,
 }
@@ -90,7 +97,12 @@ impl Flows {
         let Some((key, flags, part)) = split(bytes) else { return };
         if flags & ANSWER != 0 {
             if let Some(flow) = self.flows.get_mut(&key) {
-                flow.answered(part.payload);
+                let before = flow.held();
+                flow.answered(&part);
+                if flow.needs_all() {
+                    flow.pace.copied();
+                }
+                self.held = self.held + flow.held() - before;
             }
             return;
         }
@@ -103,21 +115,19 @@ impl Flows {
             };
             let flow = found().and_then(|(target, pace)| Flow::of(target, pace, &key, flags, &part));
             let Some(flow) = flow else { return };
-            if let Some(before) = self.flows.remove(&key) {
-                self.held -= before.held();
-            } else if self.flows.len() >= MOST_FLOWS {
-                return;
-            }
+            self.end(&key);
             self.flows.insert(key, flow);
         }
+        let is_full = self.flows.len() > MOST_FLOWS;
         let Some(flow) = self.flows.get_mut(&key) else { return };
+        flow.pace.copied();
         let before = flow.held();
         let goes_on = flow.take(flags, &part, &self.shower);
         if flow.needs_all() {
             flow.pace.need_all(&self.tables);
         }
         self.held = self.held + flow.held() - before;
-        if !goes_on || self.held > MOST_HELD {
+        if !goes_on || is_full || self.held > MOST_HELD {
             self.end(&key);
         }
     }
@@ -147,10 +157,10 @@ impl Flows {
             here.extend(copying.ports.iter().map(|(port, pace)| (*ns, *port, target.clone(), pace.clone())));
         }
         self.seen.retain(|(ns, port), _| here.iter().any(|it| (it.0, it.1) == (*ns, *port)));
-        let mut is_less = false;
+        let most = (!self.spare.look()).then_some(self.when_busy);
+        let mut is_reduced = false;
         for (ns, port, target, pace) in here {
-            let before = pace.now();
-            match pace.look(&self.tables, self.seen.entry((ns, port)).or_default()) {
+            match pace.look(&self.tables, self.seen.entry((ns, port)).or_default(), most) {
                 Ok(0) => {}
                 Ok(lost) => {
                     let routes = target.routes.load();
@@ -158,10 +168,10 @@ impl Flows {
                 }
                 Err(error) => tracing::debug!(%error, port, "cannot see what was not copied"),
             }
-            is_less |= pace.now() < before;
+            is_reduced |= pace.is_reduced();
         }
-        if is_less {
-            // Of these nothing comes any more, for now.
+        if is_reduced {
+            // Of these nothing comes any more, for now; but what was in the ring may have begun them again.
             let left: Vec<DialKey> =
                 self.flows.iter().filter(|(_, flow)| flow.is_left_out()).map(|(key, _)| *key).collect();
             left.iter().for_each(|key| self.end(key));

@@ -192,7 +192,7 @@ async fn ask(lane: &Lane, job: &Job) {
     let asking = async {
         match &*job.copied {
             Copied::Http1 { bytes, head } => lane.http1.ask(&job.preview, job.port, bytes, *head).await,
-            Copied::Http2 { fields, body, trailers } => {
+            Copied::Http2 { fields, body, trailers, .. } => {
                 lane.http2.ask(&job.preview, job.port, fields, body, trailers.as_ref()).await
             }
         }

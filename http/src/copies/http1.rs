@@ -23,7 +23,7 @@ struct Following {
 }
 
 impl Reader {
-    pub(super) fn midway() -> Self {
+    fn midway() -> Self {
         Self { is_lost: true, ..Self::default() }
     }
 
@@ -58,7 +58,7 @@ impl Reader {
     /// Whether more can follow.
     pub(super) fn take(&mut self, bytes: &[u8], found: &mut impl FnMut(Found)) -> bool {
         if self.is_lost {
-            if !looks_like_a_request(bytes) {
+            if !begins_a_request(bytes) {
                 return true;
             }
             self.is_lost = false;
@@ -148,7 +148,7 @@ fn lost(mut bytes: Vec<u8>, head: usize) -> Found {
 }
 
 /// Whether a payload begins with the whole line of a request, with a method that is in use.
-fn looks_like_a_request(bytes: &[u8]) -> bool {
+pub(super) fn begins_a_request(bytes: &[u8]) -> bool {
     const METHODS: [&[u8]; 7] = [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"PATCH ", b"OPTIONS "];
     let line = memchr::memchr(b'\n', bytes).map(|end| &bytes[..end]).unwrap_or_default();
     METHODS.iter().any(|method| line.starts_with(method))

@@ -13,7 +13,7 @@ fn shown(found: Found) -> String {
             assert!(bytes[..head].ends_with(b"\r\n\r\n"));
             String::from_utf8(bytes).unwrap()
         }
-        Found::Whole(Copied::Http2 { fields, body, trailers }) => {
+        Found::Whole(Copied::Http2 { fields, body, trailers, .. }) => {
             let field = |fields: &Fields, name: &str| {
                 String::from_utf8_lossy(fields.get(name.as_bytes()).unwrap_or_default()).into_owned()
             };
@@ -181,13 +181,16 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_fail(bytes in prop::collection::vec(any::<u8>(), 0..600), cut in any::<prop::sample::Index>()) {
-        for before in [&b""[..], PREFACE, GET.as_bytes()] {
+        let request = frame(1, 4, 7, &[0xbe]);
+        for before in [&b""[..], PREFACE, GET.as_bytes(), &request] {
             let all = [before, &bytes].concat();
             let (one, two) = all.split_at(cut.index(all.len() + 1).min(all.len()));
-            let mut reader = Reader::new();
-            reader.take(one, |_| {});
-            reader.take(two, |_| {});
-            reader.gap(3, |_| {});
+            for mut reader in [Reader::new(), Reader::midway()] {
+                reader.take(one, |_| {});
+                reader.take(two, |_| {});
+                reader.gap(3, |_| {});
+                reader.take(two, |_| {});
+            }
         }
     }
 }
@@ -226,9 +229,83 @@ fn what_a_client_of_http2_sends_is_found() {
         assert_eq!(seen, expected, "in pieces of {size}");
         assert_eq!(reader.held(), 0);
     }
-    // Behind a gap nothing of it can be read.
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    crate::http2::frame::write(&mut bytes, kind, flags, stream, payload);
+    bytes
+}
+
+#[test]
+fn requests_of_http2_that_cannot_be_read_are_counted() {
+    // What refers to a field of before.
+    let request = |stream| frame(1, 4, stream, &[0xbe, 0x83]);
+    let data = |stream| frame(0, 1, stream, &[b'x'; 300]);
+    let trailers = |stream| frame(1, 5, stream, &[0xbf]);
+    let settings = frame(4, 1, 0, &[]);
+    let mut joined = Reader::midway();
+    assert_eq!(all(&mut joined, &data(5)[4..]), [""; 0], "the rest of a body");
+    assert_eq!(all(&mut joined, &[request(7), settings, data(7)].concat()), ["lost"]);
+    assert_eq!(all(&mut joined, &trailers(7)), [""; 0], "not a request of its own");
+    // Frames that are cut where packets end, also in their heads.
+    for byte in [request(9), data(9), request(11), trailers(9)].concat().chunks(1) {
+        all(&mut joined, byte);
+    }
+    assert_eq!(all(&mut joined, &[data(11), request(13)].concat()), ["lost"]);
+    // Part of a body that is not known, and more than that.
+    let body = data(13);
+    assert_eq!(all(&mut joined, &body[..50]), [""; 0]);
+    joined.gap(100, |it| panic!("{it:?}"));
+    assert_eq!(all(&mut joined, &[&body[150..], &request(15)].concat()), ["lost"]);
+    joined.gap(1000, |it| panic!("{it:?}"));
+    assert_eq!(all(&mut joined, &data(15)[4..]), [""; 0]);
+    assert_eq!(all(&mut joined, &request(17)), ["lost"]);
+    // One that was read up to a gap.
     let mut reader = Reader::new();
-    all(&mut reader, &sent[..60]);
-    reader.gap(3, |_| {});
-    assert!(reader.is_over());
+    let plain = frame(1, 4, 1, &[0x82, 0x84, 0x86]);
+    assert_eq!(all(&mut reader, &[PREFACE, &plain].concat()), [""; 0]);
+    let mut seen = Vec::new();
+    reader.gap(3, |found| seen.push(shown(found)));
+    seen.extend(all(&mut reader, &request(3)));
+    assert_eq!(seen, ["lost /", "lost"]);
+    assert!(!reader.needs_all() && reader.held() == 0);
+}
+
+#[test]
+fn statuses_of_http2_are_found() {
+    let answers = [
+        frame(4, 0, 0, &[]),
+        frame(4, 1, 0, &[]),
+        // An interim answer, whose status goes into the table.
+        frame(1, 4, 1, b"\x48\x03103"),
+        frame(1, 0, 3, b"\x48\x03"),
+        frame(9, 4, 3, b"503"),
+        frame(0, 0, 3, &[b'x'; 200]),
+        frame(1, 5, 3, b"\x40\x01a\x01b"), // trailers
+        frame(1, 5, 5, &[0xbf]),           // the same status by its place in the table
+        frame(3, 0, 7, &[0; 4]),
+        frame(1, 5, 1, &[0x88]),
+    ]
+    .concat();
+    assert!(Answers::begin_with(&answers) && !Answers::begin_with(&answers[9..]));
+    for size in [1, 7, answers.len()] {
+        let (mut reader, mut seen) = (Answers::default(), Vec::new());
+        for bytes in answers.chunks(size) {
+            assert!(reader.next(Piece::Bytes(bytes), |stream, status| seen.push((stream, status))));
+        }
+        assert_eq!(seen, [(3, 503), (5, 503), (1, 200)], "in pieces of {size}");
+    }
+    // Of a body nothing need be known; of all else everything.
+    let data = frame(0, 1, 1, &[b'x'; 100]);
+    let (mut reader, mut seen) = (Answers::default(), Vec::new());
+    let mut see = |stream, status| seen.push((stream, status));
+    assert!(reader.next(Piece::Bytes(&[&answers[..18], &data[..40]].concat()), &mut see));
+    assert!(reader.next(Piece::Missing(69), &mut see));
+    assert!(reader.next(Piece::Bytes(&frame(1, 5, 3, &[0x8d])), &mut see));
+    assert!(!reader.next(Piece::Missing(1), &mut see));
+    assert_eq!(seen, [(3, 404)]);
+    let mut reader = Answers::default();
+    assert!(!reader.next(Piece::Bytes(&[frame(1, 0, 1, &[0x88]), data].concat()), |_, _| {}), "a cut block");
 }

@@ -35,7 +35,7 @@ impl Controller {
     pub fn builder(kubeconfig: &Path) -> ControllerBuilder {
         let log = "info,kube=warn".to_owned();
         let kubeconfig = kubeconfig.to_path_buf();
-        ControllerBuilder { kubeconfig, identity: "controller".to_owned(), lease: 3, args: Vec::new(), log }
+        ControllerBuilder { kubeconfig, identity: "controller".to_owned(), lease: 60, args: Vec::new(), log }
     }
 
     /// The binary, see [`built`](byway_tests::built).
@@ -148,7 +148,8 @@ impl ControllerBuilder {
         self
     }
 
-    /// How long it may be silent before another one leads, in seconds: 3 unless told otherwise.
+    /// How long it may be silent before another one leads, in seconds: 60 unless told otherwise, which
+    /// an API server on a busy machine is not silent for.
     #[must_use]
     pub fn lease(mut self, seconds: u32) -> Self {
         self.lease = seconds;

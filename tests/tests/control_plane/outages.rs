@@ -29,7 +29,7 @@ fn generations(space: &Space<'_>) -> Vec<Value> {
 #[test]
 fn an_api_server_that_freezes_or_restarts_costs_no_route() {
     let stage = Stage::new(2);
-    let controller = Controller::builder(stage.cluster.kubeconfig()).lease(60).lead().unwrap();
+    let controller = Controller::builder(stage.cluster.kubeconfig()).lead().unwrap();
     let space = ready(&stage, "outage");
     let (before, routes) = (settled(&space), generations(&space));
     let api_server = stage.cluster.api_server().unwrap();

@@ -7,17 +7,17 @@ use byway_tests::eventually;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::stage::{PATIENCE, Space, condition, on_nodes, own_nodes, phase, shared, workload};
+use crate::stage::{PATIENCE, Space, Stage, condition, on_nodes, own_nodes, phase, shared, workload};
 
 /// The agent of a node has seen a request so long ago.
-fn used(space: &Space<'_>, node: &str, requests: u64, ago: SignedDuration) {
+fn used(stage: &Stage, space: &Space<'_>, node: &str, requests: u64, ago: SignedDuration) {
     let at = (Timestamp::now() - ago).as_second();
     let word = PreviewRequests {
         preview: format!("{}/pr-1", space.name),
         counts: RequestCounts { requests, ..RequestCounts::default() },
         last_request_time: Timestamp::from_second(at).ok(),
     };
-    shared().sim.agent(node, |agent| agent.requests = vec![word.clone()]);
+    stage.sim.agent(node, |agent| agent.requests = vec![word.clone()]);
 }
 
 fn replicas(space: &Space<'_>, child: &str) -> Value {
@@ -46,7 +46,7 @@ fn it_sleeps_from_the_start_wakes_for_a_request_and_falls_asleep_again() {
 
     // Who waits is told by the agent; the controller has it wake within a moment.
     let begun = Instant::now();
-    used(&space, &nodes[0], 1, SignedDuration::ZERO);
+    used(shared(), &space, &nodes[0], 1, SignedDuration::ZERO);
     let routed = eventually(PATIENCE, || {
         let backends = space.routes("pr-1").remove(0).entry["backends"].as_array().map_or(0, Vec::len);
         (backends > 0).then_some(())
@@ -70,4 +70,33 @@ fn it_sleeps_from_the_start_wakes_for_a_request_and_falls_asleep_again() {
     assert!(none.is_some(), "its Deployment has {} replicas", replicas(&space, &child));
     let gone = eventually(PATIENCE, || space.list("Pod", "byway.dev/preview=pr-1").is_empty().then_some(()));
     assert!(gone.is_some(), "its pods stay");
+}
+
+#[test]
+fn controllers_that_are_killed_leave_nobody_waiting() {
+    let stage = Stage::new(1);
+    let (_proxy, mut a) = stage.watched("a");
+    let space = stage.space("killed");
+    space.deployment("app", 1);
+    space.preview("pr-1", json!({ "idle": { "sleepAfter": "30m", "startAsleep": true } }));
+    let asleep = space.wait("pr-1", "asleep", |it| phase(it) == "Asleep");
+    let child = asleep["status"]["deployment"].as_str().unwrap().to_owned();
+    let slept = eventually(PATIENCE, || (replicas(&space, &child) == 0).then_some(()));
+    assert!(slept.is_some());
+
+    // A request comes while there is none.
+    a.sigkill();
+    used(&stage, &space, &stage.sim.nodes()[0], 1, SignedDuration::ZERO);
+    let (_proxy, mut b) = stage.watched("b");
+    let begun = eventually(PATIENCE, || (replicas(&space, &child) == 1).then_some(()));
+    assert!(begun.is_some(), "nobody wakes it:\n{}", b.log());
+    // And the one that has begun to wake it does not live to see it.
+    b.sigkill();
+    let (_proxy, c) = stage.watched("c");
+    let routed = eventually(PATIENCE, || {
+        let backends = space.routes("pr-1").remove(0).entry["backends"].as_array().map_or(0, Vec::len);
+        (backends == 1).then_some(())
+    });
+    assert!(routed.is_some(), "nobody is routed to:\n{}", c.log());
+    space.wait("pr-1", "awake", |it| phase(it) == "Ready");
 }

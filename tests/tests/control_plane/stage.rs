@@ -44,7 +44,7 @@ impl Stage {
     /// A controller behind a proxy; it need not lead yet.
     pub(crate) fn watched(&self, identity: &str) -> (ApiProxy, Controller) {
         let proxy = ApiProxy::start(&self.kube).unwrap();
-        let controller = Controller::builder(proxy.kubeconfig()).identity(identity).start().unwrap();
+        let controller = Controller::builder(proxy.kubeconfig()).identity(identity).lease(3).start().unwrap();
         (proxy, controller)
     }
 

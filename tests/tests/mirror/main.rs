@@ -6,8 +6,9 @@ mod servers;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use byway_api::{Match, Matcher, PreviewRoute};
 use byway_tests::{Agent, FarClient, Http, Net, Pod, Preview, Routes, Stage, eventually, needs_root};
@@ -52,6 +53,16 @@ pub(crate) fn stage() -> Option<Place> {
     let net = Net::new().unwrap();
     let [app, preview, client] = net.pods(["app", "preview", "client"]).unwrap();
     Some(Place { app, preview, client, net })
+}
+
+/// An agent that copies all, however busy this machine is with other tests.
+pub(crate) fn copying_all(stage: &Place, routes: &Routes) -> Agent {
+    copying_with(stage, routes, &[])
+}
+
+fn copying_with(stage: &Place, routes: &Routes, args: &[&str]) -> Agent {
+    let always = ["--copies-when-busy=1000000000"];
+    Agent::builder(&stage.net).args(always).args(args).start(routes).unwrap()
 }
 
 /// How many copies were sent, dropped, and answered with another status.
@@ -110,9 +121,18 @@ fn ask(connect: &dyn Fn() -> Http, size: usize) -> usize {
 
 #[test]
 fn copies_are_the_originals() {
+    copies_are_originals(&[]);
+}
+
+#[test]
+fn where_there_is_no_tcx_they_are_too() {
+    copies_are_originals(&["--clsact"]);
+}
+
+fn copies_are_originals(args: &[&str]) {
     let Some(stage) = stage() else { return };
     let (app, preview) = (Recorder::start(&stage.app, "200 OK"), Recorder::start(&stage.preview, "200 OK"));
-    let agent = Agent::start(&stage.net, &shown(&stage, any_method)).unwrap();
+    let agent = copying_with(&stage, &shown(&stage, any_method), args);
     let mut count = 0;
     for to in stage.addresses() {
         count += ask(&|| Http::new(stage.client.connect(to).unwrap()), 300 << 10);
@@ -128,7 +148,7 @@ fn over_a_lossy_link_they_are_too() {
     let Some(stage) = stage() else { return };
     let far = FarClient::new(&stage.net, Duration::from_millis(2), 10).unwrap();
     let (app, preview) = (Recorder::start(&stage.app, "200 OK"), Recorder::start(&stage.preview, "200 OK"));
-    let _agent = Agent::start(&stage.net, &shown(&stage, any_method)).unwrap();
+    let _agent = copying_all(&stage, &shown(&stage, any_method));
     let count =
         ask(&|| Http::new(far.netns().run(|| TcpStream::connect(address(&stage))).unwrap()), 60 << 10);
     assert_eq!(app.count(), count);
@@ -140,7 +160,7 @@ fn over_a_lossy_link_they_are_too() {
 fn only_what_is_asked_for_is_copied() {
     let Some(stage) = stage() else { return };
     let (app, preview) = (Recorder::start(&stage.app, "200 OK"), Recorder::start(&stage.preview, "503 No"));
-    let agent = Agent::start(&stage.net, &shown(&stage, |_| {})).unwrap();
+    let agent = copying_all(&stage, &shown(&stage, |_| {}));
     let mut http = Http::new(stage.client.connect(address(&stage)).unwrap());
     for method in ["POST", "GET", "PUT", "HEAD", "DELETE"] {
         http.request(method, "/", &[], b"").unwrap();
@@ -186,7 +206,7 @@ fn a_connection_that_was_open_is_joined_at_its_next_request() {
     let (_app, preview) = (Recorder::start(&stage.app, "200 OK"), Recorder::start(&stage.preview, "200 OK"));
     let mut http = Http::new(stage.client.connect(address(&stage)).unwrap());
     http.get("/before", &[]).unwrap();
-    let agent = Agent::start(&stage.net, &shown(&stage, |_| {})).unwrap();
+    let agent = copying_all(&stage, &shown(&stage, |_| {}));
     for n in 0..5 {
         http.get(&format!("/{n}"), &[]).unwrap();
     }
@@ -200,7 +220,7 @@ fn a_preview_that_hangs_or_dies_costs_the_app_nothing_and_is_counted() {
     let app = Recorder::start(&stage.app, "200 OK");
     // Takes connections, and says nothing.
     let _hanging = stage.preview.run(|| std::net::TcpListener::bind(("::", Stage::PORT))).unwrap();
-    let agent = Agent::start(&stage.net, &shown(&stage, |_| {})).unwrap();
+    let agent = copying_all(&stage, &shown(&stage, |_| {}));
     let before = agent.resident_kib().unwrap();
     let mut http = Http::new(stage.client.connect(address(&stage)).unwrap());
     const COUNT: u64 = 3000;
@@ -225,10 +245,65 @@ fn a_preview_that_hangs_or_dies_costs_the_app_nothing_and_is_counted() {
 }
 
 #[test]
+fn while_the_processors_have_no_time_left_only_a_few_are_shown() {
+    let Some(stage) = stage() else { return };
+    let (_app, preview) = (Recorder::start(&stage.app, "200 OK"), Recorder::start(&stage.preview, "200 OK"));
+    let agent = Agent::start(&stage.net, &shown(&stage, |_| {})).unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let connect = || Http::new(stage.client.connect(address(&stage)).unwrap());
+        // Ends the others, also if an assertion fails.
+        let over = Over(&is_over);
+        for _ in 0..thread::available_parallelism().unwrap().get() {
+            scope.spawn(|| while !is_over.load(Relaxed) {});
+        }
+        thread::sleep(Duration::from_millis(500));
+        // What is next to nothing is shown.
+        let mut http = connect();
+        for _ in 0..60 {
+            http.get("/few", &[]).unwrap();
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(settled(&agent, 60)[..2], [60, 0]);
+        // What is a lot is not.
+        let begun = Instant::now();
+        let mut many = 0;
+        while begun.elapsed() < Duration::from_secs(2) {
+            let mut pipe = connect();
+            pipe.send("GET /many HTTP/1.1\r\nhost: a\r\n\r\n".repeat(50).as_bytes()).unwrap();
+            (0..50).for_each(|_| drop(pipe.response("GET").unwrap()));
+            let mut http = connect();
+            (0..50).for_each(|_| drop(http.get("/many", &[]).unwrap()));
+            many += 100;
+        }
+        drop(over);
+        let [sent, dropped, _] = settled(&agent, 60 + many);
+        assert!(dropped > 0, "{sent} of {many} sent");
+    });
+    // With time left it is as before.
+    let shown_again = || {
+        let before = preview.count();
+        Http::new(stage.client.connect(address(&stage)).unwrap()).get("/again", &[]).unwrap();
+        thread::sleep(Duration::from_millis(100));
+        (preview.count() > before).then_some(())
+    };
+    assert!(eventually(Duration::from_secs(30), shown_again).is_some());
+}
+
+/// Says so when it is dropped.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+#[test]
 fn what_is_cut_off_or_too_long_is_never_half() {
     let Some(stage) = stage() else { return };
     let (_app, preview) = (Recorder::start(&stage.app, "200 OK"), Recorder::start(&stage.preview, "200 OK"));
-    let agent = Agent::start(&stage.net, &shown(&stage, any_method)).unwrap();
+    let agent = copying_all(&stage, &shown(&stage, any_method));
     let mut cut = stage.client.connect(address(&stage)).unwrap();
     cut.write_all(b"POST /cut HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nhalf").unwrap();
     thread::sleep(Duration::from_millis(100));
