@@ -59,10 +59,10 @@ fn the_frames_and_the_ends_are_those_without_the_agent() {
     let without = play_all(&corpus, client, app, &listeners, Mode::Direct, &[]);
     let name = "staging/redesign";
     let routes = Routes::new().preview(Preview::new(name, KEY).backend(preview)).target(app, &ports, &[name]);
-    // An app that speaks without being asked accepts the first connection to a port twice, where it is not named.
-    let routes = routes.speaking_http2(app, &ports);
-    // This is about frames: a machine that is too busy for heartbeats must not end it.
-    let agent = Agent::builder(&net).args(["--no-watchdog", "--max-backlog=1024"]).start(&routes).unwrap();
+    // This is about frames: a machine that is too busy for heartbeats must not end it, nor may a connection that is taken
+    // over, which the server accepts once more.
+    let agent =
+        Agent::builder(&net).proxying().args(["--no-watchdog", "--max-backlog=1024"]).start(&routes).unwrap();
     let mut differences = Vec::new();
     for mode in [Mode::Unkeyed, Mode::Keyed] {
         let through = play_all(&corpus, client, app, &listeners, mode, &without);

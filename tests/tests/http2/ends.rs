@@ -322,7 +322,7 @@ fn why_a_server_goes_away_is_passed_on() {
     let Some(stage) = Stage::new() else { return };
     run(async {
         let listener = peer::listen(&stage.app);
-        let _agent = stage.agent();
+        let _agent = stage.proxying();
         tokio::spawn(async move {
             let mut connection = peer::accept(&listener).await;
             let _held = connection.accept().await.unwrap().unwrap();
