@@ -13,6 +13,8 @@ use crate::clients::Told;
 /// Nothing takes longer, however busy the machine is: a SYN that is lost costs one second, and the next one two.
 const HANG: Duration = Duration::from_secs(5);
 const LIVES: u32 = 30;
+/// So many times longer an agent needs under load, which leaves less of the processors for it.
+const SLOWER: u32 = 2;
 /// Of connections that an agent had taken when it died, or that were on their way to it.
 const RESET_BY_EACH: u64 = 20;
 
@@ -75,13 +77,11 @@ fn die(stage: &Stage, mut between: impl FnMut()) -> Outcome {
     stage.start_agent().unwrap().sigkill();
     let needs = begun.elapsed();
     let load = Plan::to(stage.addresses()).clients(3).pause(Duration::from_micros(300)).start(&stage.client);
-    // With more programs to load, the load leaves less of the processors for it.
-    let slower = if Agent::goes_straight() { 2 } else { 1 };
     let mut attached = 0;
     for life in 0..LIVES {
         let mut agent = stage.agent().spawn(&stage.routes()).unwrap();
         // In an order of its own: short lives and long ones by turns.
-        sleep(needs * slower * (life * 7 % LIVES) * 3 / (LIVES * 2));
+        sleep(needs * SLOWER * (life * 7 % LIVES) * 3 / (LIVES * 2));
         attached += u32::from(agent_listens(&stage.app));
         agent.sigkill();
         between();
