@@ -45,12 +45,15 @@ unsafe fn requests(ctx: &TcContext) -> Option<()> {
     // SAFETY: a valid context, a value of a map, and one of this CPU, which nobody else uses before the program ends.
     unsafe {
         let segment = Segment::read(ctx, false)?;
+        let len = if segment.end > segment.start { segment.end - segment.start } else { 0 };
+        if len == 0 && segment.flags & MARKS == 0 {
+            return None;
+        }
         let mirrored = MIRRORED.get_ptr(port(&segment))?;
         let place = spread(&segment.key);
         if place >= read(&raw const (*mirrored).percent) {
             return None;
         }
-        let len = if segment.end > segment.start { segment.end - segment.start } else { 0 };
         if place >= read(&raw const (*mirrored).now) {
             if len >= 4 && begins_request(ctx, segment.start) {
                 count(&segment, true, false);
@@ -62,12 +65,10 @@ unsafe fn requests(ctx: &TcContext) -> Option<()> {
         (*copy).flags = segment.flags & 0xff;
         (*copy).missing = 0;
         if len == 0 {
-            if segment.flags & MARKS != 0 {
-                (*copy).seq = segment.seq;
-                (*copy).len = 0;
-                let bare = core::slice::from_raw_parts(copy.cast::<u8>(), Copy::HEADER);
-                let _ = COPIES.output::<[u8]>(bare, NO_WAKEUP);
-            }
+            (*copy).seq = segment.seq;
+            (*copy).len = 0;
+            let bare = core::slice::from_raw_parts(copy.cast::<u8>(), Copy::HEADER);
+            let _ = COPIES.output::<[u8]>(bare, NO_WAKEUP);
             return None;
         }
         let most = if read(&raw const (*mirrored).whole) != 0 { CHUNKS } else { 1 };
@@ -85,14 +86,16 @@ unsafe fn statuses(ctx: &TcContext) -> Option<()> {
         }
         let mirrored = MIRRORED.get_ptr(port(&segment))?;
         let place = spread(&segment.key);
+        let is_whole = place < read(&raw const (*mirrored).answers);
+        let is_seen = place < read(&raw const (*mirrored).now) && segment.end >= segment.start + STATUS;
+        if !is_whole && !is_seen {
+            return None;
+        }
         let copy = COPY.get_ptr_mut(0)?;
         (*copy).key = segment.key;
         (*copy).flags = segment.flags & 0xff | ANSWER;
-        if place < read(&raw const (*mirrored).answers) {
+        if is_whole {
             return payload(ctx, copy, &segment, CHUNKS);
-        }
-        if place >= read(&raw const (*mirrored).now) || segment.end < segment.start + STATUS {
-            return None;
         }
         if bpf_skb_load_bytes(ctx.skb.skb.cast(), segment.start, addr_of_mut!((*copy).data).cast(), STATUS)
             != 0

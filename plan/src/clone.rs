@@ -44,6 +44,7 @@ pub use around::Surroundings;
 pub use build::of_target;
 pub use children::Children;
 pub use deployment::RENEWED_ANNOTATION;
+pub use files::own_name as files_name;
 pub use labels::{Selecting, escaping};
 pub use refuse::Refusal;
 pub use source::{Found, Source, WorkloadRef, source_of};

@@ -193,8 +193,6 @@ pub struct ChildRow {
     pub owner: Name,
     /// Raised by each change of its spec.
     pub generation: i64,
-    /// The ConfigMap with the files that stand in the Preview.
-    pub files: Option<Name>,
     /// Why it cannot create pods: a reason, and the API server's words.
     pub failure: Option<(&'static str, Box<str>)>,
 }

@@ -30,8 +30,6 @@ pub struct Wish {
     pub present: bool,
     /// Whether it is to have no pods for now.
     pub is_asleep: bool,
-    /// The ConfigMap with files of the Preview that is there.
-    pub files: Option<Name>,
     /// The administrator's word.
     pub allow_keyless: bool,
     /// Where the agents run.
@@ -75,7 +73,6 @@ impl Wish {
             Ref::new(standing.name.namespace.clone(), names::child_name(&standing.name.name, &standing.uid));
         let row = world.children.get(&child_name);
         let child = row.map(|row| (row.uid.clone(), row.generation));
-        let files = row.and_then(|row| row.files.clone());
         let network_policy = world.own_policies.get(&child_name).copied();
         let present = standing.is_live();
         let mut hasher = DefaultHasher::new();
@@ -92,7 +89,6 @@ impl Wish {
             key: standing.key.clone(),
             present,
             is_asleep: standing.is_asleep,
-            files,
             allow_keyless: rules.allow_keyless,
             agents_namespace: rules.agents_namespace.clone(),
             network_policy,

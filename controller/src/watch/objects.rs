@@ -55,11 +55,6 @@ pub(super) fn child(object: &slim::Child) -> Option<(Ref, Option<ChildRow>)> {
             uid: meta.uid.as_deref()?.into(),
             owner: owner.uid.as_str().into(),
             generation: meta.generation.unwrap_or_default(),
-            files: meta
-                .annotations
-                .as_ref()
-                .and_then(|it| it.get(names::FILES_ANNOTATION))
-                .map(|it| it.as_str().into()),
             failure: problem::replica_failure(&object.status.conditions),
         })
     });

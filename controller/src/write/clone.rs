@@ -1,10 +1,12 @@
 //! Brings a Preview's clone to what its target and spec make of it: reads the target, builds, applies what differs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use byway_api::conditions::reason;
 use byway_api::{TargetKind, names};
-use byway_plan::clone::{Children, Found, Source, Surroundings, of_target, source_of, targetless};
+use byway_plan::clone::{
+    Children, Found, Source, Surroundings, files_name, of_target, source_of, targetless,
+};
 use byway_plan::outcome::{Applied, CloneOutcome};
 use byway_plan::refused::{advice, create_failure};
 use byway_plan::rows::TemplateOf;
@@ -20,7 +22,7 @@ use serde_json::Value;
 mod child;
 mod stop;
 
-use self::child::{apply, delete};
+use self::child::{Written, apply, delete, there};
 use self::stop::Stop;
 use super::WriteError;
 use crate::rollout::rollout_resource;
@@ -78,9 +80,12 @@ async fn present(client: &Client, wish: &Wish) -> Result<CloneOutcome, Stop> {
         // It never changes: one of this name is as it should be.
         apply(client, wish, files, |_| true).await?;
     }
-    let settled = apply(client, wish, &children.deployment, |there| wish.trusts(there.meta())).await?;
+    let Written { generation: settled, before } =
+        apply(client, wish, &children.deployment, |there| wish.trusts(there.meta())).await?;
     let files = children.files.as_ref().map(ResourceExt::name_any);
-    if let Some(before) = wish.files.as_deref().filter(|before| Some(*before) != files.as_deref()) {
+    if let Some(before) =
+        before.as_ref().and_then(files_of).filter(|before| Some(*before) != files.as_deref())
+    {
         // Pods that have it mounted keep it.
         delete::<ConfigMap>(client, &wish.name.namespace, before, preview).await?;
     }
@@ -171,14 +176,23 @@ async fn claims(
     Ok(claims)
 }
 
+/// The ConfigMap with the files that stand in the Preview, as the Deployment has it.
+fn files_of(deployment: &Deployment) -> Option<&str> {
+    Some(deployment.annotations().get(names::FILES_ANNOTATION)?.as_str())
+}
+
 async fn absent(client: &Client, wish: &Wish) -> Result<CloneOutcome, Stop> {
     let uid = wish.preview.metadata.uid.as_deref().unwrap_or_default();
     let name = names::child_name(&wish.name.name, uid);
     delete::<NetworkPolicy>(client, &wish.name.namespace, &name, &wish.preview).await?;
     // The Service first: while the Deployment is there, the rest is looked for.
     delete::<Service>(client, &wish.name.namespace, &name, &wish.preview).await?;
-    if let Some(files) = &wish.files {
-        delete::<ConfigMap>(client, &wish.name.namespace, files, &wish.preview).await?;
+    // Also those that were made just now, and not mounted yet.
+    let there = there::<Deployment>(client, &wish.name.namespace, &name, &wish.preview).await?;
+    let mounted = there.as_ref().and_then(files_of).map(str::to_owned);
+    let files: BTreeSet<String> = mounted.into_iter().chain(files_name(&wish.preview, &wish.key)).collect();
+    for files in files {
+        delete::<ConfigMap>(client, &wish.name.namespace, &files, &wish.preview).await?;
     }
     delete::<Deployment>(client, &wish.name.namespace, &name, &wish.preview).await?;
     Ok(CloneOutcome::Absent { version: wish.version })

@@ -57,6 +57,12 @@ pub(super) fn mount(spec: &mut PodSpec, chosen: &str, preview: &Preview, key: &K
     own
 }
 
+/// The name of the ConfigMap that [`mount`] gives, if there is one.
+#[must_use]
+pub fn own_name(preview: &Preview, key: &Key) -> Option<String> {
+    own(preview, key)?.metadata.name
+}
+
 /// Two mounts at one path would be refused: the target's goes.
 fn cover(container: &mut Container, mounts: &[VolumeMount]) {
     if mounts.is_empty() {

@@ -16,7 +16,15 @@ use byway_plan::wish::Wish;
 use super::stop::Stop;
 use crate::write;
 
-/// Applies a child, unless it is as wanted already, or belongs to somebody else. Its `metadata.generation`.
+/// A child that is as wanted.
+pub(super) struct Written<T> {
+    /// Its `metadata.generation`.
+    pub(super) generation: Option<i64>,
+    /// How it was before.
+    pub(super) before: Option<T>,
+}
+
+/// Applies a child, unless it is as wanted already, or belongs to somebody else.
 ///
 /// A forced apply over a foreign object would take it over, and deleting the Preview would then delete it. So one that is
 /// there is only written under its UID, and one that is not there without force.
@@ -27,7 +35,7 @@ pub(super) async fn apply<T>(
     wish: &Wish,
     child: &T,
     is_untouched: impl Fn(&T) -> bool,
-) -> Result<Option<i64>, Stop>
+) -> Result<Written<T>, Stop>
 where
     T: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
         + Clone
@@ -43,7 +51,7 @@ where
         None => (child.clone(), params),
         Some(there) if !is_ours(there, &wish.preview) => return Err(name_taken(&name)),
         Some(there) if !is_another(there, child) && is_untouched(there) => {
-            return Ok(there.meta().generation);
+            return Ok(Written { generation: there.meta().generation, before: Some(there.clone()) });
         }
         Some(there) => {
             let mut object = child.clone();
@@ -55,11 +63,29 @@ where
         }
     };
     match api.patch(&name, &params, &Patch::Apply(&object)).await {
-        Ok(there) => Ok(there.meta().generation),
+        Ok(now) => Ok(Written { generation: now.meta().generation, before: there }),
         // Somebody made one of this name since it was looked for.
         Err(kube::Error::Api(status)) if status.code == 409 && there.is_none() => Err(name_taken(&name)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// A child as it is there, unless it belongs to somebody else.
+pub(super) async fn there<T>(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    preview: &Preview,
+) -> Result<Option<T>, Stop>
+where
+    T: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    let api: Api<T> = Api::namespaced(client.clone(), namespace);
+    let there = api.get_opt(name).await.map_err(|error| Stop::Write(error.into()))?;
+    Ok(there.filter(|it| is_ours(it, preview)))
 }
 
 /// Deletes a child, unless it belongs to somebody else.
@@ -76,8 +102,7 @@ where
         + std::fmt::Debug,
 {
     let api: Api<T> = Api::namespaced(client.clone(), namespace);
-    let there = api.get_opt(name).await.map_err(|error| Stop::Write(error.into()))?;
-    let Some(there) = there.filter(|it| is_ours(it, preview)) else { return Ok(()) };
+    let Some(there) = there::<T>(client, namespace, name, preview).await? else { return Ok(()) };
     let same = Preconditions { uid: there.meta().uid.clone(), resource_version: None };
     let params = DeleteParams { preconditions: Some(same), ..DeleteParams::background() };
     match api.delete(name, &params).await {
