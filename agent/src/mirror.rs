@@ -10,6 +10,7 @@ mod flow;
 mod http1;
 mod http2;
 mod pace;
+mod part;
 mod reading;
 mod shower;
 mod spare;

@@ -7,7 +7,7 @@ use std::{
 
 use byway_http::copies::{self, Copied, Segments};
 
-use super::{flow::Part, shower::Asked};
+use super::{part::Part, shower::Asked};
 
 /// Most requests whose answer is awaited, and answers that came before all of their request had.
 const MOST: usize = 1024;

@@ -12,7 +12,7 @@ use byway_http::{
     header_space, parse_request, with_http2_head,
 };
 
-use super::{answers::Answers, pace::Pace, shower::Shower};
+use super::{answers::Answers, pace::Pace, part::Part, shower::Shower};
 use crate::{
     snapshot::Shown,
     tables::{route_counter as counter, unix_ms},
@@ -28,14 +28,6 @@ const ACK: u32 = 16;
 const GAP: Duration = Duration::from_secs(3);
 /// A connection that is silent for so long is joined anew, at its next request.
 const SILENCE: Duration = Duration::from_secs(600);
-
-/// Of a packet.
-pub(super) struct Part<'a> {
-    pub(super) seq: u32,
-    pub(super) payload: &'a [u8],
-    /// Bytes behind it that were not copied.
-    pub(super) missing: u32,
-}
 
 pub(super) struct Flow {
     target: Arc<Target>,

@@ -16,8 +16,9 @@ use byway_abi::{
 
 use super::{
     Targets,
-    flow::{Flow, Part},
+    flow::Flow,
     pace::{LOOK, Seen},
+    part::Part,
     shower::Shower,
     spare::Spare,
 };
