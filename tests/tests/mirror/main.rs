@@ -255,7 +255,11 @@ fn while_the_processors_have_no_time_left_only_a_few_are_shown() {
         // Ends the others, also if an assertion fails.
         let over = Over(&is_over);
         for _ in 0..thread::available_parallelism().unwrap().get() {
-            scope.spawn(|| while !is_over.load(Relaxed) {});
+            scope.spawn(|| {
+                while !is_over.load(Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
         }
         thread::sleep(Duration::from_millis(500));
         // What is next to nothing is shown.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use byway_tests::{Agent, Http, Loaded, Outcome, Plan, Stage, agent_listens, eventually, netstat};
+use byway_tests::{Http, Loaded, Outcome, Plan, Stage, agent_listens, eventually, netstat};
 
 use crate::SOON;
 use crate::clients::Told;
