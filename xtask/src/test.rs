@@ -63,9 +63,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         dependencies()?;
     }
     let filter = args.filter.as_slice();
-    let pure = ["test", "--workspace", "--exclude", "byway-tests", "--locked"];
+    // One run of a stage shows all that fails in it.
+    let pure = ["test", "--workspace", "--exclude", "byway-tests", "--locked", "--no-fail-fast"];
     stage("tests", workspace::cargo().args(pure).args(filter))?;
-    // One run shows all that fails.
     let datapath = ["--config", RUNNER, "test", "--package", "byway-tests", "--locked", "--no-fail-fast"];
     let path = setup::path_with_tools()?;
     let tests = |of: &[&str]| {
