@@ -43,7 +43,11 @@ impl SecretApi {
         let files = before.iter().flat_map(|it| &it.spec.files);
         let mut stale: Vec<&str> =
             files.filter_map(|it| Some(it.secret_key_ref.as_ref()?.name.as_str())).collect();
-        stale.retain(|it| it.starts_with(&prefix(&name)) && *it != secrets.name(&name));
+        // What the Preview still names stays, whoever made it.
+        let is_named = |it: &str| {
+            preview.spec.files.iter().filter_map(|file| file.secret_key_ref.as_ref()).any(|of| of.name == it)
+        };
+        stale.retain(|it| it.starts_with(&prefix(&name)) && !is_named(it));
         stale.dedup();
         for name in stale {
             match self.0.delete(name, &DeleteParams::default()).await {
