@@ -6,6 +6,7 @@
 //! requests, [`shower`] queues them for each preview, and [`http1`] or [`http2`] asks the preview.
 
 mod answers;
+mod audience;
 mod flow;
 mod http1;
 mod http2;

@@ -101,7 +101,7 @@ impl Flows {
                 let before = flow.held();
                 flow.answered(&part);
                 if flow.needs_all() {
-                    flow.pace.copied();
+                    flow.pace().copied();
                 }
                 self.held = self.held + flow.held() - before;
             }
@@ -121,11 +121,11 @@ impl Flows {
         }
         let is_full = self.flows.len() > MOST_FLOWS;
         let Some(flow) = self.flows.get_mut(&key) else { return };
-        flow.pace.copied();
+        flow.pace().copied();
         let before = flow.held();
         let goes_on = flow.take(flags, &part, &self.shower);
         if flow.needs_all() {
-            flow.pace.need_all(&self.tables);
+            flow.pace().need_all(&self.tables);
         }
         self.held = self.held + flow.held() - before;
         if !goes_on || is_full || self.held > MOST_HELD {

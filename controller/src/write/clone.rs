@@ -22,7 +22,7 @@ use serde_json::Value;
 mod child;
 mod stop;
 
-use self::child::{Written, apply, delete, there};
+use self::child::{Written, apply, delete, remove, there};
 use self::stop::Stop;
 use super::WriteError;
 use crate::rollout::rollout_resource;
@@ -187,13 +187,15 @@ async fn absent(client: &Client, wish: &Wish) -> Result<CloneOutcome, Stop> {
     delete::<NetworkPolicy>(client, &wish.name.namespace, &name, &wish.preview).await?;
     // The Service first: while the Deployment is there, the rest is looked for.
     delete::<Service>(client, &wish.name.namespace, &name, &wish.preview).await?;
+    let deployment = there::<Deployment>(client, &wish.name.namespace, &name, &wish.preview).await?;
     // Also those that were made just now, and not mounted yet.
-    let there = there::<Deployment>(client, &wish.name.namespace, &name, &wish.preview).await?;
-    let mounted = there.as_ref().and_then(files_of).map(str::to_owned);
+    let mounted = deployment.as_ref().and_then(files_of).map(str::to_owned);
     let files: BTreeSet<String> = mounted.into_iter().chain(files_name(&wish.preview, &wish.key)).collect();
     for files in files {
         delete::<ConfigMap>(client, &wish.name.namespace, &files, &wish.preview).await?;
     }
-    delete::<Deployment>(client, &wish.name.namespace, &name, &wish.preview).await?;
+    if let Some(deployment) = deployment {
+        remove(client, &wish.name.namespace, &deployment).await?;
+    }
     Ok(CloneOutcome::Absent { version: wish.version })
 }

@@ -11,15 +11,43 @@ const MOST_FRAME: usize = 1 << 20;
 /// Longest block.
 const MOST_BLOCK: usize = 512 << 10;
 
+/// From frame to frame, past payloads that do not matter.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    walker: Walker,
+    /// Bytes to come of a frame of which only the head matters.
+    left: usize,
+}
+
+impl Walk {
+    /// The next head, as soon as it is whole.
+    pub(super) fn head(&mut self, bytes: &mut &[u8]) -> Option<Head> {
+        let over = self.left.min(bytes.len());
+        self.left -= over;
+        *bytes = &bytes[over..];
+        self.walker.head(bytes)
+    }
+
+    /// Of the frame whose head came last, the payload does not matter.
+    pub(super) const fn pass(&mut self, head: &Head) {
+        self.left = head.len;
+    }
+
+    /// So many bytes are not known. Whether it is known where the next frame begins.
+    pub(super) fn gap(&mut self, missing: u32) -> bool {
+        let left = self.left.checked_sub(missing as usize);
+        self.left = left.unwrap_or_default();
+        left.is_some() && self.walker.begun().is_empty()
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     keeps_data: bool,
-    walker: Walker,
+    walk: Walk,
     frame: Option<Head>,
     /// Of that frame, while it is put together.
     payload: Vec<u8>,
-    /// Bytes to come of a frame of which only the head matters.
-    left: usize,
     block: Option<Block>,
     decoder: Decoder,
 }
@@ -55,10 +83,7 @@ impl Frames {
 
     pub(super) fn take(&mut self, mut bytes: &[u8], mut to: impl FnMut(Seen<'_>)) -> Result<(), Senseless> {
         loop {
-            let over = self.left.min(bytes.len());
-            self.left -= over;
-            bytes = &bytes[over..];
-            let Some(head) = self.frame.take().or_else(|| self.walker.head(&mut bytes)) else {
+            let Some(head) = self.frame.take().or_else(|| self.walk.head(&mut bytes)) else {
                 return Ok(());
             };
             if self.block.is_some() && head.kind != kind::CONTINUATION || head.len > MOST_FRAME {
@@ -73,7 +98,7 @@ impl Frames {
                 if head.kind == kind::RST_STREAM {
                     to(Seen::Reset(head.stream));
                 }
-                self.left = head.len;
+                self.walk.pass(&head);
                 continue;
             }
             let Some(payload) = frame::whole(&mut self.payload, &mut bytes, head.len) else {
@@ -86,9 +111,7 @@ impl Frames {
 
     /// So many bytes are not known. Whether it can be read on behind them.
     pub(super) fn gap(&mut self, missing: u32) -> bool {
-        let left = self.left.checked_sub(missing as usize);
-        self.left = left.unwrap_or_default();
-        left.is_some() && self.walker.begun().is_empty()
+        self.walk.gap(missing)
     }
 
     fn whole(&mut self, head: &Head, payload: &[u8], to: &mut impl FnMut(Seen<'_>)) -> Result<(), Senseless> {

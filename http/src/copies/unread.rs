@@ -1,34 +1,23 @@
 //! Connections of HTTP/2 whose headers cannot be read, since not all that came before is known (RFC 7541, 2.3.2): that there
 //! were requests is counted all the same, by the frames that begin them.
 
-use super::Found;
-use crate::http2::frame::{HEAD, Head, MOST, Walker, flag, kind};
+use super::{Found, frames::Walk};
+use crate::http2::frame::{HEAD, Head, MOST, flag, kind};
 
 #[derive(Debug, Default)]
 pub(super) struct Unread {
-    walker: Walker,
-    /// Bytes of the frame under way that are to come. `None`: where a frame begins is not known; it will be where a payload
-    /// begins as one does.
-    left: Option<usize>,
+    /// `None`: where a frame begins is not known; it will be where a payload begins as one does.
+    walk: Option<Walk>,
     /// The latest stream that a request began.
     latest: u32,
 }
 
 impl Unread {
     pub(super) fn take(&mut self, mut bytes: &[u8], found: &mut impl FnMut(Found)) {
-        let mut left = match self.left {
-            Some(left) => left,
-            None if begins_a_request(bytes) => 0,
-            None => return,
-        };
-        loop {
-            let over = left.min(bytes.len());
-            left -= over;
-            bytes = &bytes[over..];
-            self.left = Some(left);
-            let Some(head) = self.walker.head(&mut bytes) else { return };
+        let is_here = || begins_a_request(bytes).then(Walk::default);
+        let Some(mut walk) = self.walk.take().or_else(is_here) else { return };
+        while let Some(head) = walk.head(&mut bytes) {
             if !is_likely(&head) {
-                *self = Self { latest: self.latest, ..Self::default() };
                 return;
             }
             // Of a stream that has begun before they are trailers.
@@ -36,17 +25,15 @@ impl Unread {
                 self.latest = head.stream;
                 found(Found::Lost(None));
             }
-            left = head.len;
+            walk.pass(&head);
         }
+        self.walk = Some(walk);
     }
 
     /// So many bytes are missing.
     pub(super) fn gap(&mut self, missing: u32) {
-        let missing = missing as usize;
-        self.left =
-            self.left.and_then(|left| left.checked_sub(missing)).filter(|_| self.walker.begun().is_empty());
-        if self.left.is_none() {
-            self.walker = Walker::default();
+        if !self.walk.as_mut().is_some_and(|walk| walk.gap(missing)) {
+            self.walk = None;
         }
     }
 }

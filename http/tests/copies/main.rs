@@ -1,45 +1,31 @@
 //! The fuzz target of copies, for a fixed number of inputs, the same ones each time: packets of requests that are right, and
 //! then bent.
 
+#[path = "../bent/mod.rs"]
+mod bent;
 #[path = "../../fuzz/copies.rs"]
 mod copies;
 
-const INPUTS: usize = 30_000;
-
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % most
-    }
-}
+use bent::Rng;
 
 #[test]
 fn thirty_thousand_inputs() {
-    let mut rng = Rng(1);
-    for _ in 0..INPUTS {
-        let sent: Vec<u8> = (0..1 + rng.below(6)).flat_map(|_| request(&mut rng)).collect();
-        let mut input = vec![rng.below(256) as u8];
-        let mut rest = &sent[..];
-        while !rest.is_empty() {
-            let (packet, behind) = rest.split_at((1 + rng.below(90)).min(rest.len()));
-            rest = behind;
-            let what = if rng.below(3) == 0 { rng.below(256) } else { 7 };
-            input.extend([what as u8, 0, packet.len() as u8]);
-            input.extend(packet);
-        }
-        for _ in 0..rng.below(3) {
-            let at = rng.below(input.len());
-            input[at] = rng.below(256) as u8;
-        }
-        if let Err(panic) = std::panic::catch_unwind(|| copies::check(&input)) {
-            eprintln!("the input was b\"{}\"", input.escape_ascii());
-            std::panic::resume_unwind(panic);
-        }
+    bent::inputs(3, packets, copies::check);
+}
+
+/// Requests in packets, and what becomes of each.
+fn packets(rng: &mut Rng) -> Vec<u8> {
+    let sent: Vec<u8> = (0..1 + rng.below(6)).flat_map(|_| request(rng)).collect();
+    let mut input = vec![rng.below(256) as u8];
+    let mut rest = &sent[..];
+    while !rest.is_empty() {
+        let (packet, behind) = rest.split_at((1 + rng.below(90)).min(rest.len()));
+        rest = behind;
+        let what = if rng.below(3) == 0 { rng.below(256) } else { 7 };
+        input.extend([what as u8, 0, packet.len() as u8]);
+        input.extend(packet);
     }
+    input
 }
 
 /// What a client sends: of HTTP/1 most often.

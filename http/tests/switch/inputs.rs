@@ -3,44 +3,26 @@
 #[path = "../../fuzz/switch.rs"]
 mod switch;
 
-const INPUTS: usize = 30_000;
+#[path = "../bent/mod.rs"]
+mod bent;
 
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, most: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as usize % most
-    }
-
-    fn pick(&mut self, all: &[u8]) -> u8 {
-        all[self.below(all.len())]
-    }
-}
+use bent::Rng;
 
 #[test]
 fn thirty_thousand_inputs() {
-    let mut rng = Rng(1);
-    for _ in 0..INPUTS {
-        let mut input: Vec<u8> = (0..1 + rng.below(40)).flat_map(|_| piece(&mut rng)).collect();
-        for _ in 0..rng.below(4) {
-            let at = rng.below(input.len());
-            input[at] = rng.below(256) as u8;
-        }
-        if let Err(panic) = std::panic::catch_unwind(|| switch::check(&input)) {
-            eprintln!("the input was b\"{}\"", input.escape_ascii());
-            std::panic::resume_unwind(panic);
-        }
-    }
+    let pieces = |rng: &mut Rng| (0..1 + rng.below(40)).flat_map(|_| piece(rng)).collect();
+    bent::inputs(4, pieces, switch::check);
+}
+
+fn pick(rng: &mut Rng, all: &[u8]) -> u8 {
+    all[rng.below(all.len())]
 }
 
 /// Something that an end sends: a frame, most often.
 fn piece(rng: &mut Rng) -> Vec<u8> {
-    let kind = rng.pick(&[0, 0, 1, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 8, 9, 0xbb]);
-    let flags = rng.pick(&[0, 1, 4, 5, 5, 0x2c, 0x0d]);
-    let stream = rng.pick(&[0, 0, 1, 3, 5, 7, 9, 11, 13, 15, 2]);
+    let kind = pick(rng, &[0, 0, 1, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 8, 9, 0xbb]);
+    let flags = pick(rng, &[0, 1, 4, 5, 5, 0x2c, 0x0d]);
+    let stream = pick(rng, &[0, 0, 1, 3, 5, 7, 9, 11, 13, 15, 2]);
     let blocks: [&[u8]; 6] = [
         &[0x82, 0x86, 0x84],
         &[0x82, 0x40, 1, b'a', 1, b'b'],
@@ -53,7 +35,7 @@ fn piece(rng: &mut Rng) -> Vec<u8> {
         1 | 5 | 9 => blocks[rng.below(blocks.len())].to_vec(),
         0 if rng.below(8) == 0 => vec![7; 900 + rng.below(3000)],
         0 => vec![rng.below(8) as u8; rng.below(90)],
-        4 => vec![0, rng.pick(&[1, 3, 4, 5, 8]), 0, 0, rng.below(256) as u8, rng.below(256) as u8],
+        4 => vec![0, pick(rng, &[1, 3, 4, 5, 8]), 0, 0, rng.below(256) as u8, rng.below(256) as u8],
         8 | 3 => vec![0, 0, rng.below(256) as u8, rng.below(256) as u8],
         _ => vec![rng.below(256) as u8; 8],
     };

@@ -169,8 +169,10 @@ fn ports_without_a_listener_and_tls_are_told() {
     let mut spec = api.spec("agent-1", "r1");
     spec["targets"][0]["ports"] = json!([8080, 9090]);
     let status = api.wait_ack(api.publish(&spec).unwrap()).unwrap();
-    assert_eq!(status["targets"][0]["target"], "demo/app");
-    assert_eq!(status["targets"][0]["notListening"], json!([9090]));
+    let mut targets = status["targets"].clone();
+    // How connections go is the agent's mode.
+    targets[0].as_object_mut().unwrap().remove("ways");
+    assert_eq!(targets, json!([{ "target": "demo/app", "notListening": [9090] }]));
     let late = byway_tests::App::start(&api.stage.app, "LATE", "0.0.0.0:9090").unwrap();
     api.wait_status("the port listens", |status| status["targets"][0]["notListening"].is_null()).unwrap();
     drop(late);

@@ -16,6 +16,25 @@ use byway_plan::wish::Wish;
 use super::stop::Stop;
 use crate::write;
 
+/// What a Preview may own.
+pub(super) trait Child:
+    Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+    + Clone
+    + DeserializeOwned
+    + Serialize
+    + std::fmt::Debug
+{
+}
+
+impl<T> Child for T where
+    T: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Serialize
+        + std::fmt::Debug
+{
+}
+
 /// A child that is as wanted.
 pub(super) struct Written<T> {
     /// Its `metadata.generation`.
@@ -30,19 +49,12 @@ pub(super) struct Written<T> {
 /// there is only written under its UID, and one that is not there without force.
 ///
 /// An object that somebody changed since, as `is_untouched` tells, is put back.
-pub(super) async fn apply<T>(
+pub(super) async fn apply<T: Child>(
     client: &Client,
     wish: &Wish,
     child: &T,
     is_untouched: impl Fn(&T) -> bool,
-) -> Result<Written<T>, Stop>
-where
-    T: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + Serialize
-        + std::fmt::Debug,
-{
+) -> Result<Written<T>, Stop> {
     let api: Api<T> = Api::namespaced(client.clone(), &wish.name.namespace);
     let name = child.name_any();
     let there = api.get_opt(&name).await.map_err(|error| Stop::Write(error.into()))?;
@@ -50,8 +62,9 @@ where
     let (object, params) = match &there {
         None => (child.clone(), params),
         Some(there) if !is_ours(there, &wish.preview) => return Err(name_taken(&name)),
-        Some(there) if !is_another(there, child) && is_untouched(there) => {
-            return Ok(Written { generation: there.meta().generation, before: Some(there.clone()) });
+        Some(it) if !is_another(it, child) && is_untouched(it) => {
+            let generation = it.meta().generation;
+            return Ok(Written { generation, before: there });
         }
         Some(there) => {
             let mut object = child.clone();
@@ -71,41 +84,34 @@ where
 }
 
 /// A child as it is there, unless it belongs to somebody else.
-pub(super) async fn there<T>(
+pub(super) async fn there<T: Child>(
     client: &Client,
     namespace: &str,
     name: &str,
     preview: &Preview,
-) -> Result<Option<T>, Stop>
-where
-    T: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
+) -> Result<Option<T>, Stop> {
     let api: Api<T> = Api::namespaced(client.clone(), namespace);
     let there = api.get_opt(name).await.map_err(|error| Stop::Write(error.into()))?;
     Ok(there.filter(|it| is_ours(it, preview)))
 }
 
 /// Deletes a child, unless it belongs to somebody else.
-pub(super) async fn delete<T>(
+pub(super) async fn delete<T: Child>(
     client: &Client,
     namespace: &str,
     name: &str,
     preview: &Arc<Preview>,
-) -> Result<(), Stop>
-where
-    T: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug,
-{
-    let api: Api<T> = Api::namespaced(client.clone(), namespace);
+) -> Result<(), Stop> {
     let Some(there) = there::<T>(client, namespace, name, preview).await? else { return Ok(()) };
+    remove(client, namespace, &there).await
+}
+
+/// Deletes a child that was seen to be there, and no other one of its name.
+pub(super) async fn remove<T: Child>(client: &Client, namespace: &str, there: &T) -> Result<(), Stop> {
+    let api: Api<T> = Api::namespaced(client.clone(), namespace);
     let same = Preconditions { uid: there.meta().uid.clone(), resource_version: None };
     let params = DeleteParams { preconditions: Some(same), ..DeleteParams::background() };
-    match api.delete(name, &params).await {
+    match api.delete(&there.name_any(), &params).await {
         Err(error) if !write::is_gone(&error) => Err(Stop::Write(error.into())),
         _ => Ok(()),
     }
