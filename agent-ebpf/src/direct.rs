@@ -124,6 +124,34 @@ unsafe fn swap(conn: *mut Conn, from: u64, to: u64) -> bool {
     was == from
 }
 
+/// Sets bits of [`Conn::flags`]. At once, as in [`unset`]: both ends' packets, the socket and the agent write them, each on
+/// a processor of its own.
+#[inline(always)]
+pub(crate) unsafe fn set(conn: *mut Conn, flags: u32) {
+    const { assert!(core::mem::offset_of!(Conn, flags).is_multiple_of(8) && cfg!(target_endian = "little")) };
+    // SAFETY: the low half of an aligned word of a value of a map; the high one stays.
+    unsafe {
+        core::arch::asm!(
+            "lock *(u64 *)({at} + 0) |= {bits}",
+            at = in(reg) &raw mut (*conn).flags,
+            bits = in(reg) u64::from(flags),
+        );
+    }
+}
+
+/// Clears bits of [`Conn::flags`].
+#[inline(always)]
+pub(crate) unsafe fn unset(conn: *mut Conn, flags: u32) {
+    // SAFETY: as in `set`.
+    unsafe {
+        core::arch::asm!(
+            "lock *(u64 *)({at} + 0) &= {bits}",
+            at = in(reg) &raw mut (*conn).flags,
+            bits = in(reg) !u64::from(flags),
+        );
+    }
+}
+
 /// Whether somebody is there for what is held already.
 #[inline(always)]
 fn is_attended() -> bool {

@@ -18,6 +18,7 @@ use byway_abi::{
 
 use crate::{
     add,
+    direct::{set, unset},
     maps::{ANSWERS, CONNS, LISTENING, NAMESPACES},
 };
 
@@ -49,6 +50,7 @@ static OFF_SK_DADDR6: Global<u64> = Global::new(0);
 static OFF_SK_DPORT: Global<u64> = Global::new(0);
 
 const TCP_ESTABLISHED: i32 = 1;
+const TCP_SYN_SENT: i32 = 2;
 const TCP_SYN_RECV: i32 = 3;
 const TCP_CLOSE: i32 = 7;
 const TCP_LISTEN: i32 = 10;
@@ -67,7 +69,8 @@ fn listening(ctx: BtfTracePointContext) -> i32 {
     } else if old == TCP_SYN_RECV && new == TCP_ESTABLISHED {
         // SAFETY: as above.
         unsafe { follow(&ctx, true) };
-    } else if new == TCP_CLOSE {
+    } else if new == TCP_CLOSE && old != TCP_SYN_SENT {
+        // One of whom a connect was refused has never stood, and what stands at its address is another's.
         // SAFETY: as above.
         unsafe { follow(&ctx, false) };
     }
@@ -139,19 +142,19 @@ unsafe fn follow(ctx: &BtfTracePointContext, begins: bool) -> Option<()> {
             DialKey { ns, remote, local, remote_port: remote_port.into(), local_port: local_port.into() };
         let conn = CONNS.get_ptr_mut(key)?;
         if begins {
-            (*conn).flags = read(&raw const (*conn).flags) | flag::ALIVE;
+            set(conn, flag::ALIVE);
             return Some(());
         }
         match read(&raw const (*conn).state) {
             state::TAKEN => {} // the app's socket, which was told that the client has ended
             // ... before the connection is taken over.
             state::HELD if read(&raw const (*conn).flags) & flag::ENDED != 0 => {
-                (*conn).flags = read(&raw const (*conn).flags) & !flag::ALIVE;
+                unset(conn, flag::ALIVE);
             }
             state::CLONE => {
                 let of = DialKey { local_port: read(&raw const (*conn).port), ..key };
                 let conn = CONNS.get_ptr_mut(of)?;
-                (*conn).flags = read(&raw const (*conn).flags) | flag::GONE;
+                set(conn, flag::GONE);
             }
             _ => {
                 let _ = CONNS.remove(key);

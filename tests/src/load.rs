@@ -103,14 +103,23 @@ impl Plan {
     }
 
     /// Starts the clients.
+    ///
+    /// # Panics
+    ///
+    /// Without root.
     #[must_use]
     pub fn start(&self, pod: &Pod) -> Load {
         self.start_in(pod.as_netns())
     }
 
     /// Starts the clients in another namespace.
+    ///
+    /// # Panics
+    ///
+    /// Without root.
     #[must_use]
     pub fn start_in(&self, netns: &Netns) -> Load {
+        netns.spare_ports().expect("root, to set what a namespace's clients may draw");
         let (stop, outcome) = (Arc::new(AtomicBool::default()), Arc::new(Mutex::default()));
         let clients = (0..self.clients as usize)
             .map(|n| {

@@ -125,7 +125,8 @@ impl Pod {
     }
 
     /// The namespace itself.
-    pub(crate) fn as_netns(&self) -> &Netns {
+    #[must_use]
+    pub fn as_netns(&self) -> &Netns {
         &self.netns
     }
 

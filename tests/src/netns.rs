@@ -89,6 +89,18 @@ impl Netns {
         self.file.try_clone().map(Handle)
     }
 
+    /// Has clients inside not run out of ports where they close first, however many connections they make.
+    ///
+    /// # Errors
+    ///
+    /// Without root.
+    pub fn spare_ports(&self) -> io::Result<()> {
+        self.run(|| {
+            fs::write("/proc/sys/net/ipv4/ip_local_port_range", "10000 65535")?;
+            fs::write("/proc/sys/net/ipv4/tcp_tw_reuse", "1")
+        })
+    }
+
     /// Starts a thread inside, say for load that goes on while a test does something else.
     pub fn thread<T: Send + 'static>(&self, f: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
         let file = self.dup();

@@ -10,7 +10,7 @@ use byway_abi::{
     direct::{Conn, Order, flag, state},
 };
 
-use super::{netfilter, swap};
+use super::{netfilter, set, swap, unset};
 use crate::maps::{ANSWERS, CONNS};
 
 #[unsafe(no_mangle)]
@@ -65,24 +65,24 @@ unsafe fn carry_out(order: *mut Order) -> Option<()> {
         match what {
             Order::TAKE => take(order, key, conn),
             Order::READY => {
-                (*conn).flags |= flag::READY;
+                set(conn, flag::READY);
                 Some(())
             }
             Order::END_FIRST if read(&raw const (*conn).state) == state::HELD => {
-                (*conn).flags |= flag::ENDED;
+                set(conn, flag::ENDED);
                 Some(())
             }
             Order::RELEASE if read(&raw const (*conn).state) == state::HELD => {
                 let state = read(&raw const (*order).state);
                 if state == state::OPAQUE {
-                    (*conn).flags |= read(&raw const (*order).flags);
+                    set(conn, read(&raw const (*order).flags));
                 } else {
                     (*conn).next = read(&raw const (*order).next);
                     (*conn).answer = read(&raw const (*order).answer);
                     (*conn).acked = read(&raw const (*order).answer);
                     (*conn).requests += read(&raw const (*order).requests);
-                    (*conn).flags =
-                        (read(&raw const (*conn).flags) & !flag::HEAD) | read(&raw const (*order).flags);
+                    unset(conn, flag::HEAD);
+                    set(conn, read(&raw const (*order).flags));
                     (*conn).held = 0;
                 }
                 swap(conn, state::HELD, state).then_some(())
@@ -157,7 +157,8 @@ unsafe fn take(order: *mut Order, key: DialKey, conn: *mut Conn) -> Option<()> {
             owner: read(&raw const (*conn).owner),
             ..Conn::NOTHING
         };
-        CONNS.insert(clone, entry, 0).ok()?;
+        // As long as one stands there it belongs to another connection, if only to one that has gone and is remembered.
+        CONNS.insert(clone, entry, BPF_NOEXIST.into()).ok()?;
         (*conn).port = port;
         let taken = swap(conn, state::HELD, state::TAKING);
         if !taken {
@@ -187,7 +188,7 @@ unsafe fn commit(order: *mut Order, key: DialKey) -> Option<()> {
                 return Some(());
             }
             if swap(conn, state::TAKING, state::OPAQUE) {
-                (*conn).flags |= flag::UNREAD;
+                set(conn, flag::UNREAD);
             }
         }
         let _ = CONNS.remove(DialKey { local_port: port, ..key });

@@ -17,7 +17,7 @@ use super::{
     DROP, NEXT, SCRATCH,
     ingress::is_own,
     packet::{FIN, Packet, RST, Way, change_port},
-    pass_on, unmark,
+    pass_on, unmark, unset,
 };
 use crate::maps::{ANSWERS, CONNS};
 
@@ -102,7 +102,7 @@ unsafe fn note(ctx: &TcContext, packet: &Packet, conn: *mut Conn) {
         let at = packet.seq.wrapping_sub(read(&raw const (*conn).answer));
         if at == 0 {
             begin(ctx, packet);
-            (*conn).flags = read(&raw const (*conn).flags) & !flag::ASKED;
+            unset(conn, flag::ASKED);
         } else if at < MAX_ANSWER_AT {
             go_on(ctx, packet, at);
         }

@@ -17,7 +17,7 @@ use byway_abi::{
 use super::{
     DROP, NEXT, PASS, attended, is_attended,
     packet::{ACK, Packet, SYN, Way, change_port, is_behind},
-    pass_on, swap, unmark,
+    pass_on, set, swap, unmark,
 };
 use crate::maps::{CONNS, ORIGINS, PORTS};
 
@@ -179,7 +179,7 @@ unsafe fn being_taken(conn: *mut Conn) -> i32 {
         if is_attended() || !swap(conn, state::TAKING, state::OPAQUE) {
             return DROP;
         }
-        (*conn).flags |= flag::UNREAD;
+        set(conn, flag::UNREAD);
     }
     NEXT
 }

@@ -5,7 +5,7 @@ use core::ptr::read_volatile as read;
 use aya_ebpf::programs::TcContext;
 use byway_abi::direct::{Conn, flag, state};
 
-use super::{NEXT, Scratch, packet::Packet, peek::read_head, scan::Found, swap, tell::snapshot};
+use super::{NEXT, Scratch, packet::Packet, peek::read_head, scan::Found, set, swap, tell::snapshot, unset};
 use crate::maps::OLD;
 
 /// `TCP_ESTABLISHED`.
@@ -36,7 +36,8 @@ pub(super) unsafe fn join(ctx: &TcContext, scratch: *mut Scratch, packet: &Packe
             return NEXT;
         }
         let head = if result.is_head == 1 { flag::HEAD } else { 0 };
-        (*conn).flags = flag::ALIVE | flag::JOINED | flag::ASKED | head;
+        unset(conn, !flag::ALIVE);
+        set(conn, flag::ALIVE | flag::JOINED | flag::ASKED | head);
         (*conn).held = 0;
         (*conn).next = packet.seq.wrapping_add(total);
         (*conn).requests = 1;

@@ -16,8 +16,9 @@ use super::{
     passed_on,
     peek::read_head,
     scan::Found,
-    swap,
+    set, swap,
     tell::{behind, copy_all, emit, snapshot},
+    unset,
 };
 use crate::{
     add,
@@ -127,14 +128,14 @@ unsafe fn judge(ctx: &TcContext, scratch: *mut Scratch, packet: &Packet, conn: *
         if packet.len > total {
             return hold(ctx, packet, conn, Reason::Second as u32);
         }
-        let mut flags = read(&raw const (*conn).flags) & !flag::HEAD;
+        let flags = read(&raw const (*conn).flags);
         if !is_first && owes(packet, conn) && flags & flag::PIPELINED == 0 {
             return hold(ctx, packet, conn, Reason::Ahead as u32);
         }
-        if result.is_head == 1 {
-            flags |= flag::HEAD;
+        if flags & flag::HEAD != 0 {
+            unset(conn, flag::HEAD);
         }
-        (*conn).flags = flags | flag::ASKED;
+        set(conn, if result.is_head == 1 { flag::HEAD | flag::ASKED } else { flag::ASKED });
         (*conn).held = 0;
         (*conn).next = packet.seq.wrapping_add(total);
         (*conn).requests += 1;
@@ -174,8 +175,10 @@ unsafe fn hold(ctx: &TcContext, packet: &Packet, conn: *mut Conn, reason: u32) -
 unsafe fn let_go(conn: *mut Conn, why: Steer) -> i32 {
     // SAFETY: values of maps; a counter is of this processor.
     unsafe {
-        (*conn).state = state::OPAQUE;
-        (*conn).flags |= flag::UNREAD;
+        if !swap(conn, state::HELD, state::OPAQUE) && !swap(conn, state::DIRECT, state::OPAQUE) {
+            return DROP; // the agent has just decided: it comes again
+        }
+        set(conn, flag::UNREAD);
         if let Some(n) = STEERED.get_ptr_mut(read(&raw const (*conn).slot) * Steer::COUNT + why as u32) {
             *n += 1;
         }
@@ -204,8 +207,7 @@ unsafe fn held(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 {
         }
         let since = read(&raw const (*conn).at);
         if !is_attended() || bpf_ktime_get_ns().saturating_sub(since) > HELD_NS {
-            let is_held = swap(conn, state::HELD, state::OPAQUE);
-            return if is_held { let_go(conn, Steer::Stale) } else { DROP };
+            return let_go(conn, Steer::Stale);
         }
         if is_behind(packet.ack, read(&raw const (*conn).acked)) {
             (*conn).acked = packet.ack;

@@ -18,7 +18,7 @@ use super::{
     DROP, NEXT, attended,
     judge::count_opaque,
     packet::{ACK, FIN, Packet, RST},
-    passed_on,
+    passed_on, set, swap,
     tell::emit,
 };
 use crate::maps::CONNS;
@@ -58,7 +58,7 @@ unsafe fn spoke_first(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 
         let now = bpf_ktime_get_ns();
         if is_http2 && attended().is_ok() {
             if flags & flag::HUSHED == 0 {
-                (*conn).flags = flags | flag::HUSHED;
+                set(conn, flag::HUSHED);
                 (*conn).at = now;
                 emit(ctx, packet, conn, Event::HTTP2);
             }
@@ -66,10 +66,12 @@ unsafe fn spoke_first(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 
                 return DROP;
             }
         }
-        (*conn).state = state::OPAQUE;
+        if !swap(conn, state::DIRECT, state::OPAQUE) {
+            return DROP; // it comes again, and to whom it belongs by then
+        }
         count_opaque(conn, opaque::SERVER_SPOKE_FIRST);
         if is_http2 {
-            (*conn).flags |= flag::UNREAD;
+            set(conn, flag::UNREAD);
         }
     }
     NEXT
@@ -93,12 +95,14 @@ unsafe fn held(ctx: &TcContext, packet: &Packet, conn: *mut Conn) -> i32 {
         if flags & flag::ENDED != 0 {
             // Its socket is told by what it says, see `Order::END_FIRST`.
             if flags & flag::SAID == 0 {
-                (*conn).flags = flags | flag::SAID;
+                set(conn, flag::SAID);
                 emit(ctx, packet, conn, Event::SOCKET);
             }
             return end_with(ctx, packet);
         }
-        (*conn).state = state::OPAQUE;
+        if !swap(conn, state::HELD, state::OPAQUE) {
+            return DROP; // as above
+        }
         emit(ctx, packet, conn, Event::APP_ENDED);
     }
     NEXT

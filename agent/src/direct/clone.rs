@@ -16,7 +16,7 @@ use byway_abi::{
 };
 use socket2::{Domain, Socket, TcpKeepalive, Type};
 
-use super::Hooks;
+use super::{Direct, Hooks};
 use crate::{
     address::unmapped,
     kernel::{OptionBits, sys::monotonic_ns},
@@ -77,11 +77,15 @@ impl Clone {
         interface: u32,
         [boundary, sent]: [u32; 2],
         app: &AppSocket,
-        bits: OptionBits,
+        direct: &Direct,
     ) -> io::Result<Self> {
-        let options = Options::read(app, bits);
+        let options = Options::read(app, direct.bits);
         let mut refused = io::Error::from(io::ErrorKind::AddrNotAvailable);
         for port in CLONE_PORTS {
+            // The client has a connection to another port of the pod from the same port of its own, or had just now.
+            if direct.tables.conn(&DialKey { local_port: port.into(), ..*key })?.is_some() {
+                continue;
+            }
             let at = |addr, port| with_scope(SocketAddr::new(unmapped(addr), port), interface);
             let (local, client) = (at(key.local, port), at(key.remote, key.remote_port as u16));
             let made = netns.visit(|| {
@@ -93,7 +97,7 @@ impl Clone {
             set_seq(&socket, RECEIVE, boundary)?;
             set_tcp(&socket, libc::TCP_REPAIR_QUEUE, &[NO_QUEUE])?;
             if let Err(error) = socket.bind(&local.into()).and_then(|()| socket.connect(&client.into())) {
-                // A connection of the same client that is not forgotten yet stands there.
+                // Something else of the same client stands there.
                 refused = error;
                 continue;
             }

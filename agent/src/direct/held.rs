@@ -323,7 +323,7 @@ impl Held {
         let target = &self.at.target;
         let ends = [boundary, sent];
         let (hooks, app) = (&self.at.hooks, &self.socket);
-        let clone = Clone::make(&target.netns, hooks, key, first.interface, ends, app, direct.bits)?;
+        let clone = Clone::make(&target.netns, hooks, key, first.interface, ends, app, direct)?;
         direct.reach(Step::Cloned);
         let this = Order { at: self.conn.at, port: clone.port.into(), answer: sent, ..order(key) };
         if !direct.order(Order { what: Order::TAKE, ..this }) {

@@ -1,5 +1,6 @@
 //! Connections that go straight to the app, and are taken over when a request is keyed.
 
+mod aliases;
 mod cases;
 mod death;
 mod joined;

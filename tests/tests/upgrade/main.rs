@@ -41,6 +41,7 @@ impl Stage {
         }
         let net = Net::new().unwrap();
         let [app, preview, client] = net.pods(["app", "preview", "client"]).unwrap();
+        client.as_netns().spare_ports().unwrap();
         Some(Self { app, preview, client, net })
     }
 

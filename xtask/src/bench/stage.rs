@@ -68,7 +68,7 @@ impl<'a> Stage<'a> {
         let step = Step::start("Making a node with pods");
         let net = Net::new()?;
         let (client, preview) = (net.pod("client")?, net.pod("preview")?);
-        prepare_client(&client)?;
+        client.as_netns().spare_ports()?;
         let files = servers::files()?;
         step.done();
 
@@ -300,15 +300,6 @@ impl Drop for Ready<'_> {
             agent.sigkill();
         }
     }
-}
-
-/// Has the client not run out of ports where it closes first.
-fn prepare_client(client: &Pod) -> Result<()> {
-    client.run(|| {
-        std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", "1024 65535")?;
-        std::fs::write("/proc/sys/net/ipv4/tcp_tw_reuse", "1")?;
-        Ok(())
-    })
 }
 
 /// Thousands of connections are held from this process.
