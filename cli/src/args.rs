@@ -7,7 +7,7 @@ use byway_api::{ExistingConnections, OnUnreachable, PortMapping, PreviewTarget, 
 use clap::{Arg, ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 mod names;
-mod values;
+pub(crate) mod values;
 
 pub(crate) use names::{container, image, namespace, object_name, target as named};
 pub use values::{EnvVarArg, FileArg};
@@ -128,13 +128,13 @@ pub struct What {
     #[arg(long = "label", value_name = "NAME=VALUE", value_parser = values::env)]
     pub labels: Vec<EnvVarArg>,
     /// Let it sleep, without pods, once no request with its key has come for so long, e.g. 30m; the next one wakes it
-    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", value_parser = values::sleep_after)]
     pub sleep_after: Option<Duration>,
     /// Let it sleep from the start
     #[arg(long)]
     pub start_asleep: bool,
     /// How long a request waits for it to wake [default: 90s, where it may sleep]
-    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", value_parser = values::wake_timeout)]
     pub wake_timeout: Option<Duration>,
     /// Who answers while the preview cannot be reached: error (a 502 that names it) or stable (the app)
     #[arg(long, value_name = "WHO", value_parser = values::on_unreachable)]
@@ -143,7 +143,7 @@ pub struct What {
     #[arg(long, value_name = "WHAT", value_parser = values::existing_connections)]
     pub existing_connections: Option<ExistingConnections>,
     /// How long to wait until it is ready [default: 5m, or what the file says]
-    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", value_parser = values::patience)]
     pub timeout: Option<Duration>,
 }
 
@@ -281,7 +281,7 @@ pub struct StopArgs {
     #[arg(long)]
     pub no_wait: bool,
     /// How long to wait until they are gone
-    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = values::duration)]
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = values::patience)]
     pub timeout: Duration,
     /// What is printed
     #[arg(short, long, value_name = "FORMAT")]

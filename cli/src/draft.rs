@@ -213,6 +213,12 @@ impl Draft {
             all.add(there, file.path.clone(), bytes, is_secret);
         }
         list.extend(all.list.iter().map(|it| json!(it)));
+        // Of a file that was replaced nothing is sent.
+        let is_named = |key: &str| {
+            let named = |it: &Value| it.pointer("/secretKeyRef/key").is_some_and(|named| named == key);
+            list.iter().any(named)
+        };
+        all.secrets.0.retain(|key, _| is_named(key));
         self.secrets = all.secrets;
         Ok(())
     }
@@ -301,7 +307,7 @@ impl Draft {
         self.key()?;
         self.ttl()?;
         self.time("idleTtl")?;
-        Ok(())
+        self.secrets.check().map_err(Failure::invalid)
     }
 }
 
@@ -357,6 +363,11 @@ fn read(file: &File<'_>, what: &What, global: &Global) -> Result<Draft, Failure>
 
 /// Whether somebody meant to write an object of Kubernetes, well or not.
 fn is_preview(text: &str) -> bool {
+    let mut documents = serde_yaml_ng::Deserializer::from_str(text);
+    if let Some(Ok(Value::Object(first))) = documents.next().map(Value::deserialize) {
+        return ["apiVersion", "kind"].iter().any(|it| first.contains_key(*it));
+    }
+    // It cannot be read: the one who tells what is wrong is to speak of what was meant.
     let begins = |line: &str| {
         let line = line.trim_start_matches([' ', '\t', '{', '-', '"', '\'']);
         ["apiVersion", "kind"].iter().any(|it| {
@@ -398,8 +409,12 @@ fn of_preview(text: &str, place: &str) -> Result<Draft, Failure> {
     if let Some((field, _)) = object.iter().next() {
         return Err(wrong(format!("unknown field {field:?}: beside metadata and spec there is none")));
     }
-    let mut text = |field: &str| metadata.remove(field).and_then(|it| it.as_str().map(str::to_owned));
-    let (name, namespace) = (text("name"), text("namespace"));
+    let mut text = |field: &str| match metadata.remove(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(wrong(format!("metadata.{field}: write it in quotes"))),
+    };
+    let (name, namespace) = (text("name")?, text("namespace")?);
     Ok(Draft { name, namespace, metadata, spec, ..Draft::empty(place) })
 }
 

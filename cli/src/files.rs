@@ -44,7 +44,25 @@ impl Files {
     }
 }
 
+/// Most bytes of a Secret (`MaxSecretSize` of Kubernetes).
+const MOST: usize = 1 << 20;
+
 impl Secrets {
+    /// Whether a Secret can have all of it.
+    ///
+    /// # Errors
+    ///
+    /// With what to do instead.
+    pub fn check(&self) -> Result<(), String> {
+        let size: usize = self.0.values().map(|it| it.0.len()).sum();
+        if size <= MOST {
+            return Ok(());
+        }
+        Err(format!(
+            "the secret files have {size} bytes together, and a Secret takes at most {MOST}: make Secrets of them yourself, and name these in spec.files (secretKeyRef)"
+        ))
+    }
+
     /// The name of the Secret for the Preview `preview`: another one when anything in it is, so that pods are made anew.
     #[must_use]
     pub fn name(&self, preview: &str) -> String {

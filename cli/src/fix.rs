@@ -58,6 +58,7 @@ const TABLE: &[(&[&str], &str)] = &[
     (&["ApiError"], "wait, it is tried again; if it lasts, read the log of Byway's controller"),
     (&["BadMatch"], "correct incoming.match as the message says"),
     (&["FilesTooLarge"], "put the longest files into a ConfigMap or Secret, and refer to it in spec.files"),
+    (&["FileBelowFile"], "leave out one of the two files that the message names in spec.files"),
     (&["BadEnvMapping"], "correct the regular expression in spec.envMapping"),
     (&["BadLabel"], "correct the label in spec.labels.set"),
     (&["Keyless"], "name {{ key }} in a header matcher on every way through incoming.match"),

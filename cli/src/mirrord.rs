@@ -135,6 +135,9 @@ pub fn read_within(
 
 /// The sections in their order. `None` only where a problem was said.
 fn started(reader: &mut Reader<'_>, file: &Section<'_>, overrides: &Overrides) -> Option<Started> {
+    for section in [file.get("feature"), file.at(&["feature", "preview"])].into_iter().flatten() {
+        reader.is_object(&section);
+    }
     let (target, namespace) = target::read(reader, file, overrides);
     let image = preview::image(reader, file, overrides);
     let mut spec: PreviewSpec =
@@ -202,6 +205,15 @@ impl Reader<'_> {
             return None;
         }
         text.parse().map_err(|error: byway_api::KeyError| self.said.problem(field, error.to_string())).ok()
+    }
+
+    /// Whether it is an object, which is said if it is not.
+    fn is_object(&mut self, section: &Section<'_>) -> bool {
+        let is_object = section.value.is_object();
+        if !is_object {
+            self.said.problem(&section.path, format!("is {}: write an object", section.what()));
+        }
+        is_object
     }
 
     /// A text as it was rendered.

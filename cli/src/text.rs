@@ -1,15 +1,43 @@
-//! Files as text. Editors and shells of other systems put a byte order mark before it, or write UTF-16.
+//! Files, and files as text. Editors and shells of other systems put a byte order mark before it, or write UTF-16.
 
-use std::io::{Error, ErrorKind, Result};
+use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
+
+/// Most bytes of one file. No object of Kubernetes takes more.
+const MOST: u64 = 1 << 20;
 
 /// What is in a file.
 ///
 /// # Errors
 ///
-/// When it cannot be read, or is no text.
+/// When it cannot be read, is too long, or is no text.
 pub fn read(path: &Path) -> Result<String> {
-    decode(&std::fs::read(path)?)
+    decode(&open(path)?)
+}
+
+/// A file as it is.
+///
+/// # Errors
+///
+/// When it cannot be read, or is too long.
+pub fn open(path: &Path) -> Result<Vec<u8>> {
+    whole(std::fs::File::open(path)?)
+}
+
+/// What comes from somewhere, to its end.
+///
+/// # Errors
+///
+/// When it cannot be read, or has none.
+pub fn whole(from: impl Read) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if from.take(MOST + 1).read_to_end(&mut bytes)? as u64 > MOST {
+        return Err(Error::new(
+            ErrorKind::FileTooLarge,
+            "it has more than 1 MiB, which no object of Kubernetes takes",
+        ));
+    }
+    Ok(bytes)
 }
 
 /// Bytes of a file, without the mark.
@@ -35,6 +63,13 @@ pub fn decode(bytes: &[u8]) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_end_is_not_read_for_ever() {
+        assert_eq!(whole(std::io::repeat(0).take(MOST)).unwrap().len() as u64, MOST);
+        assert!(whole(std::io::repeat(0)).unwrap_err().to_string().contains("more than 1 MiB"));
+        assert!(read(Path::new("/dev/zero")).is_err());
+    }
 
     #[test]
     fn a_byte_order_mark_is_no_part_of_the_text() {

@@ -42,7 +42,8 @@ struct Heard {
 
 impl Sums {
     /// Begins with Previews that are new to this controller. What is said of one without a status is of an older one of its
-    /// name. One with a status had another controller: of what came meanwhile there is only what agents say now.
+    /// name. One with a status had another controller: of what came meanwhile there is only what agents say now, of what came
+    /// before that only what was written, and from there on both are added to.
     pub fn begin<'a>(
         &mut self,
         previews: impl Iterator<Item = &'a Arc<Preview>>,
@@ -68,6 +69,11 @@ impl Sums {
                     sum.add(&said.counts, said.last_request_time);
                 }
                 heard.words.insert(uid, Traffic::of(said));
+            }
+        }
+        for preview in new.values() {
+            if let (Some(sum), Some(written)) = (self.sums.get_mut(&uid_of(preview)), &preview.status) {
+                sum.counts = sum.counts.each(&written.traffic, u64::max);
             }
         }
     }

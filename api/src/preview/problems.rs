@@ -17,6 +17,14 @@ pub enum Problem {
         "files: text and binary have {0} bytes together, at most {MOST_BYTES} are allowed: name a ConfigMap or Secret that has the longest ones (configMapKeyRef, secretKeyRef)"
     )]
     FilesTooLarge(usize),
+    /// A file would have to be a directory, too.
+    #[error("files: {outer} is a file, and so there can be no {inner} below it: leave one of them out")]
+    FileBelowFile {
+        /// The longer path.
+        inner: String,
+        /// The path that is its beginning.
+        outer: String,
+    },
     /// What is no regular expression.
     #[error("envMapping: {names:?} is no regular expression: {why}")]
     BadEnvMapping {
@@ -47,6 +55,7 @@ impl Problem {
             Self::Match(_) => "BadMatch",
             Self::Keyless => "Keyless",
             Self::FilesTooLarge(_) => "FilesTooLarge",
+            Self::FileBelowFile { .. } => "FileBelowFile",
             Self::BadEnvMapping { .. } => "BadEnvMapping",
             Self::BadLabel { .. } => "BadLabel",
         }
@@ -63,6 +72,9 @@ impl PreviewSpec {
         let size = self.files.iter().map(File::size).sum();
         if size > MOST_BYTES {
             return Err(Problem::FilesTooLarge(size));
+        }
+        if let Some([inner, outer]) = self.file_below_file() {
+            return Err(Problem::FileBelowFile { inner: inner.to_owned(), outer: outer.to_owned() });
         }
         for mapping in &self.env_mapping {
             if let Err(why) = mapping.regex() {
@@ -81,6 +93,15 @@ impl PreviewSpec {
             Err(MatchError::Keyless { .. }) => Err(Problem::Keyless),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl PreviewSpec {
+    fn file_below_file(&self) -> Option<[&str; 2]> {
+        let paths = || self.files.iter().map(|file| file.path.as_str());
+        let is_below =
+            |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
+        paths().find_map(|inner| Some([inner, paths().find(|outer| is_below(inner, outer))?]))
     }
 }
 

@@ -46,6 +46,17 @@ fn what_a_rule_of_the_schema_cannot_tell_is_said() {
         |text: &str| serde_json::json!([{ "path": "/a", "text": text }, { "path": "/b", "binary": "aGk=" }]);
     assert_eq!(problem("files", file("b")), None);
     assert_eq!(problem("files", file(&"b".repeat(512 << 10))).unwrap().0, "FilesTooLarge");
+    let files =
+        |paths: [&str; 3]| serde_json::json!(paths.map(|it| serde_json::json!({ "path": it, "text": "" })));
+    assert_eq!(problem("files", files(["/a/b", "/a/bc", "/a/b.c"])), None);
+    for paths in [["/a", "/c", "/a/b"], ["/a/b/c", "/a/bc", "/a/b"]] {
+        let (code, message) = problem("files", files(paths)).unwrap();
+        assert_eq!(code, "FileBelowFile");
+        assert!(
+            message.contains(&format!("no {} below", paths.iter().max_by_key(|it| it.len()).unwrap())),
+            "{message}"
+        );
+    }
     let mapping = |names: &str| serde_json::json!([{ "names": names, "value": "" }]);
     assert_eq!(problem("envMapping", mapping(".+_TIMEOUT$")), None);
     let (code, message) = problem("envMapping", mapping("(a")).unwrap();

@@ -1,11 +1,13 @@
 //! Values of flags.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use byway_api::{ExistingConnections, OnUnreachable, PortMapping, PreviewTarget, PullPolicy, TargetKind};
 
 use super::names;
+use crate::words::span;
 
 /// `NAME=VALUE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +88,7 @@ pub(super) fn port_mapping(text: &str) -> Result<PortMapping, String> {
     let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
     let pair = text.split_once(':').and_then(|(port_of, preview)| Some((port(port_of)?, port(preview)?)));
     pair.map(|(port, preview_port)| PortMapping { port, preview_port })
-        .ok_or_else(|| "write PORT:PREVIEW_PORT, e.g. 8080:9090".to_owned())
+        .ok_or_else(|| "write PORT:PREVIEW_PORT, both between 1 and 65535, e.g. 8080:9090".to_owned())
 }
 
 pub(super) fn pull_policy(text: &str) -> Result<PullPolicy, String> {
@@ -106,7 +108,7 @@ pub(super) fn on_unreachable(text: &str) -> Result<OnUnreachable, String> {
 /// An unset variable in a script is a mistake, not a wish for what comes by default.
 pub(super) fn not_empty(text: &str) -> Result<String, String> {
     if text.is_empty() {
-        Err("it is empty; leave it out to have one made".to_owned())
+        Err("it is empty: leave the flag out, or give it a value".to_owned())
     } else {
         Ok(text.to_owned())
     }
@@ -120,12 +122,39 @@ pub(super) fn existing_connections(text: &str) -> Result<ExistingConnections, St
     }
 }
 
+/// Seconds that a command waits for something.
+pub(crate) const PATIENCE: RangeInclusive<u64> = 1..=30 * 24 * 3600;
+/// Seconds without a request after which a preview may sleep, and that a request waits for it to wake: as in the CRD.
+pub(crate) const SLEEP_AFTER: RangeInclusive<u64> = 30..=30 * 24 * 3600;
+pub(crate) const WAKE_TIMEOUT: RangeInclusive<u64> = 1..=600;
+
+pub(super) fn patience(text: &str) -> Result<Duration, String> {
+    within(text, PATIENCE)
+}
+
+pub(super) fn sleep_after(text: &str) -> Result<Duration, String> {
+    within(text, SLEEP_AFTER)
+}
+
+pub(super) fn wake_timeout(text: &str) -> Result<Duration, String> {
+    within(text, WAKE_TIMEOUT)
+}
+
+fn within(text: &str, seconds: RangeInclusive<u64>) -> Result<Duration, String> {
+    let time = duration(text)?;
+    let [least, most] = [seconds.start(), seconds.end()].map(|it| span(Duration::from_secs(*it)));
+    let is_within = seconds.contains(&time.as_secs());
+    is_within.then_some(time).ok_or_else(|| format!("write a time between {least} and {most}"))
+}
+
 /// `90s`, `5m`, `1h30m`; a bare number is of seconds.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "write a duration such as 90s, 5m or 1h30m".to_owned();
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Ok(Duration::from_secs(seconds.into()));
-    }
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().or_else(|| with_units(text));
+    seconds.map(Duration::from_secs).ok_or_else(|| "write a duration such as 90s, 5m or 1h30m".to_owned())
+}
+
+/// Seconds, unless there are more than can be counted.
+fn with_units(text: &str) -> Option<u64> {
     let (mut total, mut digits) = (0_u64, String::new());
     for c in text.chars() {
         let unit = match c {
@@ -136,16 +165,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
             'h' => 3600,
             'm' => 60,
             's' => 1,
-            _ => return Err(wrong()),
+            _ => return None,
         };
-        let number: u64 = digits.parse().map_err(|_| wrong())?;
-        total = number.checked_mul(unit).and_then(|it| total.checked_add(it)).ok_or_else(wrong)?;
+        let number: u64 = digits.parse().ok()?;
+        total = number.checked_mul(unit).and_then(|it| total.checked_add(it))?;
         digits.clear();
     }
-    if text.is_empty() || !digits.is_empty() || total > 30 * 24 * 3600 {
-        return Err(wrong());
-    }
-    Ok(Duration::from_secs(total))
+    (!text.is_empty() && digits.is_empty()).then_some(total)
 }
 
 #[cfg(test)]

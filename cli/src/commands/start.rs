@@ -1,6 +1,5 @@
 //! `start`: from flags and a file to a Preview that requests reach.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -39,6 +38,7 @@ pub(super) async fn run(global: &Global, args: &StartArgs) -> Done {
     };
     progress.pause();
     let preview = waited?;
+    ready.tidy(&preview, &mut progress).await;
     progress.tell(&Event::ready(&preview));
     print_end(args.output, std::slice::from_ref(&preview), &result(&preview))?;
     Ok(Exit::Ok.code())
@@ -133,7 +133,17 @@ impl Ready {
 
     /// Makes what the Preview refers to, once it is there.
     pub(super) async fn keep_secrets(&self, preview: &Preview) -> Result<(), Failure> {
-        self.secrets().keep(&self.draft.secrets, preview, self.place.before.as_ref()).await
+        self.secrets().keep(&self.draft.secrets, preview).await
+    }
+
+    /// Takes away what only the Preview of before has referred to.
+    async fn tidy(&self, preview: &Preview, progress: &mut Progress) {
+        let Some(before) = &self.place.before else { return };
+        if let Err(failure) = self.secrets().tidy(preview, before).await {
+            progress.warn(&format!(
+                "a Secret with files of an earlier start stays until the Preview goes: {failure}"
+            ));
+        }
     }
 
     fn secrets(&self) -> SecretApi {
@@ -181,8 +191,7 @@ pub(super) fn seconds(at: Timestamp) -> Timestamp {
 
 fn read(path: &Path) -> Result<String, Failure> {
     let done = if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).and_then(|_| text::decode(&bytes))
+        text::whole(std::io::stdin()).and_then(|bytes| text::decode(&bytes))
     } else {
         text::read(path)
     };

@@ -1,7 +1,7 @@
 use byway_api::{ExistingConnections, OnUnreachable, PullPolicy};
 
 use super::*;
-use crate::args::{EnvVarArg, target};
+use crate::args::{EnvVarArg, FileArg, target};
 use crate::exit::Exit;
 
 const FILE: &str = r#"
@@ -125,8 +125,31 @@ fn what_is_missing_or_wrong_is_said() {
         let words = format!("spec.{field} is 90, without a unit: write it as a text, e.g. \"90m\"");
         assert_eq!(said(of(&bare, &What::default())), words);
     }
+    for (field, text) in [("name", "{ name: checkout"), ("namespace", ", namespace: staging")] {
+        let number = FILE.replace(text, &format!("{} 7", text.rsplit_once(' ').unwrap().0));
+        let words = format!("preview.yaml: metadata.{field}: write it in quotes");
+        assert_eq!(said(of(&number, &What::default())), words);
+    }
     let ttl = FILE.replace("key: pr-1", "ttl: 5s");
     assert!(said(of(&ttl, &What::default())).contains("between 60s and 720h"));
+}
+
+#[test]
+fn of_a_file_that_a_flag_replaces_nothing_is_sent() {
+    let file = |path: &str, local: &str| FileArg { path: path.to_owned(), local: local.into() };
+    let text = r#"{ "target": "deployment/app", "feature": { "preview": { "image": "x", "secret_mounts": [
+        { "mount_at": "/a", "type": "text", "payload": "old" },
+        { "mount_at": "/b", "type": "text", "payload": "kept" }] } } }"#;
+    for (what, keys) in [
+        (What { files: vec![file("/a", "Cargo.toml")], ..What::default() }, ["1-b"].as_slice()),
+        (What { secret_files: vec![file("/a", "Cargo.toml")], ..What::default() }, &["1-b", "2-a"]),
+    ] {
+        let draft = of(text, &what).unwrap();
+        assert_eq!(draft.secrets.0.keys().collect::<Vec<_>>(), keys, "{draft:?}");
+        assert!(!format!("{draft:?}").contains("old"));
+    }
+    let long = What { secret_files: vec![file("/a", "/dev/zero")], ..image("x") };
+    assert!(flags(&long).unwrap_err().message.contains("more than 1 MiB"));
 }
 
 #[test]
@@ -135,6 +158,11 @@ fn what_is_no_object_of_kubernetes_is_a_configuration_of_mirrord() {
         r#"{ "target": { "path": "deployment/app" }, "feature": { "preview": { "image": "x" } } }"#
     ));
     assert!(!is_preview("target = \"deployment/app\""));
+    let member =
+        "target: deployment/app\nfeature:\n  env:\n    override:\n      kind: blue\n      apiVersion: 2\n";
+    assert!(
+        !is_preview(member) && !is_preview(r#"{ "feature": { "env": { "override": { "kind": "blue" } } } }"#)
+    );
     assert!(
         is_preview("kind: Preview") && is_preview("{ \"apiVersion\": 1 }") && is_preview("---\n\"kind\" : x")
     );

@@ -21,6 +21,11 @@ pub(super) fn read(
     let section = network.as_ref().and_then(|network| network.get("incoming"));
     if network.as_ref().is_some_and(|network| *network.value == Value::Bool(false)) {
         incoming.mode = Mode::Off;
+    } else if network
+        .as_ref()
+        .is_some_and(|network| !network.value.is_boolean() && !reader.is_object(network))
+    {
+        return incoming;
     } else if let Some(section) = &section {
         incoming.mode = match section.value {
             Value::Object(_) => {

@@ -25,7 +25,7 @@ impl Outside {
     /// This process's own.
     #[must_use]
     pub fn real() -> Self {
-        let own = Self::new(|name| std::env::var(name).ok(), |path: &Path| std::fs::read(path), git_branch);
+        let own = Self::new(|name| std::env::var(name).ok(), text::open, git_branch);
         Self { place: Arc::new(real_place), ..own }
     }
 

@@ -73,8 +73,14 @@ fn yaml(text: &str) -> Result<Value, Unreadable> {
     };
     let mut value: serde_yaml_ng::Value = serde_yaml_ng::from_str(text).map_err(wrong)?;
     value.apply_merge().map_err(wrong)?;
-    serde_json::to_value(value)
-        .map_err(|error| Unreadable { message: format!("this is not YAML: {error}"), line: None })
+    // By way of its text, in which the names 1 and "1" are the same, and are both there.
+    let json = serde_json::to_string(&value)
+        .map_err(|error| Unreadable { message: format!("this is not YAML: {error}"), line: None })?;
+    serde_json::from_str(&json).map(|Unique(value)| value).map_err(|error| {
+        let said = error.to_string();
+        let message = said.split(" at line ").next().unwrap_or_default().to_owned();
+        Unreadable { message, line: None }
+    })
 }
 
 fn toml(text: &str) -> Result<Value, Unreadable> {

@@ -1,5 +1,6 @@
 //! `feature.preview`: the image, how many pods, and how long.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use byway_api::{Idle, Labels, PreviewSpec, Ttl};
@@ -7,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::walk::asks_for_nothing;
 use super::{Overrides, Reader, Section};
-use crate::args;
+use crate::args::{self, values};
+use crate::words;
 
 /// As in the CRD.
 const MOST_REPLICAS: i64 = 20;
@@ -37,9 +39,6 @@ pub(super) fn read(
         spec.ttl = overrides.ttl.unwrap_or(spec.ttl);
         return;
     };
-    if !preview.value.is_object() {
-        reader.said.problem(&preview.path, format!("is {}: write an object", preview.what()));
-    }
     let (minutes, seconds) = (preview.get("ttl_mins"), preview.get("ttl_secs"));
     if minutes.is_some() && seconds.is_some() {
         reader.said.problem("feature.preview.ttl_mins", "and ttl_secs are both there: leave one of them out");
@@ -60,8 +59,7 @@ pub(super) fn read(
 
 /// When it sleeps. Not while nothing of it is asked for.
 fn idle(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Idle> {
-    if !section.value.is_object() {
-        reader.said.problem(&section.path, format!("is {}: write an object", section.what()));
+    if !reader.is_object(section) {
         return None;
     }
     let start_asleep = section.get("start_idle").is_some_and(|it| {
@@ -70,18 +68,12 @@ fn idle(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Idle> {
             false
         })
     });
-    let mut seconds = |name: &str, least: u64, most: u64, what: &str| {
-        let it = section.get(name)?;
-        let found = it.value.as_u64().filter(|seconds| (least..=most).contains(seconds));
-        if found.is_none() {
-            reader
-                .said
-                .problem(&it.path, format!("is no number of seconds between {least} and {most}, {what}"));
-        }
+    let mut time = |name: &str, within| {
+        let found = seconds(reader, &section.get(name)?, within);
         found.map(|seconds| format!("{seconds}s"))
     };
-    let sleep_after = seconds("sleep_after_secs", 30, 720 * 3600, "half a minute and 30 days");
-    let wake_timeout = seconds("wake_timeout_secs", 1, 600, "at most 10 minutes");
+    let sleep_after = time("sleep_after_secs", values::SLEEP_AFTER);
+    let wake_timeout = time("wake_timeout_secs", values::WAKE_TIMEOUT);
     let mut idle = json!({ "startAsleep": start_asleep });
     for (name, value) in [("sleepAfter", sleep_after), ("wakeTimeout", wake_timeout)] {
         if let Some(value) = value {
@@ -93,6 +85,7 @@ fn idle(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Idle> {
 
 /// Which of the target's labels its pods have.
 fn labels(reader: &mut Reader<'_>, section: &Section<'_>) -> Labels {
+    reader.is_object(section);
     let mut list = |name: &str| {
         let globs = section.get(name).map(|it| reader.texts(&it)).unwrap_or_default();
         if globs.len() > MOST_GLOBS {
@@ -107,11 +100,20 @@ fn labels(reader: &mut Reader<'_>, section: &Section<'_>) -> Labels {
 /// How long to wait, if the file says.
 pub(super) fn timeout(reader: &mut Reader<'_>, file: &Section<'_>) -> Option<Duration> {
     let section = file.at(&["feature", "preview", "creation_timeout_secs"])?;
-    let seconds = section.value.as_u64();
-    if seconds.is_none() {
-        reader.said.problem(&section.path, "is no number of seconds");
+    seconds(reader, &section, values::PATIENCE).map(Duration::from_secs)
+}
+
+fn seconds(reader: &mut Reader<'_>, section: &Section<'_>, within: RangeInclusive<u64>) -> Option<u64> {
+    let found = section.value.as_u64().filter(|it| within.contains(it));
+    if found.is_none() {
+        let (least, most) = within.into_inner();
+        let message = format!(
+            "is no number of seconds between {least} and {most}, {}",
+            words::span(Duration::from_secs(most))
+        );
+        reader.said.problem(&section.path, message);
     }
-    seconds.map(Duration::from_secs)
+    found
 }
 
 fn ttl(reader: &mut Reader<'_>, section: &Section<'_>, unit: u64) -> Option<Ttl> {

@@ -94,10 +94,10 @@ fn a_controller_that_has_just_started_goes_on_from_the_status() {
         listed(&mut new, !previews_first);
         assert_eq!(came(&new), (1000, Some(at(60))), "at least so many");
         says(&mut new, "a", 50, 2007, 70);
-        assert_eq!(came(&new).0, 2007);
+        assert_eq!(came(&new).0, 3000, "what comes from then on is added");
         write(&mut new);
         says(&mut new, "a", 90, 5, 91);
-        assert_eq!(came(&new), (2012, Some(at(91))));
+        assert_eq!(came(&new), (3005, Some(at(91))));
     }
 }
 

@@ -1,6 +1,7 @@
 //! `start`: makes a Preview, or changes the one that holds key and target.
 
 use byway_sim::{Does, Pods};
+use byway_tests::Scratch;
 use serde_json::{Value, json};
 
 use crate::command::{call, call_with};
@@ -132,6 +133,48 @@ fn without_a_target_it_is_a_fresh_pod_with_a_service() {
     call(&space, &["start", "-i", "team/new-service:4", "--port", "8080", "-k", "fresh-1", "--no-wait"])
         .exits(0);
     assert_eq!(space.list("Preview", "").len(), 1, "the same one");
+}
+
+/// The Secrets of a Preview are those that were made for it, and of these only what it names stays.
+#[test]
+fn of_the_secrets_that_it_makes_the_last_one_stays() {
+    let space = space("secrets");
+    let folder = Scratch::new("secrets").unwrap();
+    let start = |key: &str, contents: &str| {
+        let file = folder.path().join("file");
+        std::fs::write(&file, contents).unwrap();
+        let file = format!("/etc/pem={}", file.display());
+        call(&space, &with(&["-k", key, "--mount-secret", &file, "-o", "name"])).exits(0)
+    };
+    let secrets = || {
+        let all = space.list("Secret", "");
+        all.iter().map(|it| it["metadata"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    start("secrets-1", "one");
+    let [one] = &secrets()[..] else { panic!("{:?}", secrets()) };
+    assert!(one.starts_with("app-secrets-1-files-"), "{one}");
+    // What is named again stays.
+    start("secrets-1", "one");
+    assert_eq!(secrets(), [one.clone()]);
+    start("secrets-1", "two");
+    let [two] = &secrets()[..] else { panic!("{:?}", secrets()) };
+    assert_ne!(one, two);
+    // Somebody else's stays, whatever its name is.
+    let other = "app-secrets-1-files-mine";
+    space.apply(json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": other }, "stringData": { "a": "b" },
+    }));
+    let named = json!({
+        "apiVersion": "byway.dev/v1alpha1", "kind": "Preview", "metadata": { "name": "app-secrets-1" },
+        "spec": {
+            "key": "secrets-1", "target": { "kind": "Deployment", "name": "app" }, "image": "app:preview",
+            "files": [{ "path": "/a", "secretKeyRef": { "name": other, "key": "a" } }],
+        },
+    });
+    call_with(&space, &["start", "-f", "-", "-o", "name"], &named.to_string()).exits(0);
+    assert_eq!(secrets(), [other]);
+    start("secrets-1", "three");
+    assert!(secrets().len() == 2 && secrets().contains(&other.to_owned()), "{:?}", secrets());
 }
 
 #[test]

@@ -76,6 +76,10 @@ fn what_cannot_be_is_said() {
     );
     let said = space.wait_not_ready("large", "TargetResolved", "FilesTooLarge");
     assert!(said.starts_with("files: text and binary have 524289 bytes together, at most 524288"), "{said}");
+    let below = json!({ "files": [{ "path": "/a/b", "text": "" }, { "path": "/a", "text": "" }] });
+    space.preview("below", below);
+    let said = space.wait_not_ready("below", "TargetResolved", "FileBelowFile");
+    assert!(said.contains("/a is a file, and so there can be no /a/b"), "{said}");
     space.preview("mapping", json!({ "envMapping": [{ "names": "a(", "value": "" }] }));
     let said = space.wait_not_ready("mapping", "TargetResolved", "BadEnvMapping");
     assert!(said.contains("unclosed group"), "{said}");

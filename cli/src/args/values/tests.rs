@@ -19,8 +19,21 @@ fn a_duration_has_units() {
     for (text, seconds) in [("90s", 90), ("5m", 300), ("1h30m", 5400), ("60", 60), ("0s", 0)] {
         assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
     }
-    for wrong in ["", "5", "m", "5d", "5m3", "99999999999999999999h", "-1s"] {
-        assert_eq!(duration(wrong).is_ok(), wrong == "5", "{wrong}");
+    for wrong in ["", "m", "5d", "5m3", "99999999999999999999h", "-1s"] {
+        assert!(duration(wrong).unwrap_err().contains("such as 90s"), "{wrong}");
+    }
+}
+
+#[test]
+fn a_time_that_would_be_refused_later_is_refused_at_once() {
+    type Parse = fn(&str) -> Result<Duration, String>;
+    for (parse, good, bad, says) in [
+        (patience as Parse, ["1", "720h"], ["0", "721h"], "between 1s and 720h"),
+        (sleep_after, ["30s", "720h"], ["29s", "18446744073709551615"], "between 30s and 720h"),
+        (wake_timeout, ["1s", "10m"], ["0s", "601"], "between 1s and 10m"),
+    ] {
+        good.iter().for_each(|it| assert!(parse(it).is_ok(), "{it}"));
+        bad.iter().for_each(|it| assert!(parse(it).unwrap_err().contains(says), "{it}: {:?}", parse(it)));
     }
 }
 
