@@ -50,6 +50,9 @@ pub const SCRATCH: &str = "SCRATCH";
 pub const MIRRORED: &str = "MIRRORED";
 /// Hash: [`PortKey`](crate::PortKey) -> [`Uncopied`](crate::mirror::Uncopied).
 pub const UNCOPIED: &str = "UNCOPIED";
+/// Hash that forgets what was used longest ago: [`DialKey`](crate::DialKey) -> the TCP sequence number up to which payloads
+/// of that client are of no use.
+pub const UNWANTED: &str = "UNWANTED";
 /// Ring buffer of [`Copy`](crate::mirror::Copy).
 pub const COPIES: &str = "COPIES";
 /// Per-CPU array of one [`Copy`](crate::mirror::Copy), where the next one is put together.

@@ -6,6 +6,10 @@ use crate::DialKey;
 pub const CHUNK: usize = 4096;
 /// Most copies of one packet: as long as segments are that the kernel puts together (64 KiB).
 pub const CHUNKS: u32 = 17;
+/// Most connections of which it is known that what comes next is of no use.
+pub const MAX_UNWANTED: u32 = 4096;
+/// Most bytes that are said to be of no use at a time: so few that sequence numbers do not come round meanwhile.
+pub const MOST_UNWANTED: u32 = 1 << 30;
 /// Of an answer so much is copied: `HTTP/1.1 200`.
 pub const STATUS: u32 = 12;
 /// In [`Copy::flags`]: the app sent it.

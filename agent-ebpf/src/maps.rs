@@ -7,13 +7,13 @@ use aya_ebpf::{
     bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     btf_maps::SkStorage,
     macros::{btf_map, map},
-    maps::{Array, HashMap, PerCpuArray, RingBuf, SockMap},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf, SockMap},
 };
 use byway_abi::{
     Addr, AgentInfo, DialKey, ListenKey, Listeners, MAX_DIALS, MAX_OLD, MAX_ROUTES, MAX_TARGETS, MAX_WORKERS,
     Origin, Packet, PortKey, RouteCounters, RouteRecord, Steer, TargetCounters, TargetRecord,
     direct::{Answer, Conn, Filter, MAX_CONNS, MAX_KEYS, MAX_ORIGINS},
-    mirror::{Copy, Mirrored, Uncopied},
+    mirror::{Copy, MAX_UNWANTED, Mirrored, Uncopied},
 };
 
 #[map]
@@ -73,6 +73,8 @@ pub(crate) static MIRRORED: HashMap<PortKey, Mirrored> =
 #[map]
 pub(crate) static UNCOPIED: HashMap<PortKey, Uncopied> =
     HashMap::with_max_entries(MAX_TARGETS * 32, BPF_F_NO_PREALLOC);
+#[map]
+pub(crate) static UNWANTED: LruHashMap<DialKey, u32> = LruHashMap::with_max_entries(MAX_UNWANTED, 0);
 /// A page: the programs that fill it are given another one, which is made once it is needed.
 #[map]
 pub(crate) static COPIES: RingBuf = RingBuf::with_byte_size(4096, 0);

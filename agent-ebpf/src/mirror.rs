@@ -10,12 +10,12 @@ use core::ptr::{addr_of_mut, read_volatile as read};
 use aya_ebpf::{helpers::bpf_skb_load_bytes, macros::classifier, programs::TcContext};
 use byway_abi::{
     PortKey,
-    mirror::{ANSWER, CHUNK, CHUNKS, Copy, STATUS, spread},
+    mirror::{ANSWER, CHUNK, CHUNKS, Copy, MOST_UNWANTED, STATUS, spread},
 };
 
 use crate::{
     NEXT, add,
-    maps::{COPIES, COPY, MIRRORED, UNCOPIED},
+    maps::{COPIES, COPY, MIRRORED, UNCOPIED, UNWANTED},
     segment::Segment,
 };
 
@@ -23,7 +23,10 @@ use crate::{
 /// to do.
 const NO_WAKEUP: u64 = 1;
 /// SYN, FIN and RST: packets that matter without a payload.
-const MARKS: u32 = 1 | 2 | 4;
+const MARKS: u32 = SYN | ENDS;
+const SYN: u32 = 2;
+/// FIN and RST.
+const ENDS: u32 = 1 | 4;
 
 #[classifier]
 fn byway_mirror(ctx: TcContext) -> i32 {
@@ -63,17 +66,23 @@ unsafe fn requests(ctx: &TcContext) -> Option<()> {
         let copy = COPY.get_ptr_mut(0)?;
         (*copy).key = segment.key;
         (*copy).flags = segment.flags & 0xff;
-        (*copy).missing = 0;
-        if len == 0 {
-            (*copy).seq = segment.seq;
-            (*copy).len = 0;
-            let bare = core::slice::from_raw_parts(copy.cast::<u8>(), Copy::HEADER);
-            let _ = COPIES.output::<[u8]>(bare, NO_WAKEUP);
+        let is_whole = read(&raw const (*mirrored).whole) != 0;
+        if len == 0 || is_whole && is_unwanted(&segment, len) {
+            bare(copy, &segment, len);
             return None;
         }
-        let most = if read(&raw const (*mirrored).whole) != 0 { CHUNKS } else { 1 };
+        let most = if is_whole { CHUNKS } else { 1 };
         payload(ctx, copy, &segment, most)
     }
+}
+
+/// Whether it is part of a request that will not be shown, say since it is too long.
+#[inline(always)]
+unsafe fn is_unwanted(segment: &Segment, len: u32) -> bool {
+    // SAFETY: a value of a map, read at once.
+    let Some(until) = (unsafe { UNWANTED.get(segment.key) }) else { return false };
+    let left = until.wrapping_sub(segment.seq);
+    left >= len && left <= MOST_UNWANTED
 }
 
 #[inline(always)]
@@ -81,14 +90,16 @@ unsafe fn statuses(ctx: &TcContext) -> Option<()> {
     // SAFETY: as above.
     unsafe {
         let segment = Segment::read(ctx, true)?;
-        if segment.end <= segment.start {
+        let (has_payload, ends) = (segment.end > segment.start, segment.flags & ENDS != 0);
+        if !has_payload && !ends {
             return None;
         }
         let mirrored = MIRRORED.get_ptr(port(&segment))?;
         let place = spread(&segment.key);
-        let is_whole = place < read(&raw const (*mirrored).answers);
-        let is_seen = place < read(&raw const (*mirrored).now) && segment.end >= segment.start + STATUS;
-        if !is_whole && !is_seen {
+        let is_whole = has_payload && place < read(&raw const (*mirrored).answers);
+        let is_seen = place < read(&raw const (*mirrored).now);
+        let has_status = segment.end >= segment.start + STATUS;
+        if !is_whole && !(is_seen && (has_status || ends)) {
             return None;
         }
         let copy = COPY.get_ptr_mut(0)?;
@@ -96,6 +107,12 @@ unsafe fn statuses(ctx: &TcContext) -> Option<()> {
         (*copy).flags = segment.flags & 0xff | ANSWER;
         if is_whole {
             return payload(ctx, copy, &segment, CHUNKS);
+        }
+        if ends {
+            bare(copy, &segment, 0);
+        }
+        if !has_status {
+            return None;
         }
         if bpf_skb_load_bytes(ctx.skb.skb.cast(), segment.start, addr_of_mut!((*copy).data).cast(), STATUS)
             != 0
@@ -115,12 +132,26 @@ unsafe fn statuses(ctx: &TcContext) -> Option<()> {
     Some(())
 }
 
+/// Copies a packet without its payload, of which so many bytes are missing. Of `copy` the key and the flags are there.
+#[inline(always)]
+unsafe fn bare(copy: *mut Copy, segment: &Segment, missing: u32) {
+    // SAFETY: the caller hands the value of this CPU.
+    unsafe {
+        (*copy).seq = segment.seq;
+        (*copy).len = 0;
+        (*copy).missing = missing;
+        let bare = core::slice::from_raw_parts(copy.cast::<u8>(), Copy::HEADER);
+        let _ = COPIES.output::<[u8]>(bare, NO_WAKEUP);
+    }
+}
+
 /// Copies a payload, of which there is some, in so many pieces at most. Of `copy` the key and the flags are there.
 #[inline(always)]
 unsafe fn payload(ctx: &TcContext, copy: *mut Copy, segment: &Segment, most: u32) -> Option<()> {
     // SAFETY: as above; the caller hands the value of this CPU.
     unsafe {
         let (mut at, mut left, mut seq) = (segment.start, segment.end - segment.start, segment.seq);
+        let flags = read(&raw const (*copy).flags);
         for chunk in 0..CHUNKS {
             (*copy).seq = seq;
             (*copy).len = if left > CHUNK as u32 { CHUNK as u32 } else { left };
@@ -136,6 +167,9 @@ unsafe fn payload(ctx: &TcContext, copy: *mut Copy, segment: &Segment, most: u32
             left -= len as u32;
             let is_last = left == 0 || chunk + 1 >= most;
             (*copy).missing = if is_last { left } else { 0 };
+            // The first one begins, and the last one ends.
+            let not = if chunk == 0 { 0 } else { SYN } | if is_last { 0 } else { ENDS };
+            (*copy).flags = flags & !not;
             let all = core::slice::from_raw_parts(copy.cast::<u8>(), Copy::HEADER + len);
             if COPIES.output::<[u8]>(all, NO_WAKEUP).is_err() {
                 // Of a request nobody will have seen the head. Others are found to be cut.
@@ -148,7 +182,6 @@ unsafe fn payload(ctx: &TcContext, copy: *mut Copy, segment: &Segment, most: u32
             }
             at += len as u32;
             seq = seq.wrapping_add(len as u32);
-            (*copy).flags &= !MARKS | 1; // one SYN is enough
         }
     }
     None

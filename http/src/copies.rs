@@ -166,6 +166,15 @@ impl Reader {
         matches!(self.0, Speaks::Http2(_))
     }
 
+    /// So many bytes that come next are of no use, whatever they are: of a body that is too long, or was lost.
+    #[must_use]
+    pub const fn unwanted(&self) -> u64 {
+        match &self.0 {
+            Speaks::Http1(reader) => reader.unwanted(),
+            _ => 0,
+        }
+    }
+
     /// Bytes that are kept.
     #[must_use]
     pub fn held(&self) -> usize {

@@ -203,6 +203,7 @@ where
 fn descriptor(map: &Map) -> Option<BorrowedFd<'_>> {
     let (Map::Array(data)
     | Map::HashMap(data)
+    | Map::LruHashMap(data)
     | Map::PerCpuArray(data)
     | Map::SockMap(data)
     | Map::RingBuf(data)

@@ -67,6 +67,7 @@ fn the_maps_of_the_object_are_those_of_the_abi() {
         (maps::FILTER, (4, size_of::<direct::Filter>())),
         (maps::MIRRORED, (size_of::<PortKey>(), size_of::<mirror::Mirrored>())),
         (maps::UNCOPIED, (size_of::<PortKey>(), size_of::<mirror::Uncopied>())),
+        (maps::UNWANTED, (size_of::<DialKey>(), 4)),
         (maps::COPY, (4, size_of::<mirror::Copy>())),
     ];
     for (name, sizes) in expected {

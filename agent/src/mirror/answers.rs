@@ -1,26 +1,34 @@
 //! How the app has answered what previews were shown of a connection.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use byway_http::copies::{self, Copied, Segments};
 
 use super::{part::Part, shower::Asked};
 
-/// Most requests whose answer is awaited, and answers that came before all of their request had.
+/// Most streams whose answer is awaited, or came before all of their request had.
 const MOST: usize = 1024;
+/// What is remembered of one of them takes some so many bytes.
+const STREAM: usize = 160;
 /// Most bytes of answers that wait for what was lost before them.
 const MOST_HELD: usize = 256 << 10;
+
+/// Nothing is asked or answered for so long: then nothing is owed.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// One for each preview that was shown a request.
 pub(super) type Shown = Vec<Arc<Asked>>;
 
 #[derive(Default)]
 pub(super) struct Answers {
-    /// Of HTTP/1, in the order of the requests.
-    awaited: VecDeque<Shown>,
+    /// Of the last request of HTTP/1.
+    awaited: Option<Shown>,
+    /// Since when it is not known whose answer comes next.
+    unsure_since: Option<Instant>,
     /// Of HTTP/2, by their numbers.
     streams: HashMap<u32, Stream>,
     reader: Reader,
@@ -49,24 +57,26 @@ enum Reader {
 
 impl Answers {
     /// Bytes that are held.
-    pub(super) const fn held(&self) -> usize {
-        if let Reader::Reads { segments, .. } = &self.reader { segments.held() } else { 0 }
+    pub(super) fn held(&self) -> usize {
+        let read = match &self.reader {
+            Reader::Reads { segments, answers, .. } => segments.held() + answers.held(),
+            Reader::Begins | Reader::Over => 0,
+        };
+        read + self.streams.len() * STREAM
     }
 
     /// Whose answer is whose is not known any more.
     pub(super) fn forget(&mut self) {
-        self.awaited.clear();
+        self.awaited = None;
+        self.unsure_since = Some(Instant::now());
     }
 
     /// A request was found, and shown to some.
     pub(super) fn wait(&mut self, copied: &Copied, shown: Shown) {
         match copied {
-            Copied::Http1 { .. } => {
-                if self.awaited.len() >= MOST {
-                    self.awaited.clear();
-                }
-                self.awaited.push_back(shown);
-            }
+            // Asked ahead, or the answer to the one before was not seen.
+            Copied::Http1 { .. } if self.unsure_since.is_some() || self.awaited.is_some() => self.forget(),
+            Copied::Http1 { .. } => self.awaited = Some(shown),
             Copied::Http2 { .. } if shown.is_empty() || matches!(self.reader, Reader::Over) => {}
             Copied::Http2 { stream, .. } => {
                 if let Some(Stream::Answered(status)) = self.streams.remove(stream) {
@@ -82,9 +92,11 @@ impl Answers {
     pub(super) fn http1(&mut self, begins: &[u8]) {
         let digits = begins.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5));
         let status = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-        if let Some(status @ (101 | 200..)) = status {
-            told(&self.awaited.pop_front().unwrap_or_default(), status);
+        let Some(status @ (101 | 200..)) = status else { return };
+        if self.unsure_since.is_some() {
+            self.forget();
         }
+        told(&self.awaited.take().unwrap_or_default(), status);
     }
 
     /// A packet of HTTP/2.
@@ -115,6 +127,7 @@ impl Answers {
 
     /// Gives up what is missing for long: to be asked now and then.
     pub(super) fn sweep(&mut self) {
+        self.unsure_since = self.unsure_since.filter(|since| since.elapsed() < QUIET);
         let Reader::Reads { segments, has_gap, .. } = &mut self.reader else { return };
         let is_missing = segments.gap().is_some();
         if std::mem::replace(has_gap, is_missing) && is_missing {
@@ -133,4 +146,76 @@ impl Answers {
 
 fn told(shown: &[Arc<Asked>], status: u16) {
     shown.iter().for_each(|asked| asked.by_app(status));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::*;
+    use crate::snapshot::Copies;
+
+    /// A preview that answers 200, as far as it is asked.
+    struct Preview(Arc<Copies>);
+
+    impl Preview {
+        fn differs(&self) -> u64 {
+            self.0.status_differs.load(Relaxed)
+        }
+
+        fn is_asked(&self, answers: &mut Answers) {
+            let asked = Arc::new(Asked::new([self.0.clone(), Arc::default()]));
+            asked.by_preview(200);
+            answers.wait(&Copied::Http1 { bytes: Vec::new(), head: 0 }, vec![asked]);
+        }
+    }
+
+    #[test]
+    fn the_apps_status_is_compared_with_the_previews() {
+        let (mut answers, preview) = (Answers::default(), Preview(Arc::default()));
+        for (status, differs) in [("200", 0), ("500", 1), ("103", 1), ("404", 2)] {
+            if status != "404" {
+                preview.is_asked(&mut answers);
+            }
+            answers.http1(format!("HTTP/1.1 {status}").as_bytes());
+            assert_eq!(preview.differs(), differs, "{status}");
+        }
+        answers.http1(b"HTTP/1.1 500");
+        assert_eq!(preview.differs(), 2, "nobody has asked");
+    }
+
+    #[test]
+    fn behind_a_status_that_was_not_seen_nothing_is_compared_until_all_is_quiet() {
+        let (mut answers, preview) = (Answers::default(), Preview(Arc::default()));
+        preview.is_asked(&mut answers);
+        for _ in 0..3 {
+            preview.is_asked(&mut answers);
+            answers.http1(b"HTTP/1.1 500");
+            answers.sweep();
+        }
+        assert_eq!(preview.differs(), 0, "it may be the one's before");
+        answers.unsure_since = Instant::now().checked_sub(QUIET);
+        answers.sweep();
+        preview.is_asked(&mut answers);
+        answers.http1(b"HTTP/1.1 500");
+        assert_eq!(preview.differs(), 1);
+    }
+
+    #[test]
+    fn whoever_answers_last_sees_the_other_ones_status() {
+        for app_is_first in [true, false] {
+            let copies = Arc::<Copies>::default();
+            for (app, preview) in [(200, 200), (200, 503), (404, 200)] {
+                let asked = Asked::new([copies.clone(), Arc::default()]);
+                if app_is_first {
+                    asked.by_app(app);
+                    asked.by_preview(preview);
+                } else {
+                    asked.by_preview(preview);
+                    asked.by_app(app);
+                }
+            }
+            assert_eq!(copies.counts(), byway_api::Mirrored { sent: 3, dropped: 0, status_differs: 2 });
+        }
+    }
 }

@@ -1,9 +1,12 @@
 //! Whom the requests of one connection are shown to, and what became of that.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use byway_http::{
-    RequestKind,
+    Decision, RequestHead, RequestKind,
     copies::{Copied, Found},
     header_space, parse_request, with_http2_head,
 };
@@ -17,6 +20,8 @@ use crate::{
 
 pub(super) struct Audience {
     pub(super) target: Arc<Target>,
+    /// The client.
+    pub(super) peer: IpAddr,
     pub(super) port: u16,
     /// Of the connection, among a hundred.
     pub(super) place: u32,
@@ -34,7 +39,10 @@ impl Audience {
             Found::Lost(Some(copied)) => (copied, false),
             Found::Lost(None) => return shown().for_each(|shown| shower.lost(&shown.leg, 1)),
         };
-        let (takers, is_tunnel) = takers(&copied, shown());
+        let (takers, is_tunnel) = takers(&copied, shown(), |head| {
+            let origin = routes.origins.get(&self.peer);
+            matches!(routes.at(self.port).table.decide(head, origin).decision, Decision::App(_))
+        });
         let has_turn = takers.is_empty() || self.pace.shows(self.place);
         let copied = Arc::new(copied);
         let mut asked = Vec::new();
@@ -52,18 +60,29 @@ impl Audience {
     }
 }
 
-/// Whom a request is for, and whether it asks for a tunnel.
-fn takers<'r>(copied: &Copied, shown: impl Iterator<Item = &'r Shown>) -> (Vec<&'r Shown>, bool) {
+/// Whom a request is shown to, if it is the app's and not another preview's; and whether it asks for a tunnel.
+fn takers<'r>(
+    copied: &Copied,
+    shown: impl Iterator<Item = &'r Shown>,
+    is_apps: impl Fn(&RequestHead<'_, '_>) -> bool,
+) -> (Vec<&'r Shown>, bool) {
+    let all = |head: &RequestHead<'_, '_>| {
+        let mut takers: Vec<_> = shown.filter(|shown| shown.takes(head)).collect();
+        if !takers.is_empty() && !is_apps(head) {
+            takers.clear();
+        }
+        takers
+    };
     match copied {
         Copied::Http1 { bytes, head } => {
             let mut space = header_space();
             let Ok(head) = parse_request(&bytes[..*head], &mut space) else { return (Vec::new(), false) };
             let is_tunnel = matches!(head.kind, RequestKind::Upgrade { .. });
-            (shown.filter(|shown| shown.takes(&head)).collect(), is_tunnel)
+            (all(&head), is_tunnel)
         }
         Copied::Http2 { fields, .. } => with_http2_head(fields, |head| {
             let is_tunnel = head.method == "CONNECT";
-            (shown.filter(|shown| shown.takes(head)).collect(), is_tunnel)
+            (all(head), is_tunnel)
         }),
     }
 }

@@ -5,11 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use byway_abi::{DialKey, mirror::spread};
+use byway_abi::{
+    DialKey,
+    mirror::{MOST_UNWANTED, spread},
+};
 use byway_http::copies::{Found, Reader, Segments};
 
 use super::{answers::Answers, audience::Audience, pace::Pace, part::Part, shower::Shower};
-use crate::target::Target;
+use crate::{address::unmapped, target::Target};
 
 const FIN: u32 = 1;
 const SYN: u32 = 2;
@@ -20,6 +23,8 @@ const ACK: u32 = 16;
 const GAP: Duration = Duration::from_secs(3);
 /// A connection that is silent for so long is joined anew, at its next request.
 const SILENCE: Duration = Duration::from_secs(600);
+/// The same once the app has said that it sends no more: hardly anything follows.
+const LEFT: Duration = Duration::from_secs(5);
 
 pub(super) struct Flow {
     audience: Audience,
@@ -27,8 +32,12 @@ pub(super) struct Flow {
     reader: Reader,
     /// The client has said that it sends no more.
     is_ending: bool,
+    /// The app has.
+    is_left: bool,
     gap_since: Option<Instant>,
     touched: Instant,
+    /// Up to there nothing is copied.
+    unwanted: Option<u32>,
 }
 
 impl Flow {
@@ -52,12 +61,21 @@ impl Flow {
             if begins { (part.seq.wrapping_add(1), Reader::new()) } else { (part.seq, Reader::midway()) };
         let port = u16::try_from(key.local_port).ok()?;
         Some(Self {
-            audience: Audience { target, port, place: spread(key), pace, answers: Answers::default() },
+            audience: Audience {
+                target,
+                peer: unmapped(key.remote),
+                port,
+                place: spread(key),
+                pace,
+                answers: Answers::default(),
+            },
             segments: Segments::new(next),
             reader,
             is_ending: false,
+            is_left: false,
             gap_since: None,
             touched: Instant::now(),
+            unwanted: None,
         })
     }
 
@@ -98,6 +116,29 @@ impl Flow {
         !(self.is_ending && self.gap_since.is_none())
     }
 
+    /// Up to where payloads are of no use from now on, or that they are again; if that is another place than before.
+    pub(super) fn unwanted(&mut self) -> Option<Option<u32>> {
+        /// Less is not worth a word.
+        const LEAST: u64 = 256 << 10;
+        let (next, run) = (self.segments.next(), self.reader.unwanted());
+        let left = |until: u32| u64::from(until.wrapping_sub(next));
+        let now = match self.unwanted {
+            // As far as was said, or as can be said at a time.
+            Some(until) if left(until).min(run) > 0 && left(until) <= u64::from(MOST_UNWANTED) => {
+                return None;
+            }
+            None if run < LEAST => return None,
+            _ => (run > 0).then(|| next.wrapping_add(run.min(MOST_UNWANTED.into()) as u32)),
+        };
+        self.unwanted = now;
+        Some(now)
+    }
+
+    /// Whether part of it is not copied.
+    pub(super) const fn is_passed_over(&self) -> bool {
+        self.unwanted.is_some()
+    }
+
     /// Whether there was room for a payload behind a gap.
     fn fits(&mut self, seq: u32, payload: &[u8], missing: u32, shower: &Shower) -> bool {
         let Self { audience, segments, reader, .. } = self;
@@ -106,7 +147,8 @@ impl Flow {
     }
 
     /// Takes a packet of the app: how it begins, or over HTTP/2 all of it.
-    pub(super) fn answered(&mut self, part: &Part<'_>) {
+    pub(super) fn answered(&mut self, flags: u32, part: &Part<'_>) {
+        self.is_left |= flags & (FIN | RST) != 0;
         if self.reader.needs_all() {
             self.audience.answers.http2(part);
         } else {
@@ -121,7 +163,7 @@ impl Flow {
         }
         self.audience.answers.sweep();
         let is_over = self.is_ending && self.gap_since.is_none();
-        !is_over && self.touched.elapsed() < SILENCE
+        !is_over && self.touched.elapsed() < if self.is_left { LEFT } else { SILENCE }
     }
 
     /// Nothing more comes.

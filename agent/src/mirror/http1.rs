@@ -19,7 +19,7 @@ const KEPT: usize = 16;
 /// Longest head of an answer.
 const MOST_HEAD: usize = 256 << 10;
 
-/// Connections to one preview that may be used again.
+/// Connections to one port of a preview that may be used again.
 #[derive(Default)]
 pub(super) struct Pool(Mutex<Vec<(TcpStream, SocketAddr)>>);
 
@@ -36,12 +36,11 @@ impl Pool {
         let (begin, body) = bytes.split_at(head);
         let begin = begin.strip_suffix(b"\r\n").unwrap_or(begin);
         let copy = [begin, marked(preview).as_bytes(), b"\r\n", body].concat();
-        while let Some((stream, pod)) = self.kept() {
-            // One that has served before may be closed by now; if it is seen in time, another one is asked.
-            if preview.has_backend(pod)
-                && let Ok(status) = self.exchange(stream, pod, &copy, kind).await
-            {
-                return Ok(status);
+        if let Some((stream, pod)) = self.kept(preview) {
+            // It may be closed just now. What may do harm is not sent twice for that.
+            match self.exchange(stream, pod, &copy, kind).await {
+                Err(_) if is_safe(bytes) => {}
+                done => return done,
             }
         }
         let (stream, pod) = backend::dial(preview, called(port)).await?;
@@ -64,9 +63,20 @@ impl Pool {
         Ok(status)
     }
 
-    fn kept(&self) -> Option<(TcpStream, SocketAddr)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    /// One that has served before, and that the preview's pod has not closed since, as far as is known.
+    fn kept(&self, preview: &Preview) -> Option<(TcpStream, SocketAddr)> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::from_fn(|| kept.pop()).find(|(stream, pod)| {
+            let is_silent =
+                || stream.try_read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+            preview.has_backend(*pod) && is_silent()
+        })
     }
+}
+
+/// Whether nothing changes by it (RFC 9110, 9.2.1).
+fn is_safe(request: &[u8]) -> bool {
+    [&b"GET "[..], b"HEAD ", b"OPTIONS "].iter().any(|method| request.starts_with(method))
 }
 
 /// The line that says what it is.
@@ -127,6 +137,24 @@ async fn answer(stream: &mut TcpStream, kind: RequestKind) -> io::Result<(u16, b
             }
             rest.clear();
             rest.extend_from_slice(&buffer[..n]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_changes_nothing_may_be_asked_twice() {
+        for (line, safe) in [
+            ("GET / ", true),
+            ("HEAD / ", true),
+            ("POST / ", false),
+            ("DELETE / ", false),
+            ("GETS / ", false),
+        ] {
+            assert_eq!(is_safe(line.as_bytes()), safe, "{line}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Asks a preview with a copy of HTTP/2, over one connection for all of them.
+//! Asks a preview with a copy of HTTP/2, over one connection to each of its pods.
 
-use std::{io, sync::Arc};
+use std::{collections::VecDeque, io, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use byway_http::http2::Fields;
@@ -11,9 +11,12 @@ use tokio::sync::Mutex;
 use super::http1::called;
 use crate::{backend, snapshot::Preview};
 
-/// The connection to one preview, while there is one.
+/// Most connections.
+const KEPT: usize = 16;
+
+/// The connections to one port of a preview, whose turn it is first.
 #[derive(Default)]
-pub(super) struct Pool(Mutex<Option<SendRequest<Bytes>>>);
+pub(super) struct Pool(Mutex<VecDeque<(SendRequest<Bytes>, SocketAddr)>>);
 
 impl Pool {
     /// The status of the answer, once it has ended.
@@ -44,22 +47,25 @@ impl Pool {
         Ok(head.status.as_u16())
     }
 
-    /// The one that there is, or a new one.
+    /// The one whose turn it is, or a new one.
     async fn connection(&self, preview: &Arc<Preview>, port: u16) -> io::Result<SendRequest<Bytes>> {
         let mut kept = self.0.lock().await;
-        if let Some(send) = kept.take()
-            && let Ok(send) = send.ready().await
+        kept.retain(|(_, pod)| preview.has_backend(*pod));
+        while kept.len() >= preview.route.backends.len().min(KEPT)
+            && let Some((send, pod)) = kept.pop_front()
         {
-            *kept = Some(send.clone());
-            return Ok(send);
+            if let Ok(send) = send.ready().await {
+                kept.push_back((send.clone(), pod));
+                return Ok(send);
+            }
         }
-        let (stream, _) = backend::dial(preview, called(port)).await?;
+        let (stream, pod) = backend::dial(preview, called(port)).await?;
         let (send, connection) = h2::client::handshake(stream).await.map_err(io::Error::other)?;
         tokio::spawn(async move {
             // Whoever asks over it hears of its end.
             let _ = connection.await;
         });
-        *kept = Some(send.clone());
+        kept.push_back((send.clone(), pod));
         send.ready().await.map_err(io::Error::other)
     }
 }
@@ -68,8 +74,11 @@ fn request(preview: &Preview, fields: &Fields) -> io::Result<Request<()>> {
     let text = |name: &str| std::str::from_utf8(fields.get(name.as_bytes()).unwrap_or_default()).ok();
     let part = |name: &str| text(name).ok_or_else(|| io::Error::other(format!("{name} is no text")));
     let method: Method = part(":method")?.parse().map_err(io::Error::other)?;
-    let uri =
-        Uri::builder().scheme(part(":scheme")?).authority(part(":authority")?).path_and_query(part(":path")?);
+    let mut uri = Uri::builder().path_and_query(part(":path")?);
+    // Where there is none, a header says whose it is, if anything does (RFC 9113, 8.3.1).
+    if fields.get(b":authority").is_some() {
+        uri = uri.scheme(part(":scheme")?).authority(part(":authority")?);
+    }
     let mut request = Request::new(());
     *request.method_mut() = method;
     *request.uri_mut() = uri.build().map_err(io::Error::other)?;

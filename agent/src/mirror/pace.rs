@@ -33,6 +33,23 @@ pub(super) struct Pace {
     refused: AtomicU64,
 }
 
+/// Requests that were not copied, of connections at some of the hundred places.
+pub(super) struct Lost {
+    count: u64,
+    from: u32,
+    to: u32,
+}
+
+impl Lost {
+    /// So many of them a preview would have been shown that is shown connections up to a place: as many as are to be
+    /// expected, since it is not known of which connections they were.
+    pub(super) fn share(&self, percent: u32) -> u64 {
+        let places = u64::from(self.to.saturating_sub(self.from).max(1));
+        let own = u64::from(percent.clamp(self.from, self.to) - self.from);
+        (self.count * own + places / 2) / places
+    }
+}
+
 /// What was seen at the last look.
 #[derive(Default)]
 pub(super) struct Seen {
@@ -112,8 +129,8 @@ impl Pace {
         tables.mirror(self.ns, self.port, &Mirrored { percent, now: self.reads(), whole, answers })
     }
 
-    /// Copies less, or a little more, and at most so many packets. How many requests were not copied since the last look.
-    pub(super) fn look(&self, tables: &Tables, seen: &mut Seen, most: Option<u64>) -> io::Result<u64> {
+    /// Copies less, or a little more, and at most so many packets. Which requests were not copied since the last look.
+    pub(super) fn look(&self, tables: &Tables, seen: &mut Seen, most: Option<u64>) -> io::Result<Lost> {
         let uncopied = tables.uncopied(self.ns, self.port)?.unwrap_or_default();
         let lost = uncopied.lost.saturating_sub(seen.uncopied.lost);
         let of_ring = uncopied.full > seen.uncopied.full;
@@ -128,6 +145,8 @@ impl Pace {
         let is_too_much = refused > 0 || of_ring || most.is_some_and(|most| copied > most);
         let is_enough = most.is_some_and(|most| copied + left_out + lost > most);
         let (percent, now) = (self.percent.load(Relaxed), self.now.load(Relaxed));
+        let from = if self.is_reduced() { self.reads() } else { 0 };
+        let found = Lost { count: lost, from, to: percent };
         let wanted = if is_too_much {
             seen.well_since = None;
             now / 4
@@ -137,7 +156,7 @@ impl Pace {
         } else {
             let well = *seen.well_since.get_or_insert_with(Instant::now);
             if now == percent || well.elapsed() < TRUST {
-                return Ok(lost);
+                return Ok(found);
             }
             seen.well_since = None;
             (now * 2 + 1).min(percent)
@@ -145,6 +164,28 @@ impl Pace {
         if self.now.swap(wanted, Relaxed) != wanted {
             self.write(tables)?;
         }
-        Ok(lost)
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_was_left_out_each_preview_has_its_share() {
+        let share = |count: u64, from: u32, to: u32, percent: u32| Lost { count, from, to }.share(percent);
+        assert_eq!(
+            [100, 50, 0].map(|percent| share(80, 0, 100, percent)),
+            [80, 40, 0],
+            "what there was no room for"
+        );
+        assert_eq!(
+            [100, 50, 25, 10].map(|percent| share(75, 25, 100, percent)),
+            [75, 25, 0, 0],
+            "what was left out"
+        );
+        assert_eq!(share(3, 0, 0, 0), 0);
+        assert_eq!(share(0, 0, 100, 100), 0);
     }
 }

@@ -99,7 +99,7 @@ impl Flows {
         if flags & ANSWER != 0 {
             if let Some(flow) = self.flows.get_mut(&key) {
                 let before = flow.held();
-                flow.answered(&part);
+                flow.answered(flags, &part);
                 if flow.needs_all() {
                     flow.pace().copied();
                 }
@@ -127,6 +127,9 @@ impl Flows {
         if flow.needs_all() {
             flow.pace().need_all(&self.tables);
         }
+        if let Some(until) = flow.unwanted() {
+            pass_over(&self.tables, &key, until);
+        }
         self.held = self.held + flow.held() - before;
         if !goes_on || is_full || self.held > MOST_HELD {
             self.end(&key);
@@ -136,18 +139,23 @@ impl Flows {
     fn end(&mut self, key: &DialKey) {
         if let Some(flow) = self.flows.remove(key) {
             self.held -= flow.held();
+            if flow.is_passed_over() {
+                pass_over(&self.tables, key, None);
+            }
             flow.end(&self.shower);
         }
     }
 
     fn sweep(&mut self) {
-        let (shower, mut held) = (&self.shower, 0);
-        self.flows.retain(|_, flow| {
-            let stays = flow.is_awaited(shower);
-            held += if stays { flow.held() } else { 0 };
-            stays
-        });
+        let (mut held, mut over) = (0, Vec::new());
+        for (key, flow) in &mut self.flows {
+            if !flow.is_awaited(&self.shower) {
+                over.push(*key);
+            }
+            held += flow.held();
+        }
         self.held = held;
+        over.iter().for_each(|key| self.end(key));
     }
 
     /// Copies as much as is kept up with, and counts what is not copied.
@@ -162,10 +170,11 @@ impl Flows {
         let mut is_reduced = false;
         for (ns, port, target, pace) in here {
             match pace.look(&self.tables, self.seen.entry((ns, port)).or_default(), most) {
-                Ok(0) => {}
                 Ok(lost) => {
                     let routes = target.routes.load();
-                    routes.shown(port).for_each(|shown| self.shower.lost(&shown.leg, lost));
+                    routes
+                        .shown(port)
+                        .for_each(|shown| self.shower.lost(&shown.leg, lost.share(shown.percent())));
                 }
                 Err(error) => tracing::debug!(%error, port, "cannot see what was not copied"),
             }
@@ -177,6 +186,13 @@ impl Flows {
                 self.flows.iter().filter(|(_, flow)| flow.is_left_out()).map(|(key, _)| *key).collect();
             left.iter().for_each(|key| self.end(key));
         }
+    }
+}
+
+/// Has what is of no use not be copied. Where that fails it is, which costs time only.
+fn pass_over(tables: &Tables, key: &DialKey, until: Option<u32>) {
+    if let Err(error) = tables.pass_over(key, until) {
+        tracing::debug!(%error, "cannot say what of a connection is of no use");
     }
 }
 

@@ -5,10 +5,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{
-            AtomicU16, AtomicU64, AtomicUsize,
-            Ordering::{AcqRel, Relaxed},
-        },
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     thread,
     time::Duration,
@@ -41,10 +38,10 @@ pub(super) struct Shower {
     totals: Arc<Copies>,
 }
 
-/// A request that a preview is shown, and how both have answered it; 0: not yet.
+/// A request that a preview is shown.
 pub(super) struct Asked {
-    app: AtomicU16,
-    preview: AtomicU16,
+    /// The status of the preview's answer, and of the app's above it; 0: none yet.
+    answered: AtomicU32,
     /// Of the preview, and of all.
     copies: [Arc<Copies>; 2],
 }
@@ -68,20 +65,24 @@ impl Drop for Bytes {
 }
 
 impl Asked {
+    pub(super) const fn new(copies: [Arc<Copies>; 2]) -> Self {
+        Self { answered: AtomicU32::new(0), copies }
+    }
+
     pub(super) fn by_app(&self, status: u16) {
-        self.compare(&self.app, &self.preview, status);
+        let before = self.answered.fetch_or(u32::from(status) << 16, Relaxed);
+        self.compare(before & 0xffff, status);
     }
 
-    fn by_preview(&self, status: u16) {
+    pub(super) fn by_preview(&self, status: u16) {
         self.count(|copies| &copies.sent);
-        self.compare(&self.preview, &self.app, status);
+        let before = self.answered.fetch_or(status.into(), Relaxed);
+        self.compare(before >> 16, status);
     }
 
-    /// Whoever comes second sees what the first has left.
-    fn compare(&self, own: &AtomicU16, other: &AtomicU16, status: u16) {
-        own.swap(status, AcqRel);
-        let other = other.swap(0, AcqRel);
-        if other != 0 && own.swap(0, AcqRel) != 0 && other != status {
+    /// Whoever comes second sees the other one.
+    fn compare(&self, other: u32, own: u16) {
+        if other != 0 && other != u32::from(own) {
             self.count(|copies| &copies.status_differs);
         }
     }
@@ -126,9 +127,8 @@ impl Shower {
             self.lost(leg, 1);
             return None;
         }
-        let (app, preview) = Default::default();
         let copies = [leg.copies.clone(), self.totals.clone()];
-        let asked = Arc::new(Asked { app, preview, copies });
+        let asked = Arc::new(Asked::new(copies));
         let job = Job {
             preview: leg.preview.clone(),
             port,
@@ -149,7 +149,7 @@ impl Shower {
     }
 }
 
-/// What is shared by those who ask one preview.
+/// What is shared by those who ask one preview at one port.
 struct Lane {
     turns: Semaphore,
     waiting: AtomicUsize,
@@ -158,10 +158,10 @@ struct Lane {
 }
 
 async fn serve(mut jobs: mpsc::UnboundedReceiver<Job>) {
-    let mut lanes: HashMap<String, Arc<Lane>> = HashMap::new();
+    let mut lanes: HashMap<(String, u16), Arc<Lane>> = HashMap::new();
     while let Some(job) = jobs.recv().await {
-        let name = &job.preview.route.name;
-        if !lanes.contains_key(name) {
+        let to = (job.preview.route.name.clone(), job.port);
+        if !lanes.contains_key(&to) {
             lanes.retain(|_, lane| lane.waiting.load(Relaxed) > 0);
             let lane = Lane {
                 turns: Semaphore::new(AT_ONCE),
@@ -169,9 +169,9 @@ async fn serve(mut jobs: mpsc::UnboundedReceiver<Job>) {
                 http1: http1::Pool::default(),
                 http2: http2::Pool::default(),
             };
-            lanes.insert(name.clone(), Arc::new(lane));
+            lanes.insert(to.clone(), Arc::new(lane));
         }
-        let Some(lane) = lanes.get(name).cloned() else { continue };
+        let Some(lane) = lanes.get(&to).cloned() else { continue };
         if lane.waiting.load(Relaxed) >= MOST_WAITING {
             job.pace.refuse();
             job.asked.is_dropped();

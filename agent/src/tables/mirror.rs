@@ -2,7 +2,10 @@
 
 use std::io;
 
-use byway_abi::mirror::{Mirrored, Uncopied};
+use byway_abi::{
+    DialKey,
+    mirror::{Mirrored, Uncopied},
+};
 
 use super::{Tables, port_key};
 
@@ -21,6 +24,14 @@ impl Tables {
     pub(crate) fn end_mirroring(&self, ns: u64, port: u16) -> io::Result<()> {
         self.mirrored.delete(&port_key(ns, port))?;
         self.uncopied.delete(&port_key(ns, port))
+    }
+
+    /// Has nothing be copied of what a client sends up to a sequence number, or all again.
+    pub(crate) fn pass_over(&self, key: &DialKey, until: Option<u32>) -> io::Result<()> {
+        match until {
+            Some(until) => self.unwanted.update(key, &until),
+            None => self.unwanted.delete(key),
+        }
     }
 
     /// What of a port was to be copied and was not, since it is.

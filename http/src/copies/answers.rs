@@ -20,6 +20,12 @@ impl Answers {
         })
     }
 
+    /// Bytes that are kept.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.0.held()
+    }
+
     /// Takes what comes next, and hands on streams with their statuses, those of interim answers not. Whether more can
     /// be read.
     pub fn next(&mut self, piece: Piece<'_>, mut found: impl FnMut(u32, u16)) -> bool {

@@ -77,8 +77,9 @@ impl Frames {
         Self { keeps_data: true, ..Self::default() }
     }
 
-    pub(super) const fn held(&self) -> usize {
-        self.payload.capacity()
+    pub(super) fn held(&self) -> usize {
+        let block = self.block.as_ref().map_or(0, |block| block.fragments.capacity());
+        self.payload.capacity() + block + self.decoder.held()
     }
 
     pub(super) fn take(&mut self, mut bytes: &[u8], mut to: impl FnMut(Seen<'_>)) -> Result<(), Senseless> {

@@ -31,6 +31,14 @@ impl Reader {
         self.bytes.capacity()
     }
 
+    /// Bytes of a body that is lost, as far as it is known where it ends.
+    pub(super) const fn unwanted(&self) -> u64 {
+        match &self.body {
+            Some(body) if body.is_lost => body.scan.opaque_run(),
+            _ => 0,
+        }
+    }
+
     /// So many bytes are missing: the request under way is lost. Where it ends may be known all the same.
     pub(super) fn gap(&mut self, missing: u32, found: &mut impl FnMut(Found)) {
         if let Some(body) = &mut self.body
@@ -100,7 +108,9 @@ impl Reader {
         if kind == RequestKind::Connect {
             return false; // what follows is no HTTP
         }
-        let following = Following { scan: BodyScan::new(body), head: end, is_lost: false };
+        let scan = BodyScan::new(body);
+        let is_lost = scan.opaque_run().saturating_add(end as u64) > MOST as u64;
+        let following = Following { scan, head: end, is_lost };
         if following.scan.done() {
             self.whole(&following, found);
         } else {

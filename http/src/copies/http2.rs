@@ -40,8 +40,9 @@ impl Default for Reader {
 }
 
 impl Reader {
-    pub(super) const fn held(&self) -> usize {
-        self.streams.held + self.frames.held()
+    pub(super) fn held(&self) -> usize {
+        let streams = self.streams.all.len() * size_of::<(u32, Request)>();
+        self.streams.held + streams + self.frames.held()
     }
 
     /// Nothing more can be read.
@@ -95,7 +96,7 @@ impl Streams {
     fn fields(&mut self, stream: u32, fields: Fields, is_last: bool, found: &mut impl FnMut(Found)) {
         if let Some(request) = self.all.get_mut(&stream) {
             self.held += fields.size();
-            request.trailers = Some(fields);
+            self.held -= request.trailers.replace(fields).map_or(0, |before| before.size());
         } else if self.all.len() < MOST_STREAMS {
             self.held += fields.size();
             let is_too_long = fields.is_long();

@@ -41,18 +41,24 @@ impl Segments {
     pub fn take(&mut self, seq: u32, payload: &[u8], missing: u32, mut to: impl FnMut(Piece<'_>)) -> bool {
         let ahead = seq.wrapping_sub(self.next).cast_signed();
         if ahead > 0 {
-            if self.held + payload.len() > MOST_WAITING {
+            if self.held + size(payload) > MOST_WAITING {
                 return false;
             }
             let next = self.next;
             let at = self.waiting.partition_point(|it| it.seq.wrapping_sub(next) <= ahead.unsigned_abs());
             self.waiting.insert(at, Waiting { seq, payload: payload.to_vec(), missing });
-            self.held += payload.len();
+            self.held += size(payload);
             return true;
         }
         self.hand_on(ahead.unsigned_abs(), payload, missing, &mut to);
         self.follow(&mut to);
         true
+    }
+
+    /// The sequence number of the byte that comes next.
+    #[must_use]
+    pub const fn next(&self) -> u32 {
+        self.next
     }
 
     /// How many bytes are missing before some that came.
@@ -82,7 +88,7 @@ impl Segments {
                 return;
             }
             let Waiting { payload, missing, .. } = self.waiting.remove(0);
-            self.held -= payload.len();
+            self.held -= size(&payload);
             self.hand_on(behind.unsigned_abs(), &payload, missing, to);
         }
     }
@@ -101,4 +107,9 @@ impl Segments {
             self.next = self.next.wrapping_add(missing);
         }
     }
+}
+
+/// What a payload that waits takes, be it empty.
+const fn size(payload: &[u8]) -> usize {
+    payload.len() + size_of::<Waiting>()
 }

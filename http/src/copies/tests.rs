@@ -75,6 +75,25 @@ fn behind_a_gap_the_next_request_is_found() {
 }
 
 #[test]
+fn what_will_be_lost_is_known_as_soon_as_its_length_is() {
+    let mut reader = Reader::new();
+    let length = MOST as u64 * 300;
+    let head = format!("POST /long HTTP/1.1\r\ncontent-length: {length}\r\n\r\n");
+    assert_eq!(all(&mut reader, format!("{head}begin").as_bytes()), [""; 0]);
+    assert_eq!(reader.unwanted(), length - 5);
+    assert!(reader.held() < 1024, "nothing of it is kept");
+    let mut seen = Vec::new();
+    let half = u32::try_from(length / 2).unwrap();
+    for missing in [half, u32::try_from(length - 5 - u64::from(half)).unwrap()] {
+        reader.gap(missing, |found| seen.push(shown(found)));
+    }
+    assert_eq!((seen, reader.unwanted()), (vec!["lost POST /long HTTP/1.1".to_owned()], 0));
+    assert_eq!(all(&mut reader, GET.as_bytes()), [GET]);
+    all(&mut reader, &POST.as_bytes()[..POST.len() - 1]);
+    assert_eq!(reader.unwanted(), 0, "it may be shown yet");
+}
+
+#[test]
 fn what_is_too_long_or_no_http_is_never_half() {
     let mut reader = Reader::new();
     let head = format!("POST /long HTTP/1.1\r\ncontent-length: {}\r\n\r\n", MOST + 1);

@@ -201,6 +201,50 @@ fn only_what_is_asked_for_is_copied() {
 }
 
 #[test]
+fn what_another_preview_answers_is_not_shown() {
+    let Some(stage) = stage() else { return };
+    let other = stage.net.pod("other").unwrap();
+    let [app, preview, answers] =
+        [&stage.app, &stage.preview, &other].map(|pod| Recorder::start(pod, "200 OK"));
+    let mut routes = shown(&stage, |_| {});
+    let steals = Preview::new("demo/other", "pr-2").backend(&other);
+    routes = routes.preview(steals);
+    routes.0.targets[0].previews.push("demo/other".to_owned());
+    let agent = copying_all(&stage, &routes);
+    let mut http = Http::new(stage.client.connect(address(&stage)).unwrap());
+    for _ in 0..3 {
+        http.get("/apps", &[]).unwrap();
+        http.get("/others", &[("x-byway-key", "pr-2")]).unwrap();
+    }
+    preview.wait(3);
+    assert_eq!([app.count(), preview.count(), answers.count()], [3, 3, 3]);
+    assert!(preview.requests(Some(NAME)) == app.requests(None));
+    assert_eq!(settled(&agent, 3), [3, 0, 0]);
+}
+
+#[test]
+fn each_port_is_shown_to_that_port() {
+    const OTHER: u16 = Stage::PORT + 1;
+    let Some(stage) = stage() else { return };
+    let at = |pod: &Pod| [Stage::PORT, OTHER].map(|port| Recorder::at(pod, port, "200 OK"));
+    let (apps, previews) = (at(&stage.app), at(&stage.preview));
+    let mut routes = shown(&stage, |_| {});
+    routes.0.targets[0].ports.push(OTHER);
+    let _agent = copying_all(&stage, &routes);
+    let mut both = [Stage::PORT, OTHER]
+        .map(|port| Http::new(stage.client.connect(SocketAddr::new(stage.app.ipv4.into(), port)).unwrap()));
+    for n in 0..20 {
+        for (http, name) in both.iter_mut().zip(["one", "other"]) {
+            http.get(&format!("/{name}/{n}"), &[]).unwrap();
+        }
+    }
+    for (app, preview) in apps.iter().zip(&previews) {
+        preview.wait(20);
+        assert!(app.requests(None) == preview.requests(Some(NAME)), "they are mixed");
+    }
+}
+
+#[test]
 fn a_connection_that_was_open_is_joined_at_its_next_request() {
     let Some(stage) = stage() else { return };
     let (_app, preview) = (Recorder::start(&stage.app, "200 OK"), Recorder::start(&stage.preview, "200 OK"));
@@ -310,7 +354,7 @@ fn what_is_cut_off_or_too_long_is_never_half() {
     thread::sleep(Duration::from_millis(100));
     drop(cut);
     let mut http = Http::new(stage.client.connect(address(&stage)).unwrap());
-    http.request("POST", "/long", &[], &vec![b'x'; 5 << 20]).unwrap();
+    http.request("POST", "/long", &[], &vec![b'x'; 40 << 20]).unwrap();
     http.get("/whole", &[]).unwrap();
     preview.wait(1);
     assert_eq!(preview.count(), 1);

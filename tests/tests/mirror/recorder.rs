@@ -14,7 +14,12 @@ pub(crate) struct Recorder(Arc<Mutex<Vec<Vec<u8>>>>);
 impl Recorder {
     /// Answers all with this status.
     pub(crate) fn start(pod: &Pod, status: &'static str) -> Self {
-        let listener = pod.run(|| TcpListener::bind(("::", Stage::PORT))).unwrap();
+        Self::at(pod, Stage::PORT, status)
+    }
+
+    /// The same at another port.
+    pub(crate) fn at(pod: &Pod, port: u16, status: &'static str) -> Self {
+        let listener = pod.run(|| TcpListener::bind(("::", port))).unwrap();
         let recorder = Self::default();
         let kept = recorder.clone();
         thread::spawn(move || {

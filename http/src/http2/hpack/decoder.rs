@@ -27,6 +27,11 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
+    /// Bytes that the table takes, as RFC 7541, 4.1, counts them.
+    pub(crate) const fn held(&self) -> usize {
+        self.table.size()
+    }
+
     /// Reads a whole block into `fields`, and writes it anew by way of `mirror`.
     pub(crate) fn decode(
         &mut self,

@@ -92,6 +92,10 @@ impl Default for Table {
 }
 
 impl Table {
+    pub(super) const fn size(&self) -> usize {
+        self.size
+    }
+
     /// A block begins.
     pub(super) fn begin(&mut self) {
         self.since.most = self.most;
