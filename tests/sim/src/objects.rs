@@ -34,6 +34,7 @@ const KINDS: &[(&str, &str, &str, bool)] = &[
     ("Node", "v1", "nodes", false),
     ("Pod", "v1", "pods", true),
     ("PodTemplate", "v1", "podtemplates", true),
+    ("Secret", "v1", "secrets", true),
     ("Service", "v1", "services", true),
     ("Endpoints", "v1", "endpoints", true),
     ("ServiceAccount", "v1", "serviceaccounts", true),
