@@ -14,7 +14,7 @@ use crate::exit::Failure;
 use crate::files::{Files, Secrets};
 use crate::mirrord::Outside;
 use crate::unique::Unique;
-use crate::{fields, files, mirrord};
+use crate::{fields, files, mirrord, text};
 
 /// A Preview that is asked for. Its key and name may be missing still.
 #[derive(Clone, Debug, PartialEq)]
@@ -331,6 +331,9 @@ fn read(file: &File<'_>, what: &What, global: &Global) -> Result<Draft, Failure>
     } else {
         file.path.display().to_string()
     };
+    if text::is_too_deep(file.text) {
+        return Err(Failure::invalid(format!("{place}: it has more than 1000 brackets within one another")));
+    }
     if is_preview(file.text) {
         return of_preview(file.text, &place);
     }

@@ -40,6 +40,21 @@ pub fn whole(from: impl Read) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Whether brackets open so many times, each within the one before, that parsers take minutes to find that out.
+#[must_use]
+pub fn is_too_deep(text: &str) -> bool {
+    const MOST: usize = 1000;
+    let mut depth = 0_usize;
+    text.bytes().any(|byte| {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > MOST
+    })
+}
+
 /// Bytes of a file, without the mark.
 ///
 /// # Errors
@@ -69,6 +84,12 @@ mod tests {
         assert_eq!(whole(std::io::repeat(0).take(MOST)).unwrap().len() as u64, MOST);
         assert!(whole(std::io::repeat(0)).unwrap_err().to_string().contains("more than 1 MiB"));
         assert!(read(Path::new("/dev/zero")).is_err());
+    }
+
+    #[test]
+    fn only_what_is_absurd_is_too_deep() {
+        assert!(is_too_deep(&"[".repeat(1001)) && is_too_deep(&"{\"a\": [".repeat(600)));
+        assert!(!is_too_deep(&"[{}]".repeat(10_000)) && !is_too_deep(&"]".repeat(10_000)));
     }
 
     #[test]

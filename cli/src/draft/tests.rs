@@ -107,6 +107,8 @@ fn what_is_missing_or_wrong_is_said() {
     );
     assert!(said(of(&format!("{FILE}\n---\n{FILE}"), &What::default())).contains("one Preview"));
     assert!(said(of(&FILE.replace("spec:", "spek:"), &What::default())).contains("unknown field \"spek\""));
+    let deep = format!("{FILE}labels: {}", "[".repeat(300_000));
+    assert!(said(of(&deep, &What::default())).contains("more than 1000 brackets"));
     assert!(said(of("apiVersion: [", &What::default())).starts_with("preview.yaml: "));
     assert!(
         said(of(&FILE.replace("Deployment", "Service"), &What::default()))
