@@ -158,6 +158,9 @@ pub struct StartArgs {
     /// Do not wait until it is ready
     #[arg(long)]
     pub no_wait: bool,
+    /// Ask whether the API server would take it, print it, and make nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// What is printed: json (an event per line), yaml (the Preview), name
     #[arg(short, long, value_name = "FORMAT")]
     pub output: Option<EventFormat>,

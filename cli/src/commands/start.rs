@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::secrets::SecretApi;
 use super::{Done, print_end};
-use crate::args::{Global, StartArgs, What};
+use crate::args::{EventFormat, Global, StartArgs, What};
 use crate::client::{Cluster, FIELD_MANAGER, failure};
 use crate::draft::{Draft, File, draft};
 use crate::events::{Event, Step};
@@ -19,7 +19,7 @@ use crate::exit::{Exit, Failure};
 use crate::place::{Place, Wanted, place};
 use crate::progress::Progress;
 use crate::reach::Reach;
-use crate::{keys, pods, text, wait, words};
+use crate::{keys, output, pods, text, wait, words};
 
 /// How long to wait where nobody says.
 const TIMEOUT: Duration = Duration::from_secs(300);
@@ -27,6 +27,14 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 pub(super) async fn run(global: &Global, args: &StartArgs) -> Done {
     let mut progress = Progress::new(super::how(args.output));
     let ready = Ready::prepare(global, &args.what, args.name.as_deref(), &mut progress).await?;
+    if args.dry_run {
+        ready.try_out().await?;
+        if !ready.draft.secrets.0.is_empty() {
+            progress.warn("the Secret that it names for its secret files is not made either");
+        }
+        ready.print(args.output)?;
+        return Ok(Exit::Ok.code());
+    }
     let preview = ready.apply(&mut progress).await?;
     if args.no_wait {
         print_end(args.output, std::slice::from_ref(&preview), &result(&preview))?;
@@ -121,6 +129,15 @@ impl Ready {
 
     pub(super) fn object(&self) -> Value {
         self.draft.object(&self.namespace, &self.place.name)
+    }
+
+    /// What would be sent, as a file that can be started.
+    fn print(&self, format: Option<EventFormat>) -> Result<(), Failure> {
+        match format {
+            None | Some(EventFormat::Yaml) => output::print(&output::yaml(&self.object())?),
+            Some(EventFormat::Json) => output::print(&output::json(&self.object())?),
+            Some(EventFormat::Name) => output::print(&format!("preview.byway.dev/{}\n", self.place.name)),
+        }
     }
 
     /// Asks whether it would be taken, unknown fields and all.

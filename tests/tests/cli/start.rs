@@ -135,6 +135,18 @@ fn without_a_target_it_is_a_fresh_pod_with_a_service() {
     assert_eq!(space.list("Preview", "").len(), 1, "the same one");
 }
 
+#[test]
+fn a_dry_run_prints_what_can_be_started() {
+    let space = space("dry");
+    let mirrord = r#"{ "key": "dry-1", "target": "deployment/app", "feature": { "preview": { "image": "app:preview" } } }"#;
+    let out = call_with(&space, &["start", "-f", "-", "--dry-run"], mirrord).exits(0);
+    assert_eq!(space.list("Preview", "").len(), 0);
+    call_with(&space, &["start", "-f", "-", "-o", "name"], &out.stdout).exits(0);
+    assert_eq!(space.get("Preview", "app-dry-1").unwrap()["spec"]["key"], "dry-1");
+    let wrong = out.stdout.replace("spec:\n", "spec:\n  novel: 1\n");
+    assert!(call_with(&space, &["start", "-f", "-", "--dry-run"], &wrong).exits(3).stderr.contains("novel"));
+}
+
 /// The Secrets of a Preview are those that were made for it, and of these only what it names stays.
 #[test]
 fn of_the_secrets_that_it_makes_the_last_one_stays() {
