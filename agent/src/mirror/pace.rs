@@ -149,7 +149,7 @@ impl Pace {
         let found = Lost { count: lost, from, to: percent };
         let wanted = if is_too_much {
             seen.well_since = None;
-            now / 4
+            less(now, copied, most)
         } else if is_enough {
             seen.well_since = None;
             now
@@ -168,9 +168,24 @@ impl Pace {
     }
 }
 
+/// Of fewer connections than `now`: of a fourth, or of as few as bring so many packets as may be copied.
+fn less(now: u32, copied: u64, most: Option<u64>) -> u32 {
+    let enough = most.map_or(now.into(), |most| u64::from(now) * most / copied.max(1));
+    enough.min(u64::from(now / 4)) as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_far_too_much_is_left_out_at_once() {
+        assert_eq!(less(100, 5000, Some(50)), 1);
+        assert_eq!(less(100, 60, Some(50)), 25);
+        assert_eq!(less(100, 5000, None), 25, "a preview could not take it");
+        assert_eq!(less(100, 10, Some(50)), 25);
+        assert_eq!([less(3, 100, Some(50)), less(0, 100, Some(50))], [0, 0]);
+    }
 
     #[test]
     fn of_what_was_left_out_each_preview_has_its_share() {
