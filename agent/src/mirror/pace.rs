@@ -2,6 +2,7 @@
 //! processors have no time left for more than a few. What is not copied at all costs the app next to nothing.
 
 use std::{
+    collections::HashMap,
     io,
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
@@ -42,11 +43,13 @@ pub(super) struct Lost {
 
 impl Lost {
     /// So many of them a preview would have been shown that is shown connections up to a place: as many as are to be
-    /// expected, since it is not known of which connections they were.
-    pub(super) fn share(&self, percent: u32) -> u64 {
+    /// expected, since it is not known of which connections they were. Parts of one are kept in `rest`.
+    pub(super) fn share(&self, percent: u32, rest: &mut u64) -> u64 {
         let places = u64::from(self.to.saturating_sub(self.from).max(1));
-        let own = u64::from(percent.clamp(self.from, self.to) - self.from);
-        (self.count * own + places / 2) / places
+        let own = u64::from(percent.max(self.from).min(self.to).saturating_sub(self.from));
+        let all = self.count * own + *rest;
+        *rest = all % places;
+        all / places
     }
 }
 
@@ -57,6 +60,8 @@ pub(super) struct Seen {
     left_out: u64,
     refused: u64,
     uncopied: Uncopied,
+    /// Of the shares of previews that were shown some of this, by their routes.
+    pub(super) rests: HashMap<u32, u64>,
     well_since: Option<Instant>,
 }
 
@@ -189,7 +194,8 @@ mod tests {
 
     #[test]
     fn of_what_was_left_out_each_preview_has_its_share() {
-        let share = |count: u64, from: u32, to: u32, percent: u32| Lost { count, from, to }.share(percent);
+        let share =
+            |count: u64, from: u32, to: u32, percent: u32| Lost { count, from, to }.share(percent, &mut 0);
         assert_eq!(
             [100, 50, 0].map(|percent| share(80, 0, 100, percent)),
             [80, 40, 0],
@@ -202,5 +208,7 @@ mod tests {
         );
         assert_eq!(share(3, 0, 0, 0), 0);
         assert_eq!(share(0, 0, 100, 100), 0);
+        let (one, mut rest) = (Lost { count: 1, from: 0, to: 100 }, 0);
+        assert_eq!((0..50).map(|_| one.share(10, &mut rest)).sum::<u64>(), 5, "one by one, too");
     }
 }

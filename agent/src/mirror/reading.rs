@@ -169,12 +169,13 @@ impl Flows {
         let most = (!self.spare.look()).then_some(self.when_busy);
         let mut is_reduced = false;
         for (ns, port, target, pace) in here {
-            match pace.look(&self.tables, self.seen.entry((ns, port)).or_default(), most) {
+            let seen = self.seen.entry((ns, port)).or_default();
+            match pace.look(&self.tables, seen, most) {
                 Ok(lost) => {
-                    let routes = target.routes.load();
-                    routes
-                        .shown(port)
-                        .for_each(|shown| self.shower.lost(&shown.leg, lost.share(shown.percent())));
+                    for shown in target.routes.load().shown(port) {
+                        let rest = seen.rests.entry(shown.leg.index).or_default();
+                        self.shower.lost(&shown.leg, lost.share(shown.percent(), rest));
+                    }
                 }
                 Err(error) => tracing::debug!(%error, port, "cannot see what was not copied"),
             }
