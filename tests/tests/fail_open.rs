@@ -137,7 +137,7 @@ fn without_descriptors_new_connections_reach_the_app() {
     let stage = Stage::new().unwrap();
     let _app = stage.start_app().unwrap();
     // The limit that the agent sets itself is above what it may open. More programs are more files.
-    let files = if Agent::goes_straight() { 200 } else { 160 };
+    let files = if Agent::goes_straight() { 220 } else { 180 };
     let agent = stage.agent().args(["--max-connections", "100000"]).open_files(files).start(&stage.routes());
     let agent = agent.unwrap();
     holds_and_recovers(&stage, &agent, 200);
