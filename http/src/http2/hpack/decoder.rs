@@ -27,9 +27,9 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// Bytes that the table takes, as RFC 7541, 4.1, counts them.
+    /// Bytes that the table takes, as RFC 7541, 4.1, counts them; also those that it needs to tell how it was.
     pub(crate) const fn held(&self) -> usize {
-        self.table.size()
+        self.table.held()
     }
 
     /// Reads a whole block into `fields`, and writes it anew by way of `mirror`.

@@ -79,9 +79,12 @@ pub(super) struct Table {
 #[derive(Debug, Default)]
 struct Since {
     most: usize,
+    /// Entries that it has put in, and that are still here.
     inserted: usize,
-    /// In order.
+    /// Those that were here before it, in order. Of its own none is kept: a short block may put in any number of long ones.
     evicted: Vec<Entry>,
+    /// Of these, as of `Table::size`.
+    evicted_size: usize,
     sizes: Option<Sizes>,
 }
 
@@ -92,8 +95,9 @@ impl Default for Table {
 }
 
 impl Table {
-    pub(super) const fn size(&self) -> usize {
-        self.size
+    /// What its entries take, and those that the last block has evicted.
+    pub(super) const fn held(&self) -> usize {
+        self.size + self.since.evicted_size
     }
 
     /// A block begins.
@@ -101,16 +105,14 @@ impl Table {
         self.since.most = self.most;
         self.since.inserted = 0;
         self.since.evicted.clear();
+        self.since.evicted_size = 0;
         self.since.sizes = None;
     }
 
     /// As it was before the block under way.
     pub(super) fn before(&self) -> Self {
-        let kept = self.since.inserted.min(self.entries.len());
-        let evicted = self.since.evicted.len() - (self.since.inserted - kept);
-        let old = self.entries.iter().skip(kept);
-        let entries: VecDeque<Entry> =
-            old.chain(self.since.evicted[..evicted].iter().rev()).cloned().collect();
+        let old = self.entries.iter().skip(self.since.inserted);
+        let entries: VecDeque<Entry> = old.chain(self.since.evicted.iter().rev()).cloned().collect();
         let size = entries.iter().map(Entry::size).sum();
         Self { entries, size, most: self.since.most, since: Since::default() }
     }
@@ -142,7 +144,12 @@ impl Table {
             && let Some(entry) = self.entries.pop_back()
         {
             self.size -= entry.size();
-            self.since.evicted.push(entry);
+            if self.entries.len() < self.since.inserted {
+                self.since.inserted -= 1;
+            } else {
+                self.since.evicted_size += entry.size();
+                self.since.evicted.push(entry);
+            }
         }
     }
 

@@ -75,6 +75,20 @@ fn a_block_that_unfolds_is_cut() {
     assert_eq!(decode(&mut decoder, &[0xbe]).unwrap()[0].1.len(), 4000);
 }
 
+/// Names by index make long entries of few bytes, each of which evicts the one before.
+#[test]
+fn a_block_that_evicts_its_own_entries_keeps_none_of_them() {
+    let mut decoder = Decoder::default();
+    let mut block = vec![0x40];
+    encode::string(&mut block, &[b'n'; 4000]);
+    encode::string(&mut block, b"");
+    block.extend([0x7e, 0x00].repeat(10_000));
+    for _ in 0..2 {
+        decoder.decode(&block, &mut Fields::default(), None).unwrap();
+        assert!((4000..=2 * USUAL).contains(&decoder.held()), "{}", decoder.held());
+    }
+}
+
 proptest! {
     /// The table of before a block is the one that there was.
     #[test]
