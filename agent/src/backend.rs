@@ -34,7 +34,7 @@ pub(crate) async fn connect(preview: Arc<Preview>, local: SocketAddr) -> io::Res
 /// The same, for what nobody waits for.
 pub(crate) async fn dial(preview: &Preview, local: SocketAddr) -> io::Result<(TcpStream, SocketAddr)> {
     let backends = &preview.route.backends;
-    let port = preview.route.preview_ports.get(&local.port()).copied().unwrap_or(local.port());
+    let port = preview.listens_at(local.port());
     let first = preview.turn.fetch_add(1, Relaxed);
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the preview has no ready pod");
     for n in 0..backends.len().min(TRIES) {

@@ -15,6 +15,8 @@ mod part;
 mod reading;
 mod shower;
 mod spare;
+#[cfg(test)]
+mod testing;
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -50,7 +50,7 @@ pub(crate) struct Preview {
 }
 
 impl Preview {
-    fn new(entry: PreviewRoute, route: CompiledRoute) -> Self {
+    pub(crate) fn new(entry: PreviewRoute, route: CompiledRoute) -> Self {
         let name = &route.name;
         let header_line =
             if route.response_header { format!("x-byway-preview: {name}\r\n") } else { String::new() };
@@ -82,6 +82,16 @@ impl Preview {
     /// Whether a connection to `address` is still one to this preview.
     pub(crate) fn has_backend(&self, address: SocketAddr) -> bool {
         self.route.backends.iter().any(|b: &Backend| b.ips.contains(&address.ip()))
+    }
+
+    /// Where it listens for what comes to a port.
+    pub(crate) fn listens_at(&self, port: u16) -> u16 {
+        self.route.preview_ports.get(&port).copied().unwrap_or(port)
+    }
+
+    /// Whether a connection to `address` is where what comes to a port would go now.
+    pub(crate) fn is_reached_at(&self, address: SocketAddr, port: u16) -> bool {
+        self.has_backend(address) && address.port() == self.listens_at(port)
     }
 }
 

@@ -50,7 +50,7 @@ impl Pool {
     /// The one whose turn it is, or a new one.
     async fn connection(&self, preview: &Arc<Preview>, port: u16) -> io::Result<SendRequest<Bytes>> {
         let mut kept = self.0.lock().await;
-        kept.retain(|(_, pod)| preview.has_backend(*pod));
+        kept.retain(|(_, pod)| preview.is_reached_at(*pod, port));
         while kept.len() >= preview.route.backends.len().min(KEPT)
             && let Some((send, pod)) = kept.pop_front()
         {
@@ -75,8 +75,8 @@ fn request(preview: &Preview, fields: &Fields) -> io::Result<Request<()>> {
     let part = |name: &str| text(name).ok_or_else(|| io::Error::other(format!("{name} is no text")));
     let method: Method = part(":method")?.parse().map_err(io::Error::other)?;
     let mut uri = Uri::builder().path_and_query(part(":path")?);
-    // Where there is none, a header says whose it is, if anything does (RFC 9113, 8.3.1).
-    if fields.get(b":authority").is_some() {
+    // Where there is none, `host` says whose it is, if anything does (RFC 9113, 8.3.1). That goes on as a header.
+    if fields.get(b":authority").is_some_and(|it| !it.is_empty()) {
         uri = uri.scheme(part(":scheme")?).authority(part(":authority")?);
     }
     let mut request = Request::new(());
@@ -99,3 +99,6 @@ fn headers(fields: &Fields) -> io::Result<HeaderMap> {
     }
     Ok(headers)
 }
+
+#[cfg(test)]
+mod tests;
