@@ -7,6 +7,7 @@
 
 mod answers;
 mod audience;
+mod ending;
 mod flow;
 mod http1;
 mod http2;
@@ -64,6 +65,20 @@ pub(crate) struct Mirrored {
 impl Targets {
     fn all(&self) -> MutexGuard<'_, HashMap<u64, Copying>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose a port is, and how much of it is copied.
+    fn of(&self, ns: u64, port: u32) -> Option<(Arc<Target>, Arc<Pace>)> {
+        let all = self.all();
+        let copying = all.get(&ns)?;
+        let pace = copying.ports.get(&u16::try_from(port).ok()?)?.clone();
+        Some((copying.target.upgrade()?, pace))
+    }
+
+    /// Whether packets are copied as this says, and no other has come in its place.
+    fn copies(&self, ns: u64, pace: &Pace) -> bool {
+        let is_it = |it: &Arc<Pace>| std::ptr::eq(&raw const **it, pace);
+        self.all().get(&ns).is_some_and(|copying| copying.ports.values().any(is_it))
     }
 }
 

@@ -43,6 +43,19 @@ pub enum Copied {
     },
 }
 
+impl Copied {
+    /// What it takes of memory.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        match self {
+            Self::Http1 { bytes, .. } => bytes.capacity(),
+            Self::Http2 { fields, body, trailers, .. } => {
+                fields.size() + body.capacity() + trailers.as_ref().map_or(0, Fields::size)
+            }
+        }
+    }
+}
+
 /// What was found.
 #[derive(Debug)]
 pub enum Found {

@@ -11,31 +11,21 @@ use byway_abi::{
 };
 use byway_http::copies::{Found, Reader, Segments};
 
-use super::{answers::Answers, audience::Audience, pace::Pace, part::Part, shower::Shower};
+use super::{answers::Answers, audience::Audience, ending::Ending, pace::Pace, part::Part, shower::Shower};
 use crate::{address::unmapped, target::Target};
 
-const FIN: u32 = 1;
 const SYN: u32 = 2;
-const RST: u32 = 4;
 const ACK: u32 = 16;
 
 /// What is missing for so long has not been copied: TCP sends again sooner what the network has lost.
 const GAP: Duration = Duration::from_secs(3);
-/// A connection that is silent for so long is joined anew, at its next request.
-const SILENCE: Duration = Duration::from_secs(600);
-/// The same once the app has said that it sends no more: hardly anything follows.
-const LEFT: Duration = Duration::from_secs(5);
 
 pub(super) struct Flow {
     audience: Audience,
     segments: Segments,
     reader: Reader,
-    /// The client has said that it sends no more.
-    is_ending: bool,
-    /// The app has.
-    is_left: bool,
+    ending: Ending,
     gap_since: Option<Instant>,
-    touched: Instant,
     /// Up to there nothing is copied.
     unwanted: Option<u32>,
 }
@@ -71,10 +61,8 @@ impl Flow {
             },
             segments: Segments::new(next),
             reader,
-            is_ending: false,
-            is_left: false,
+            ending: Ending::new(Instant::now()),
             gap_since: None,
-            touched: Instant::now(),
             unwanted: None,
         })
     }
@@ -101,10 +89,6 @@ impl Flow {
 
     /// Takes a packet of the client. Whether more is awaited.
     pub(super) fn take(&mut self, flags: u32, part: &Part<'_>, shower: &Shower) -> bool {
-        self.touched = Instant::now();
-        if flags & RST != 0 {
-            return false;
-        }
         // Data of a SYN (Fast Open) comes behind its number.
         let seq = if flags & SYN != 0 { part.seq.wrapping_add(1) } else { part.seq };
         let Part { payload, missing, .. } = *part;
@@ -112,8 +96,12 @@ impl Flow {
             self.skip(shower);
         }
         self.gap_since = self.segments.gap().map(|_| self.gap_since.unwrap_or_else(Instant::now));
-        self.is_ending |= flags & FIN != 0;
-        !(self.is_ending && self.gap_since.is_none())
+        self.ending.by_client(flags, Instant::now());
+        self.goes_on()
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.ending.is_over(self.gap_since.is_some(), Instant::now())
     }
 
     /// Up to where payloads are of no use from now on, or that they are again; if that is another place than before.
@@ -148,7 +136,7 @@ impl Flow {
 
     /// Takes a packet of the app: how it begins, or over HTTP/2 all of it.
     pub(super) fn answered(&mut self, flags: u32, part: &Part<'_>) {
-        self.is_left |= flags & (FIN | RST) != 0;
+        self.ending.by_app(flags);
         if self.reader.needs_all() {
             self.audience.answers.http2(part);
         } else {
@@ -162,8 +150,7 @@ impl Flow {
             self.skip(shower);
         }
         self.audience.answers.sweep();
-        let is_over = self.is_ending && self.gap_since.is_none();
-        !is_over && self.touched.elapsed() < if self.is_left { LEFT } else { SILENCE }
+        self.goes_on()
     }
 
     /// Nothing more comes.

@@ -81,7 +81,7 @@ impl Flows {
             }
             if swept.elapsed() >= SWEEP {
                 swept = Instant::now();
-                self.sweep();
+                self.sweep(&targets);
             }
             if looked.elapsed() >= LOOK {
                 looked = Instant::now();
@@ -97,24 +97,11 @@ impl Flows {
     fn take(&mut self, bytes: &[u8], targets: &Targets) {
         let Some((key, flags, part)) = split(bytes) else { return };
         if flags & ANSWER != 0 {
-            if let Some(flow) = self.flows.get_mut(&key) {
-                let before = flow.held();
-                flow.answered(flags, &part);
-                if flow.needs_all() {
-                    flow.pace().copied();
-                }
-                self.held = self.held + flow.held() - before;
-            }
-            return;
+            return self.answered(&key, flags, &part);
         }
         if Flow::begins(flags) || !self.flows.contains_key(&key) {
-            let found = || {
-                let all = targets.all();
-                let copying = all.get(&key.ns)?;
-                let pace = copying.ports.get(&u16::try_from(key.local_port).ok()?)?.clone();
-                Some((copying.target.upgrade()?, pace))
-            };
-            let flow = found().and_then(|(target, pace)| Flow::of(target, pace, &key, flags, &part));
+            let found = targets.of(key.ns, key.local_port);
+            let flow = found.and_then(|(target, pace)| Flow::of(target, pace, &key, flags, &part));
             let Some(flow) = flow else { return };
             self.end(&key);
             self.flows.insert(key, flow);
@@ -136,6 +123,20 @@ impl Flows {
         }
     }
 
+    /// Takes a packet of the app.
+    fn answered(&mut self, key: &DialKey, flags: u32, part: &Part<'_>) {
+        let Some(flow) = self.flows.get_mut(key) else { return };
+        let before = flow.held();
+        flow.answered(flags, part);
+        if flow.needs_all() {
+            flow.pace().copied();
+        }
+        self.held = self.held + flow.held() - before;
+        if self.held > MOST_HELD {
+            self.end(key);
+        }
+    }
+
     fn end(&mut self, key: &DialKey) {
         if let Some(flow) = self.flows.remove(key) {
             self.held -= flow.held();
@@ -146,10 +147,11 @@ impl Flows {
         }
     }
 
-    fn sweep(&mut self) {
+    /// Ends what is over. What is not copied any more is, too: it would keep a pod that has gone.
+    fn sweep(&mut self, targets: &Targets) {
         let (mut held, mut over) = (0, Vec::new());
         for (key, flow) in &mut self.flows {
-            if !flow.is_awaited(&self.shower) {
+            if !targets.copies(key.ns, flow.pace()) || !flow.is_awaited(&self.shower) {
                 over.push(*key);
             }
             held += flow.held();

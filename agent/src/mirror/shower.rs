@@ -117,10 +117,7 @@ impl Shower {
         pace: &Arc<Pace>,
         copied: &Arc<Copied>,
     ) -> Option<Arc<Asked>> {
-        let size = match &**copied {
-            Copied::Http1 { bytes, .. } => bytes.len(),
-            Copied::Http2 { body, .. } => body.len(),
-        } + 512;
+        let size = copied.held() + 512;
         let bytes = Bytes(self.bytes.clone(), size);
         if self.bytes.fetch_add(size, Relaxed) + size > MOST_BYTES {
             pace.refuse();

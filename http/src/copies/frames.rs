@@ -87,7 +87,9 @@ impl Frames {
             let Some(head) = self.frame.take().or_else(|| self.walk.head(&mut bytes)) else {
                 return Ok(());
             };
-            if self.block.is_some() && head.kind != kind::CONTINUATION || head.len > MOST_FRAME {
+            let is_between = self.block.is_some() && head.kind != kind::CONTINUATION;
+            // A promise has a block, too. Hardly any client has let servers push, and none does so itself.
+            if is_between || head.len > MOST_FRAME || head.kind == kind::PUSH_PROMISE {
                 return Err(Senseless);
             }
             let is_kept = match head.kind {

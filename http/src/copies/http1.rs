@@ -46,7 +46,7 @@ impl Reader {
         {
             body.scan.skip(missing.into());
             body.is_lost = true;
-            self.bytes.truncate(body.head);
+            forget_body(&mut self.bytes, body.head);
             if body.scan.done()
                 && let Some(body) = self.body.take()
             {
@@ -126,7 +126,7 @@ impl Reader {
         };
         body.is_lost |= self.bytes.len() + used > MOST;
         if body.is_lost {
-            self.bytes.truncate(body.head);
+            forget_body(&mut self.bytes, body.head);
         } else {
             self.bytes.extend_from_slice(&rest[..used]);
         }
@@ -150,6 +150,12 @@ fn framing(head: &[u8]) -> Option<(RequestKind, Body)> {
     let mut space = header_space();
     let head = parse_request(head, &mut space).ok()?;
     Some((head.kind, head.body))
+}
+
+/// Of a request that is lost only the head is of use.
+fn forget_body(bytes: &mut Vec<u8>, head: usize) {
+    bytes.truncate(head);
+    bytes.shrink_to_fit();
 }
 
 fn lost(mut bytes: Vec<u8>, head: usize) -> Found {

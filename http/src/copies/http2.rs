@@ -10,6 +10,8 @@ use crate::{detect::PREFACE, http2::Fields};
 
 /// Most streams at a time.
 const MOST_STREAMS: usize = 4096;
+/// Room for so many is kept where there are none.
+const FEW_STREAMS: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Reader {
@@ -41,16 +43,15 @@ impl Default for Reader {
 
 impl Reader {
     pub(super) fn held(&self) -> usize {
-        let streams = self.streams.all.len() * size_of::<(u32, Request)>();
+        let streams = self.streams.all.capacity() * size_of::<(u32, Request)>();
         self.streams.held + streams + self.frames.held()
     }
 
     /// Nothing more can be read.
     pub(super) fn give_up(&mut self, found: &mut impl FnMut(Found)) {
-        for (stream, request) in self.streams.all.drain() {
+        for (stream, request) in std::mem::take(&mut self.streams).all {
             found(Found::Lost(Some(request.head(stream))));
         }
-        self.streams.held = 0;
     }
 
     /// Whether more can follow.
@@ -73,20 +74,20 @@ impl Streams {
             Seen::Data { stream, bytes, is_last } => {
                 let Some(request) = self.all.get_mut(&stream) else { return };
                 request.is_too_long |= request.body.len() + bytes.len() > MOST;
+                self.held -= request.body.capacity();
                 if request.is_too_long {
-                    self.held -= std::mem::take(&mut request.body).len();
+                    request.body = Vec::new();
                 } else {
                     request.body.extend_from_slice(bytes);
-                    self.held += bytes.len();
                 }
+                self.held += request.body.capacity();
                 if is_last {
                     self.ends(stream, found);
                 }
             }
             // The client does not want it any more.
             Seen::Reset(stream) => {
-                if let Some(request) = self.all.remove(&stream) {
-                    self.held -= request.size();
+                if let Some(request) = self.remove(stream) {
                     found(Found::Lost(Some(request.head(stream))));
                 }
             }
@@ -95,6 +96,7 @@ impl Streams {
 
     fn fields(&mut self, stream: u32, fields: Fields, is_last: bool, found: &mut impl FnMut(Found)) {
         if let Some(request) = self.all.get_mut(&stream) {
+            request.is_too_long |= fields.is_long();
             self.held += fields.size();
             self.held -= request.trailers.replace(fields).map_or(0, |before| before.size());
         } else if self.all.len() < MOST_STREAMS {
@@ -110,8 +112,7 @@ impl Streams {
     }
 
     fn ends(&mut self, stream: u32, found: &mut impl FnMut(Found)) {
-        let Some(request) = self.all.remove(&stream) else { return };
-        self.held -= request.size();
+        let Some(request) = self.remove(stream) else { return };
         found(if request.is_too_long {
             Found::Lost(Some(request.head(stream)))
         } else {
@@ -119,11 +120,20 @@ impl Streams {
             Found::Whole(Copied::Http2 { stream, fields, body, trailers })
         });
     }
+
+    fn remove(&mut self, stream: u32) -> Option<Request> {
+        let request = self.all.remove(&stream)?;
+        self.held -= request.size();
+        if self.all.is_empty() {
+            self.all.shrink_to(FEW_STREAMS);
+        }
+        Some(request)
+    }
 }
 
 impl Request {
     fn size(&self) -> usize {
-        self.fields.size() + self.body.len() + self.trailers.as_ref().map_or(0, Fields::size)
+        self.fields.size() + self.body.capacity() + self.trailers.as_ref().map_or(0, Fields::size)
     }
 
     fn head(self, stream: u32) -> Copied {

@@ -1,5 +1,7 @@
 //! Payloads of TCP put in order by their sequence numbers, however often and in whatever order they came.
 
+use std::collections::VecDeque;
+
 /// Most bytes that wait for what is missing before them.
 const MOST_WAITING: usize = 1 << 20;
 
@@ -9,8 +11,9 @@ pub struct Segments {
     /// Of the byte that comes next.
     next: u32,
     /// Behind a gap, in order.
-    waiting: Vec<Waiting>,
-    held: usize,
+    waiting: VecDeque<Waiting>,
+    /// Bytes of their payloads.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -33,7 +36,7 @@ impl Segments {
     /// `next` is the sequence number of the first byte.
     #[must_use]
     pub const fn new(next: u32) -> Self {
-        Self { next, waiting: Vec::new(), held: 0 }
+        Self { next, waiting: VecDeque::new(), bytes: 0 }
     }
 
     /// Takes a payload, of which so many bytes are `missing` at its end, and hands on what is in order now. Whether there was
@@ -41,13 +44,13 @@ impl Segments {
     pub fn take(&mut self, seq: u32, payload: &[u8], missing: u32, mut to: impl FnMut(Piece<'_>)) -> bool {
         let ahead = seq.wrapping_sub(self.next).cast_signed();
         if ahead > 0 {
-            if self.held + size(payload) > MOST_WAITING {
+            if self.held() + payload.len() > MOST_WAITING {
                 return false;
             }
             let next = self.next;
             let at = self.waiting.partition_point(|it| it.seq.wrapping_sub(next) <= ahead.unsigned_abs());
             self.waiting.insert(at, Waiting { seq, payload: payload.to_vec(), missing });
-            self.held += size(payload);
+            self.bytes += payload.len();
             return true;
         }
         self.hand_on(ahead.unsigned_abs(), payload, missing, &mut to);
@@ -64,33 +67,35 @@ impl Segments {
     /// How many bytes are missing before some that came.
     #[must_use]
     pub fn gap(&self) -> Option<u32> {
-        self.waiting.first().map(|it| it.seq.wrapping_sub(self.next))
+        self.waiting.front().map(|it| it.seq.wrapping_sub(self.next))
     }
 
     /// Goes on behind a gap. What follows it is handed on.
     pub fn skip(&mut self, mut to: impl FnMut(Piece<'_>)) {
-        if let Some(first) = self.waiting.first() {
+        if let Some(first) = self.waiting.front() {
             self.next = first.seq;
             self.follow(&mut to);
         }
     }
 
-    /// Bytes that wait.
+    /// What those that wait take of memory.
     #[must_use]
-    pub const fn held(&self) -> usize {
-        self.held
+    pub fn held(&self) -> usize {
+        self.bytes + self.waiting.capacity() * size_of::<Waiting>()
     }
 
     fn follow(&mut self, to: &mut impl FnMut(Piece<'_>)) {
-        while let Some(first) = self.waiting.first() {
+        while let Some(first) = self.waiting.front() {
             let behind = self.next.wrapping_sub(first.seq).cast_signed();
             if behind < 0 {
                 return;
             }
-            let Waiting { payload, missing, .. } = self.waiting.remove(0);
-            self.held -= size(&payload);
+            let Some(Waiting { payload, missing, .. }) = self.waiting.pop_front() else { return };
+            self.bytes -= payload.len();
             self.hand_on(behind.unsigned_abs(), &payload, missing, to);
         }
+        // Room for many is not kept: hardly ever does any wait.
+        self.waiting = VecDeque::new();
     }
 
     /// What is new of a payload whose first bytes have been handed on before.
@@ -107,9 +112,4 @@ impl Segments {
             self.next = self.next.wrapping_add(missing);
         }
     }
-}
-
-/// What a payload that waits takes, be it empty.
-const fn size(payload: &[u8]) -> usize {
-    payload.len() + size_of::<Waiting>()
 }
