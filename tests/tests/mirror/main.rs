@@ -1,11 +1,11 @@
 //! Previews that are shown what their target gets: copies are the originals, none is half, what was dropped is counted,
 //! and the app does not feel it.
 
+mod ends;
 mod recorder;
 mod servers;
 
-use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use byway_api::{Match, Matcher, PreviewRoute};
 use byway_tests::{Agent, FarClient, Http, Net, Pod, Preview, Routes, Stage, eventually, needs_root};
 use recorder::Recorder;
 
-const NAME: &str = "demo/redesign";
+pub(crate) const NAME: &str = "demo/redesign";
 
 /// The preview is shown all that comes to the app, or what `change` makes of that.
 pub(crate) fn shown(stage: &Place, change: impl FnOnce(&mut PreviewRoute)) -> Routes {
@@ -83,7 +83,7 @@ pub(crate) fn settled(agent: &Agent, count: u64) -> [u64; 3] {
     last
 }
 
-fn address(stage: &Place) -> SocketAddr {
+pub(crate) fn address(stage: &Place) -> SocketAddr {
     SocketAddr::new(stage.app.ipv4.into(), Stage::PORT)
 }
 
@@ -263,7 +263,7 @@ fn a_preview_that_hangs_or_dies_costs_the_app_nothing_and_is_counted() {
     let Some(stage) = stage() else { return };
     let app = Recorder::start(&stage.app, "200 OK");
     // Takes connections, and says nothing.
-    let _hanging = stage.preview.run(|| std::net::TcpListener::bind(("::", Stage::PORT))).unwrap();
+    let _hanging = stage.preview.run(|| TcpListener::bind(("::", Stage::PORT))).unwrap();
     let agent = copying_all(&stage, &shown(&stage, |_| {}));
     let before = agent.resident_kib().unwrap();
     let mut http = Http::new(stage.client.connect(address(&stage)).unwrap());
@@ -342,22 +342,4 @@ impl Drop for Over<'_> {
     fn drop(&mut self) {
         self.0.store(true, Relaxed);
     }
-}
-
-#[test]
-fn what_is_cut_off_or_too_long_is_never_half() {
-    let Some(stage) = stage() else { return };
-    let (_app, preview) = (Recorder::start(&stage.app, "200 OK"), Recorder::start(&stage.preview, "200 OK"));
-    let agent = copying_all(&stage, &shown(&stage, any_method));
-    let mut cut = stage.client.connect(address(&stage)).unwrap();
-    cut.write_all(b"POST /cut HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nhalf").unwrap();
-    thread::sleep(Duration::from_millis(100));
-    drop(cut);
-    let mut http = Http::new(stage.client.connect(address(&stage)).unwrap());
-    http.request("POST", "/long", &[], &vec![b'x'; 40 << 20]).unwrap();
-    http.get("/whole", &[]).unwrap();
-    preview.wait(1);
-    assert_eq!(preview.count(), 1);
-    assert!(preview.requests(Some(NAME))[0].starts_with(b"GET /whole "));
-    assert_eq!(settled(&agent, 3)[..2], [1, 2]);
 }

@@ -19,7 +19,11 @@ impl Recorder {
 
     /// The same at another port.
     pub(crate) fn at(pod: &Pod, port: u16, status: &'static str) -> Self {
-        let listener = pod.run(|| TcpListener::bind(("::", port))).unwrap();
+        Self::on(pod.run(|| TcpListener::bind(("::", port))).unwrap(), status)
+    }
+
+    /// The same where clients may be waiting already.
+    pub(crate) fn on(listener: TcpListener, status: &'static str) -> Self {
         let recorder = Self::default();
         let kept = recorder.clone();
         thread::spawn(move || {
