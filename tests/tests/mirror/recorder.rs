@@ -19,11 +19,7 @@ impl Recorder {
 
     /// The same at another port.
     pub(crate) fn at(pod: &Pod, port: u16, status: &'static str) -> Self {
-        Self::on(pod.run(|| TcpListener::bind(("::", port))).unwrap(), status)
-    }
-
-    /// The same where clients may be waiting already.
-    pub(crate) fn on(listener: TcpListener, status: &'static str) -> Self {
+        let listener = pod.run(|| TcpListener::bind(("::", port))).unwrap();
         let recorder = Self::default();
         let kept = recorder.clone();
         thread::spawn(move || {
