@@ -79,11 +79,6 @@ impl Preview {
         self.route.copies_percent.is_some()
     }
 
-    /// Whether a connection to `address` is still one to this preview.
-    pub(crate) fn has_backend(&self, address: SocketAddr) -> bool {
-        self.route.backends.iter().any(|b: &Backend| b.ips.contains(&address.ip()))
-    }
-
     /// Where it listens for what comes to a port.
     pub(crate) fn listens_at(&self, port: u16) -> u16 {
         self.route.preview_ports.get(&port).copied().unwrap_or(port)
@@ -91,7 +86,8 @@ impl Preview {
 
     /// Whether a connection to `address` is where what comes to a port would go now.
     pub(crate) fn is_reached_at(&self, address: SocketAddr, port: u16) -> bool {
-        self.has_backend(address) && address.port() == self.listens_at(port)
+        let is_backend = self.route.backends.iter().any(|b: &Backend| b.ips.contains(&address.ip()));
+        is_backend && address.port() == self.listens_at(port)
     }
 }
 

@@ -83,7 +83,8 @@ impl<'a> Away<'a> {
     /// Sets out. The connection is kept or to be dialled; ask [`poll_dial`](Self::poll_dial).
     pub(super) fn set_out(&mut self, place: Place, bytes: &[u8], head: &RequestHead<'_, '_>) {
         let found = self.kept.iter().position(|k| k.place.is(&place));
-        let kept = found.map(|i| self.kept.remove(i)).and_then(|k| k.for_another(&place));
+        let port = self.connection.local.port();
+        let kept = found.map(|i| self.kept.remove(i)).and_then(|k| k.for_another(&place, port));
         let reused = kept.is_some();
         self.active = kept.map(|k| k.server);
         let has_body = !matches!(head.body, Body::Empty | Body::Length(0));
@@ -158,10 +159,10 @@ impl<'a> Away<'a> {
 }
 
 impl Kept {
-    /// Itself, if it is still open and to a pod that the preview still has.
-    fn for_another(mut self, place: &Place) -> Option<Self> {
+    /// Itself, if it is still open and to where the preview still is for this port.
+    fn for_another(mut self, place: &Place, port: u16) -> Option<Self> {
         let current = match (place, &self.server) {
-            (Place::Preview(leg), Server::Preview(_, pod, _)) => leg.preview.has_backend(*pod),
+            (Place::Preview(leg), Server::Preview(_, pod, _)) => leg.preview.is_reached_at(*pod, port),
             _ => true,
         };
         let silent = self.server.stream().try_read(&mut [0]);

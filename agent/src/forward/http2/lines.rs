@@ -89,7 +89,8 @@ impl<'a> Lines<'a> {
     pub(super) fn to(&mut self, switch: &mut Switch, place: Place) -> u32 {
         let found = self.all.iter().position(|line| !line.is_old && line.place.is(&place));
         if let Some(i) = found {
-            if self.all[i].is_current(&place) && switch.line_takes_more(self.all[i].id) {
+            let port = self.connection.local.port();
+            if self.all[i].is_current(&place, port) && switch.line_takes_more(self.all[i].id) {
                 self.all[i..].rotate_left(1);
                 return self.all[self.all.len() - 1].id;
             }
@@ -150,14 +151,14 @@ impl<'a> Lines<'a> {
 }
 
 impl Line<'_> {
-    /// Whether it leads to a pod that the preview still has.
-    fn is_current(&self, place: &Place) -> bool {
+    /// Whether it leads to where the preview still is for this port.
+    fn is_current(&self, place: &Place, port: u16) -> bool {
         match (place, &self.state) {
             (
                 Place::Preview(leg),
                 State::Greeted { server: Server::Preview(_, pod, _), .. }
                 | State::Open(Server::Preview(_, pod, _)),
-            ) => leg.preview.has_backend(*pod),
+            ) => leg.preview.is_reached_at(*pod, port),
             _ => true,
         }
     }
