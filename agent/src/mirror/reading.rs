@@ -26,7 +26,7 @@ use crate::{kernel::Record, snapshot::Copies, sys::give_way, tables::Tables};
 
 /// Between looks at the ring, while something comes and while nothing does.
 const PAUSE: Duration = Duration::from_millis(2);
-const REST: Duration = Duration::from_millis(20);
+const REST: Duration = Duration::from_millis(5);
 /// So many copies, then others on this processor have their turn, too.
 const AT_ONCE: usize = 512;
 /// Between looks at all flows.
